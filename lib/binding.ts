@@ -1,0 +1,234 @@
+// The only file that loads the native add-on, and the only declaration of its interface.
+// What crosses here are small plain records and byte buffers, never tensors.
+
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { McLossError } from './errors.js'
+
+/** Weights of the MC-Loss in the paper's form: mu * (L_dis - lambda * L_div). */
+export interface PaperWeights {
+  form: 'paper'
+  mu: number
+  lambda: number
+}
+/** Weights in the authors' form: alpha * L_dis + beta * mean(1 - h / xi). */
+export interface OfficialWeights {
+  form: 'official'
+  alpha: number
+  beta: number
+}
+
+export type NativeLoss =
+  | { name: 'cross-entropy' }
+  | ({
+      name: 'mc'
+      keep: 'ceil-half' | number
+      maskScope: 'batch' | 'sample'
+    } & (PaperWeights | OfficialWeights))
+
+/** Everything NativeTrainer.create needs; lib/config.ts makes it from the user's configuration. */
+export interface NativeTrainerConfig {
+  model: {
+    backbone: string
+    head: string
+    numClasses: number
+    /** 0: the backbone's own width; xi > 0: the last stage widened to numClasses * xi. */
+    channelsPerClass: number
+    /** The crop the network sees, pixels. */
+    input: { height: number; width: number }
+  }
+  loss: NativeLoss
+  optim: { momentum: number; nesterov: boolean; weightDecay: number; headLrScale: number }
+  initSeed: number
+  device: 'cpu' | 'cuda'
+  precision: 'fp32' | 'bf16'
+  channelsLast: boolean
+  threads: number
+  /** Per RGB channel, of pixels scaled to 0..1. */
+  mean: [number, number, number]
+  std: [number, number, number]
+  rank: number
+  worldSize: number
+}
+
+/** One batch. The buffers belong to native from the call until its promise settles. */
+export interface NativeBatch {
+  /** u8 RGB [count, height, width, 3]. */
+  pixels: Uint8Array
+  count: number
+  height: number
+  width: number
+  /** [count, 3]: top, left, flip (0 | 1); top and left may be negative (zero padding). */
+  windows: Int32Array
+  /** [count], 0..numClasses-1. Left out for predict and features. */
+  labels?: Int32Array
+}
+
+export interface StepOptions {
+  /** Of the whole run, from 0: with the seed it decides masks and dropout. */
+  step: number
+  /** The run's seed: an integer 0..2^53-1. */
+  seed: number
+  /** The backbone's learning rate; the head's is lr * headLrScale. */
+  lr: number
+  /** Samples per forward and backward; left out: the whole batch at once. */
+  microBatch?: number
+}
+
+/** Sums since the last call: divide `loss` and `parts` by n, gradNorm by (steps - skipped). */
+export interface StepStats {
+  steps: number
+  skipped: number
+  n: number
+  correct: number
+  loss: number
+  parts: Record<string, number>
+  gradNorm: number
+  /** Wall time inside steps, milliseconds. */
+  ms: number
+}
+
+export interface EvalStats {
+  n: number
+  top1: number
+  top5: number
+  /** Cross entropy summed over samples. */
+  lossSum: number
+  /** [n]: the class of the largest logit. */
+  predictions: Int32Array
+}
+
+export interface FeatureMaps {
+  /** [count, channels, H, W]. */
+  data: Float32Array
+  shape: [number, number, number, number]
+}
+
+export interface NativeTrainer {
+  /** Settles when the batch's buffers are free again. At most 2 steps may be in flight. */
+  step(batch: NativeBatch, options: StepOptions): Promise<void>
+  stats(): Promise<StepStats>
+  evaluate(batch: NativeBatch): Promise<EvalStats>
+  /** Logits [count * numClasses], row-major. */
+  predict(batch: NativeBatch): Promise<Float32Array>
+  features(batch: NativeBatch, options: { channels: number[] }): Promise<FeatureMaps>
+  /** Writes model.safetensors and optimizer.safetensors into an existing folder. */
+  save(dir: string, metadata: Record<string, string>): Promise<void>
+  load(dir: string): Promise<void>
+  /** Weights alone, from a .safetensors file. */
+  loadWeights(path: string, options: { backboneOnly: boolean }): Promise<void>
+  /** Waits for what is running, frees everything. Idempotent. */
+  dispose(): Promise<void>
+}
+
+export interface NativeMcLossOptions {
+  features: Float32Array | Float64Array
+  shape: [number, number, number, number]
+  target: Int32Array
+  numClasses: number
+  mask?: Uint8Array
+  weights: PaperWeights | OfficialWeights
+  grad: boolean
+}
+
+export interface McLossResult {
+  /** L_dis. */
+  dis: number
+  /** L_div, the unweighted mean of h. */
+  div: number
+  /** The weighted MC part in the form asked for. */
+  loss: number
+  /** g [N * K], row-major. */
+  classScores: Float32Array | Float64Array
+  /** Gradient of `loss` by the features, in their shape; null unless asked for. */
+  grad: Float32Array | Float64Array | null
+}
+
+export interface BuildInfo {
+  libtorch: string
+  /** The CUDA version of the LibTorch in use, or null for a CPU build. */
+  cuda: string | null
+  compiler: string
+  cppStandard: number
+  /** CPU capability LibTorch dispatches to, e.g. 'AVX512'. */
+  cpuCapability: string
+}
+
+export interface NativeAddon {
+  NativeTrainer: { create(config: NativeTrainerConfig): Promise<NativeTrainer> }
+  /** The feature map's shape for a model, without building it; throws as create does. */
+  mapShape(model: NativeTrainerConfig['model']): { channels: number; height: number; width: number }
+  /** K group sizes, smaller first. */
+  channelGroups(channels: number, classes: number): number[]
+  /** One step's mask over the channels: [C], or [samples * C] for maskScope 'sample'. */
+  cwaMask(options: {
+    channels: number
+    classes: number
+    keep: 'ceil-half' | number
+    maskScope: 'batch' | 'sample'
+    seed: number
+    step: number
+    samples: number
+  }): Uint8Array
+  mcLoss(options: NativeMcLossOptions): Promise<McLossResult>
+  /** u8 RGB [height, width, 3] -> `out`, u8 [outHeight, outWidth, 3]. `out` may be a view. */
+  resize(options: {
+    pixels: Uint8Array
+    height: number
+    width: number
+    out: Uint8Array
+    outHeight: number
+    outWidth: number
+  }): Promise<void>
+  /** The step's pixel path alone: [count, 3, outHeight, outWidth] floats, contiguous. For tests. */
+  cropFlipNormalize(
+    batch: NativeBatch,
+    options: { outHeight: number; outWidth: number; mean: number[]; std: number[] },
+  ): Promise<Float32Array>
+  deviceCount(): number
+  buildInfo(): BuildInfo
+  /** Native errors are made with this constructor: (code, message). Called once on loading. */
+  setErrorClass(errorClass: new (code: never, message: string) => Error): void
+}
+
+const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '..')
+let loaded: NativeAddon | undefined
+
+/**
+ * The add-on, loaded on first use.
+ * @throws McLossError E_NATIVE_LOAD when it is not built or cannot be loaded.
+ */
+export function native(): NativeAddon {
+  loaded ??= load()
+  return loaded
+}
+
+function load(): NativeAddon {
+  const require = createRequire(import.meta.url)
+  const override = process.env.MCLOSS_NATIVE
+  try {
+    const addon = override
+      ? (require(override) as NativeAddon)
+      : (require('bindings')({ bindings: 'mcloss', module_root: packageRoot }) as NativeAddon)
+    addon.setErrorClass(McLossError)
+    return addon
+  } catch (cause) {
+    throw new McLossError('E_NATIVE_LOAD', loadFailure(cause, override), { cause })
+  }
+}
+
+function loadFailure(cause: unknown, override: string | undefined): string {
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  const built = override ?? join(packageRoot, 'build', 'Release', 'mcloss.node')
+  const state = existsSync(built) ? 'is there but does not load' : 'is not there'
+  return [
+    `mcloss: the native add-on could not be loaded: ${built} ${state}.`,
+    reason,
+    'What to do:',
+    '  1. npx mcloss setup     finds or fetches LibTorch and builds the add-on',
+    '  2. npx mcloss doctor    shows what was found on this machine',
+    '  3. MCLOSS_NATIVE=/path/to/mcloss.node if the add-on was built elsewhere',
+  ].join('\n')
+}

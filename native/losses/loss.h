@@ -1,0 +1,38 @@
+// A loss: an nn::Module (its own parameters, where it has some, are an optimiser group and part of
+// the checkpoint). One file a loss; make_loss is the registry.
+#pragma once
+
+#include <torch/nn/module.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "types.h"
+
+namespace mcloss {
+
+struct LossInput {
+  at::Tensor features;  // [N, C, H, W]
+  at::Tensor logits;    // [N, K]
+  at::Tensor target;    // [N] int64
+  uint64_t seed = 0;    // of the run
+  int64_t step = 0;
+  int64_t first_sample = 0;  // the position of sample 0 in the whole batch
+};
+
+struct LossOutput {
+  at::Tensor loss;                                         // scalar, mean over N; backward starts here
+  std::vector<std::pair<std::string, at::Tensor>> parts;   // scalars by name: ce, dis, div
+};
+
+class Loss : public torch::nn::Module {
+ public:
+  virtual LossOutput forward(const LossInput& input) = 0;
+};
+
+// Throws E_CONFIG for an unknown name.
+std::shared_ptr<Loss> make_loss(const LossConfig& config, int64_t num_classes);
+
+}  // namespace mcloss

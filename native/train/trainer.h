@@ -1,0 +1,42 @@
+// The training step, evaluation, statistics and weights of one model on one device. Not thread-safe:
+// every call comes from one thread (napi/worker).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "io/safetensors.h"
+#include "types.h"
+
+namespace mcloss {
+
+class Trainer {
+ public:
+  // Refuses before any work: unknown names (E_CONFIG), C < K or a 1x1 map with a diversity weight
+  // (E_ARGUMENT), a device that is not there (E_DEVICE).
+  explicit Trainer(const TrainerConfig& config);
+  ~Trainer();
+
+  void step(const Batch& batch, const StepArgs& args);
+  StepStats stats();  // since the last call; waits for the device
+  EvalStats evaluate(const Batch& batch);
+  std::vector<float> predict(const Batch& batch);  // logits, [count, num_classes] row-major
+  // Maps of the named channels: float [count, channels.size(), H, W]; shape comes back in `shape`.
+  std::vector<float> features(const Batch& batch, const std::vector<int64_t>& channels,
+                              std::vector<int64_t>& shape);
+
+  // Writes model.safetensors (with metadata) and optimizer.safetensors into an existing folder.
+  void save(const std::string& dir, const std::map<std::string, std::string>& metadata);
+  // Reads both back.
+  void load(const std::string& dir);
+  // Reads weights alone from a .safetensors file; backbone_only leaves the head as it is and ignores
+  // the file's own head entries. Throws E_WEIGHTS listing missing, unexpected, mis-shaped names.
+  void load_weights(const std::string& path, bool backbone_only);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mcloss
