@@ -1,0 +1,85 @@
+// What a run tells its caller: plain records, also the lines of metrics.jsonl.
+
+/** Means over the samples trained since the epoch (epoch) or the last report (progress) began. */
+export interface TrainFigures {
+  /** The whole loss that is minimised. */
+  loss: number
+  /** By name: ce; with MC-Loss also dis (L_dis) and div (L_div). */
+  parts: Record<string, number>
+  /** Share 0..1 of samples whose largest logit is their label, in training mode. */
+  top1: number
+  /** Mean 2-norm of the whole gradient. */
+  gradNorm: number
+  /** Steps left out because a value was not finite. */
+  skipped: number
+  imagesPerSecond: number
+  /** Share 0..1 of the time spent waiting for data. */
+  dataWait: number
+}
+
+export interface TestFigures {
+  /** Cross entropy, mean over samples. */
+  loss: number
+  top1: number
+  top5: number
+  n: number
+}
+
+export interface StartEvent {
+  type: 'start'
+  runDir: string
+  device: string
+  precision: string
+  threads: number
+  libtorch: string
+  classes: number
+  trainSamples: number
+  testSamples: number
+  epochs: number
+  stepsPerEpoch: number
+  /** The global step the run begins at: 0, or where a resumed run stopped. */
+  step: number
+}
+
+export interface ProgressEvent extends TrainFigures {
+  type: 'progress'
+  epoch: number
+  epochs: number
+  /** Global steps done. */
+  step: number
+  /** Steps done in this epoch. */
+  stepInEpoch: number
+  stepsPerEpoch: number
+  lr: number
+  etaSeconds: number
+}
+
+export interface EpochEvent {
+  type: 'epoch'
+  /** From 0. */
+  epoch: number
+  epochs: number
+  /** Global steps done. */
+  step: number
+  /** Of the epoch's last step. */
+  lr: number
+  train: TrainFigures
+  /** Left out in epochs without an evaluation. */
+  test?: TestFigures
+  seconds: number
+}
+
+export interface CheckpointEvent {
+  type: 'checkpoint'
+  kind: 'last' | 'best' | 'abort'
+  path: string
+  epoch: number
+  step: number
+}
+
+export interface WarningEvent {
+  type: 'warning'
+  message: string
+}
+
+export type RunEvent = StartEvent | ProgressEvent | EpochEvent | CheckpointEvent | WarningEvent
