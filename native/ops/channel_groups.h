@@ -25,7 +25,8 @@ struct ChannelGroups {
   }
 };
 
-// How many of a group's xi channels `keep` keeps, 1..xi. Throws E_ARGUMENT for a ratio outside (0, 1].
+// How many of a group's xi channels `keep` keeps, 1..xi (halves round up). Throws E_ARGUMENT for a
+// ratio outside (0, 1].
 int64_t kept_channels(int64_t xi, Keep keep);
 
 // The 0/1 mask of one step, bool: [C] for MaskScope::batch, [num_samples, C] for MaskScope::sample.

@@ -1,0 +1,33 @@
+// The Python of the peers: MCLOSS_BENCH_PYTHON or python3, with the same torch version as the
+// LibTorch of the add-on. Anything else would compare two releases, so it is refused.
+
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { native } from '../dist/binding.js'
+import { LineProcess } from './line-process.mjs'
+
+export const python = process.env.MCLOSS_BENCH_PYTHON ?? 'python3'
+
+export const peerScript = (name) => fileURLToPath(new URL(`peers/${name}`, import.meta.url))
+
+/** Ends the program with exit code 1 when the peer cannot be run. */
+export function requirePython(modules) {
+  const wanted = native().buildInfo().libtorch.split('+')[0]
+  const code = `import ${['torch', ...modules].join(', ')}; print(torch.__version__)`
+  const { error, status, stdout, stderr } = spawnSync(python, ['-c', code], { encoding: 'utf8' })
+  const found = stdout?.trim()
+  if (!error && status === 0 && found.split('+')[0] === wanted) return found
+  const reason = error?.message ?? (status === 0 ? `it has torch ${found}` : lastLine(stderr))
+  console.error(
+    `bench: the peer needs Python with torch ${wanted} (the add-on's LibTorch)` +
+      `${modules.map((name) => `, ${name}`).join('')}; ${python} will not do: ${reason}.\n` +
+      'Set MCLOSS_BENCH_PYTHON to a Python that has them.',
+  )
+  process.exit(1)
+}
+
+export function startPeer(name) {
+  return new LineProcess(`peer ${name}`, python, [peerScript(name)])
+}
+
+const lastLine = (text) => text.trim().split('\n').at(-1)

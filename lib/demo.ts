@@ -1,0 +1,99 @@
+// The demo: the drawn birds, trained with cross entropy and with MC-Loss, side by side. Its two
+// configurations are the ones bench/demo-seeds measures over seeds.
+
+import { type Config, defineConfig } from './config.js'
+import type { RunEvent, TestFigures } from './events.js'
+import { train } from './trainer.js'
+
+export type DemoLoss = 'ce' | 'mc'
+
+export interface DemoOptions {
+  /** Where the drawn images go. */
+  root: string
+  /** Where the run folders go. */
+  out: string
+  seed: number
+  threads?: number
+  epochs?: number
+}
+
+/** The demo's configuration for one loss. Rates and weights: bench/RESULTS.md, demo-seeds. */
+export function demoConfig(loss: DemoLoss, options: DemoOptions): Config {
+  return defineConfig({
+    seed: options.seed,
+    out: options.out,
+    ...(options.threads && { threads: options.threads }),
+    data: {
+      name: 'drawn-birds',
+      root: options.root,
+      classes: 20,
+      trainPerClass: 30,
+      testPerClass: 50,
+      size: 96,
+      resize: 96,
+      crop: 96,
+      padding: 4,
+    },
+    model: { backbone: 'vgg-small', head: 'two-layer', channelsPerClass: 3 },
+    loss:
+      loss === 'ce'
+        ? { name: 'cross-entropy' }
+        : { name: 'mc', alpha: 3, beta: 2, keep: 'ceil-half' },
+    optim: { lr: loss === 'ce' ? 0.02 : 0.05, epochs: options.epochs ?? 30, batchSize: 32 },
+    evalEvery: 5,
+    checkpointEvery: 30,
+  })
+}
+
+export interface DemoRow {
+  loss: DemoLoss
+  trainLoss: number
+  test: TestFigures
+  seconds: number
+  runDir: string
+}
+
+/** Trains both losses, one after the other. */
+export async function* runDemo(
+  options: DemoOptions,
+  signal?: AbortSignal,
+): AsyncGenerator<RunEvent, DemoRow[]> {
+  const rows: DemoRow[] = []
+  for (const loss of ['ce', 'mc'] as const) {
+    const began = performance.now()
+    const run = train(demoConfig(loss, options), signal ? { signal } : {})
+    let trainLoss = Number.NaN
+    for await (const event of run) {
+      if (event.type === 'epoch') trainLoss = event.train.loss
+      yield event
+    }
+    const { last, runDir } = await run.result
+    rows.push({ loss, trainLoss, test: last, seconds: (performance.now() - began) / 1000, runDir })
+  }
+  return rows
+}
+
+/** The rows as a table for people. */
+export function demoTable(rows: DemoRow[]): string {
+  const percent = (share: number) => (100 * share).toFixed(1)
+  const cells = [
+    ['loss', 'train loss', 'test loss', 'top-1 %', 'top-5 %', 'seconds'],
+    ...rows.map(({ loss, trainLoss, test, seconds }) => [
+      loss === 'ce' ? 'cross entropy' : 'MC-Loss',
+      trainLoss.toFixed(3),
+      test.loss.toFixed(3),
+      percent(test.top1),
+      percent(test.top5),
+      seconds.toFixed(0),
+    ]),
+  ]
+  const widths =
+    cells[0]?.map((_, i) => Math.max(...cells.map((row) => (row[i] ?? '').length))) ?? []
+  return cells
+    .map((row) =>
+      row
+        .map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)))
+        .join('  '),
+    )
+    .join('\n')
+}

@@ -1,0 +1,26 @@
+// The public surface.
+
+export type { Batch, Dataset, Sample, Size } from './batch.js'
+export type { BuildInfo, EvalStats, McLossResult, StepOptions, StepStats } from './binding.js'
+export { type Config, type ConfigInput, configJsonSchema, defineConfig } from './config.js'
+export * as datasets from './datasets/index.js'
+export { type ErrorCode, McLossError } from './errors.js'
+export type * from './events.js'
+export {
+  type EvaluateOptions,
+  evaluate,
+  type ModelOptions,
+  type Prediction,
+  predict,
+} from './inference.js'
+export { loader } from './loader.js'
+export { type ChannelGroup, channelGroups, type McLossOptions, mcLoss } from './mc-loss.js'
+export { makeSchedule } from './schedule.js'
+export {
+  type EpochResult,
+  type Run,
+  type RunResult,
+  Trainer,
+  type TrainOptions,
+  train,
+} from './trainer.js'

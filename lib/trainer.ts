@@ -1,0 +1,321 @@
+// A training run, top to bottom: open, start or resume, epochs, evaluation, checkpoints. What is
+// computed is native's; this file decides the order of things.
+
+import { dirname, join } from 'node:path'
+import type { Dataset } from './batch.js'
+import { type NativeTrainer, native } from './binding.js'
+import { type CheckpointState, openCheckpoint, saveCheckpoint } from './checkpoint.js'
+import { type Config, configToJson, nativeConfig } from './config.js'
+import { openDataset } from './datasets/index.js'
+import {
+  type EpochTotals,
+  emptyTotals,
+  evaluateBatches,
+  type Position,
+  trainEpoch,
+} from './epoch.js'
+import { McLossError } from './errors.js'
+import { EventStream } from './event-stream.js'
+import type { RunEvent, StartEvent, TestFigures } from './events.js'
+import { loader } from './loader.js'
+import { openMetricsFile } from './logger.js'
+import { isBetter, trainFigures } from './metrics.js'
+import { createRunDir } from './run-dir.js'
+import { makeSchedule } from './schedule.js'
+
+export interface TrainOptions {
+  /** Ends the run within a step; it is saved, then `result` rejects with E_ABORTED. */
+  signal?: AbortSignal
+  /** A checkpoint folder or run folder to go on from; the run stays in its run folder. */
+  resume?: string
+}
+
+export interface RunResult {
+  runDir: string
+  /** The epoch with the best value of config.best.metric on the test split, and the link to it. */
+  best: EpochResult
+  /** The last epoch. */
+  last: EpochResult
+}
+
+export interface EpochResult extends TestFigures {
+  epoch: number
+  checkpoint: string
+}
+
+export interface Run extends AsyncIterable<RunEvent> {
+  readonly result: Promise<RunResult>
+}
+
+type Publish = (event: RunEvent) => void
+
+/**
+ * Starts training. The run goes on whether or not anyone iterates over its events; unread progress
+ * events collapse to the newest. An error rejects `result` and ends an iteration with the same error.
+ *
+ * @throws (as a rejection) McLossError E_CONFIG, E_DATA, E_ARGUMENT, E_DEVICE, E_WEIGHTS,
+ * E_CHECKPOINT before work starts; E_IMAGE, E_OOM, E_IO, E_NATIVE while it runs; E_ABORTED after an
+ * abort, naming the checkpoint.
+ */
+export function train(config: Config, options: TrainOptions = {}): Run {
+  const events = new EventStream()
+  const result = execute(config, options, (event) => events.push(event))
+  result.then(
+    () => events.end(),
+    (error) => events.end(error),
+  )
+  return {
+    result,
+    [Symbol.asyncIterator]() {
+      result.catch(() => {}) // an iteration throws it
+      return events[Symbol.asyncIterator]()
+    },
+  }
+}
+
+async function execute(config: Config, options: TrainOptions, publish: Publish) {
+  options.signal?.throwIfAborted()
+  const dataset = await openDataset(config.data)
+  const stepsPerEpoch = loader(dataset, config, { split: 'train', epoch: 0 }).length
+  if (stepsPerEpoch === 0) {
+    throw new McLossError(
+      'E_CONFIG',
+      `train: ${dataset.train.length} training images make no batch of ${config.optim.batchSize}; ` +
+        'lower optim.batchSize or set optim.dropLast to false.',
+    )
+  }
+  const trainer = await Trainer.create(config, dataset.classes.length)
+  try {
+    const session = await (options.resume === undefined
+      ? freshSession(config)
+      : resumedSession(options.resume, dataset, trainer))
+    const run = { config, dataset, trainer, stepsPerEpoch, ...session }
+    return await runEpochs(run, options.signal, publish)
+  } finally {
+    await trainer.dispose()
+  }
+}
+
+/** What a run carries from step to step, and a checkpoint keeps. */
+interface Session {
+  runDir: string
+  position: Position
+  totals: EpochTotals
+  best: Best | undefined
+}
+
+type Best = TestFigures & { epoch: number }
+
+async function freshSession(config: Config): Promise<Session> {
+  return {
+    runDir: await createRunDir(config),
+    position: { epoch: 0, stepInEpoch: 0, step: 0 },
+    totals: emptyTotals(),
+    best: undefined,
+  }
+}
+
+async function resumedSession(
+  path: string,
+  dataset: Dataset,
+  trainer: NativeTrainer,
+): Promise<Session> {
+  const { path: checkpoint, state } = await openCheckpoint(path)
+  if (state.classes.join('\n') !== dataset.classes.join('\n')) {
+    throw new McLossError(
+      'E_CHECKPOINT',
+      `train: ${checkpoint} was trained on ${state.classes.length} classes ` +
+        `(${state.classes.slice(0, 3).join(', ')}, ...), the data has ${dataset.classes.length} ` +
+        `(${dataset.classes.slice(0, 3).join(', ')}, ...). Resume with the data it was trained on.`,
+    )
+  }
+  await trainer.load(checkpoint)
+  const { epoch, stepInEpoch, step } = state
+  return {
+    runDir: dirname(dirname(checkpoint)),
+    position: { epoch, stepInEpoch, step },
+    totals: state.totals ?? emptyTotals(),
+    best: state.best,
+  }
+}
+
+type RunContext = Session & {
+  config: Config
+  dataset: Dataset
+  trainer: NativeTrainer
+  stepsPerEpoch: number
+}
+
+async function runEpochs(
+  run: RunContext,
+  signal: AbortSignal | undefined,
+  publish: Publish,
+): Promise<RunResult> {
+  const { config, dataset, trainer, stepsPerEpoch, position } = run
+  const { epochs, batchSize, gradAccumSteps } = config.optim
+  const lrAt = makeSchedule(config, stepsPerEpoch)
+  const metrics = await openMetricsFile(run.runDir)
+  const emit: Publish = (event) => {
+    if (event.type !== 'progress') metrics.write(event)
+    publish(event)
+  }
+  let last: EpochResult | undefined
+  try {
+    emit(startEvent(run))
+    for (const message of dataset.warnings ?? []) emit({ type: 'warning', message })
+    while (position.epoch < epochs) {
+      const finished = await trainEpoch(
+        {
+          trainer,
+          batches: loader(dataset, config, {
+            split: 'train',
+            epoch: position.epoch,
+            startBatch: position.stepInEpoch,
+          }),
+          stepsPerEpoch,
+          epochs,
+          seed: config.seed,
+          microBatch: gradAccumSteps > 1 ? Math.ceil(batchSize / gradAccumSteps) : undefined,
+          logEvery: config.logEvery,
+          lrAt,
+          signal,
+          onProgress: emit,
+        },
+        position,
+        run.totals,
+      )
+      if (!finished) await saveAndAbort(run, emit)
+      last = await finishEpoch(run, lrAt(position.step - 1), signal, emit)
+    }
+  } finally {
+    await metrics.close()
+  }
+  if (!last || !run.best) {
+    throw new McLossError(
+      'E_CHECKPOINT',
+      `train: ${run.runDir} has already done its ${epochs} epochs; nothing is left to train. ` +
+        'Raise optim.epochs to go on.',
+    )
+  }
+  const best = { ...run.best, checkpoint: join(run.runDir, 'best') }
+  return { runDir: run.runDir, best, last }
+}
+
+/** Evaluates, saves and reports the epoch that has just ended. */
+async function finishEpoch(
+  run: RunContext,
+  lr: number,
+  signal: AbortSignal | undefined,
+  emit: Publish,
+): Promise<EpochResult | undefined> {
+  const { config, dataset, trainer, position, totals } = run
+  const { epochs } = config.optim
+  const epoch = position.epoch
+  const due = (every: number) => epoch + 1 === epochs || (epoch + 1) % every === 0
+  position.epoch++
+  position.stepInEpoch = 0
+  run.totals = emptyTotals()
+
+  const began = performance.now()
+  let test: TestFigures | undefined
+  if (due(config.evalEvery)) {
+    test = await evaluateBatches(trainer, loader(dataset, config, { split: 'test', epoch }), signal)
+    if (!test) return await saveAndAbort(run, emit)
+  }
+  const train = trainFigures(totals.stats, totals.seconds, totals.waitSeconds)
+  const isBest = test !== undefined && isBetter(config.best.metric, test, run.best)
+  let checkpoint = ''
+  if (isBest || due(config.checkpointEvery)) {
+    const links = isBest ? (['last', 'best'] as const) : (['last'] as const)
+    if (isBest && test) run.best = { ...test, epoch }
+    checkpoint = await saveRun(run, [...links], { train, ...(test && { test }) })
+    for (const kind of links) {
+      emit({ type: 'checkpoint', kind, path: checkpoint, epoch, step: position.step })
+    }
+  }
+  const seconds = totals.seconds + (performance.now() - began) / 1000
+  emit({
+    type: 'epoch',
+    epoch,
+    epochs,
+    step: position.step,
+    lr,
+    train,
+    ...(test && { test }),
+    seconds,
+  })
+  return test && { ...test, epoch, checkpoint }
+}
+
+async function saveAndAbort(run: RunContext, emit: Publish): Promise<never> {
+  const path = await saveRun(run, ['last'], {})
+  const { epoch, step } = run.position
+  emit({ type: 'checkpoint', kind: 'abort', path, epoch, step })
+  throw new McLossError(
+    'E_ABORTED',
+    `train: stopped at epoch ${epoch + 1}, step ${step}; saved ${path}. ` +
+      `Go on with: mcloss train --resume ${run.runDir}`,
+  )
+}
+
+function saveRun(
+  run: RunContext,
+  links: ('last' | 'best')[],
+  metrics: CheckpointState['metrics'],
+): Promise<string> {
+  const { config, dataset, trainer, runDir, position, totals, best } = run
+  return saveCheckpoint({
+    runDir,
+    trainer,
+    links,
+    state: {
+      version: 1,
+      ...position,
+      totals,
+      best,
+      metrics,
+      config: configToJson(config),
+      classes: dataset.classes,
+      libtorch: native().buildInfo().libtorch,
+    },
+  })
+}
+
+function startEvent(run: RunContext): StartEvent {
+  const { config, dataset } = run
+  return {
+    type: 'start',
+    runDir: run.runDir,
+    device: config.device,
+    precision: config.precision,
+    threads: config.threads,
+    libtorch: native().buildInfo().libtorch,
+    classes: dataset.classes.length,
+    trainSamples: dataset.train.length,
+    testSamples: dataset.test.length,
+    epochs: config.optim.epochs,
+    stepsPerEpoch: run.stepsPerEpoch,
+    step: run.position.step,
+  }
+}
+
+/** The native trainer, for a loop of one's own (examples/own-loop.ts). */
+export const Trainer = {
+  /**
+   * Builds the model of `config` for `numClasses` classes with weights from config.seed, or from
+   * config.model.weights. Call dispose() when done.
+   *
+   * @throws McLossError E_ARGUMENT, E_CONFIG, E_DEVICE, E_WEIGHTS.
+   */
+  async create(config: Config, numClasses: number): Promise<NativeTrainer> {
+    const trainer = await native().NativeTrainer.create(nativeConfig(config, numClasses))
+    if (config.model.weights === undefined) return trainer
+    try {
+      await trainer.loadWeights(config.model.weights, { backboneOnly: true })
+      return trainer
+    } catch (error) {
+      await trainer.dispose()
+      throw error
+    }
+  },
+}

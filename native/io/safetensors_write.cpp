@@ -1,0 +1,104 @@
+// Writing, in the official writer's order (dtype, then name), so that the same tensors give the same
+// bytes there and here.
+#include <ATen/Functions.h>
+
+#include <algorithm>
+
+#include "io/file.h"
+#include "io/json.h"
+#include "io/safetensors.h"
+#include "io/safetensors_dtype.h"
+
+namespace mcloss {
+namespace {
+
+struct Entry {
+  const std::string* name;
+  const at::Tensor* tensor;
+  size_t order;  // position in safetensors_dtypes
+};
+
+size_t dtype_order(const std::string& name, const at::Tensor& tensor) {
+  const auto found =
+      std::find_if(safetensors_dtypes.begin(), safetensors_dtypes.end(),
+                   [&](const SafetensorsDtype& dtype) { return dtype.type == tensor.scalar_type(); });
+  if (found == safetensors_dtypes.end()) {
+    throw Error("E_ARGUMENT", "write_safetensors: tensor " + json_quote(name) + " has dtype " +
+                                  std::string(c10::toString(tensor.scalar_type())) +
+                                  ", which the format has no name for here");
+  }
+  return static_cast<size_t>(found - safetensors_dtypes.begin());
+}
+
+std::vector<Entry> sorted_entries(const NamedTensors& tensors) {
+  std::vector<Entry> entries;
+  for (const auto& [name, tensor] : tensors) {
+    entries.push_back({&name, &tensor, dtype_order(name, tensor)});
+  }
+  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+    return a.order != b.order ? a.order < b.order : *a.name < *b.name;
+  });
+  return entries;
+}
+
+void check_names(const NamedTensors& tensors) {
+  std::vector<std::string> names{"__metadata__"};
+  for (const auto& [name, tensor] : tensors) names.push_back(name);
+  std::sort(names.begin(), names.end());
+  const auto twice = std::adjacent_find(names.begin(), names.end());
+  if (twice != names.end()) {
+    throw Error("E_ARGUMENT", "write_safetensors: the name " + json_quote(*twice) +
+                                  " is taken already; every tensor needs its own");
+  }
+}
+
+std::string header_text(const std::vector<Entry>& entries,
+                        const std::map<std::string, std::string>& metadata) {
+  std::string text = "{", separator;
+  if (!metadata.empty()) {
+    text += "\"__metadata__\":{";
+    for (const auto& [key, value] : metadata) {
+      text += separator + json_quote(key) + ":" + json_quote(value);
+      separator = ",";
+    }
+    text += "}";
+  }
+  int64_t at = 0;
+  for (const Entry& entry : entries) {
+    std::string shape;
+    for (const int64_t extent : entry.tensor->sizes()) {
+      shape += (shape.empty() ? "" : ",") + std::to_string(extent);
+    }
+    const int64_t end = at + static_cast<int64_t>(entry.tensor->nbytes());
+    text += separator + json_quote(*entry.name) + ":{\"dtype\":\"" +
+            std::string(safetensors_dtypes[entry.order].name) + "\",\"shape\":[" + shape +
+            "],\"data_offsets\":[" + std::to_string(at) + "," + std::to_string(end) + "]}";
+    separator = ",";
+    at = end;
+  }
+  text += "}";
+  text.append((8 - text.size() % 8) % 8, ' ');  // the data begins at a multiple of 8
+  return text;
+}
+
+}  // namespace
+
+void write_safetensors(const std::string& path, const NamedTensors& tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  check_names(tensors);
+  const std::vector<Entry> entries = sorted_entries(tensors);
+  const std::string header = header_text(entries, metadata);
+
+  File file = File::create(path);
+  unsigned char prefix[8];
+  for (int i = 0; i < 8; ++i) prefix[i] = static_cast<unsigned char>(header.size() >> (8 * i));
+  file.write(prefix, sizeof prefix);
+  file.write(header.data(), header.size());
+  for (const Entry& entry : entries) {
+    const at::Tensor data = entry.tensor->detach().to(at::kCPU).contiguous();
+    file.write(data.const_data_ptr(), data.nbytes());
+  }
+  file.sync_and_close();
+}
+
+}  // namespace mcloss

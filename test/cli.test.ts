@@ -1,0 +1,92 @@
+// The command line as a user meets it: exit codes, --json, signals, resume. Runs dist/cli.js.
+
+import { execFile, spawn } from 'node:child_process'
+import { readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, expect, test } from 'vitest'
+import { temporaryFolder, toyConfig } from './small-birds.js'
+
+const cli = join(import.meta.dirname, '..', 'dist', 'cli.js')
+const folder = temporaryFolder()
+const configFile = join(folder, 'config.json')
+const runDir = join(folder, 'runs', 'cli')
+
+function mcloss(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  return new Promise((settle) => {
+    execFile(process.execPath, [cli, ...args], { cwd: folder }, (error, stdout, stderr) => {
+      settle({ code: error ? Number(error.code) : 0, stdout, stderr })
+    })
+  })
+}
+
+beforeAll(async () => {
+  writeFileSync(configFile, JSON.stringify({ ...toyConfig(folder), name: 'cli' }))
+  const { code, stderr } = await mcloss('train', configFile, '--optim.epochs', '1')
+  expect(stderr).toBe('')
+  expect(code).toBe(0)
+})
+
+test('train leaves a run; eval and predict read it', async () => {
+  const evaluated = await mcloss('eval', '--weights', runDir, '--json')
+  expect(evaluated.code).toBe(0)
+  expect(JSON.parse(evaluated.stdout)).toMatchObject({ n: 15, top5: 1 })
+
+  const images = join(folder, 'birds', 'test')
+  const first = readdirSync(images)[0] ?? ''
+  const image = join(images, first, readdirSync(join(images, first))[0] ?? '')
+  const predicted = await mcloss('predict', image, '--weights', runDir, '--top', '2', '--json')
+  const [prediction] = JSON.parse(predicted.stdout)
+  expect(prediction.path).toBe(image)
+  expect(prediction.top).toHaveLength(2)
+})
+
+test('groups shows the split of CUB at 2048 channels', async () => {
+  const { code, stdout } = await mcloss('groups', '--channels', '2048', '--classes', '200')
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/152 classes of 10: class 0\.\.151, channels 0\.\.1519/)
+  expect(stdout).toMatch(/48 classes of 11: class 152\.\.199, channels 1520\.\.2047/)
+})
+
+test('bad usage exits with 2, failures with 1, each with what to do', async () => {
+  expect(await mcloss('trian')).toMatchObject({ code: 2, stderr: expect.stringMatching(/train/) })
+  expect(await mcloss('train', configFile, '--optim.lrr', '1')).toMatchObject({ code: 2 })
+  expect(await mcloss('train', configFile, '--optim.lr', 'fast')).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/optim\.lr/),
+  })
+  expect(await mcloss('groups', '--channels', '3', '--classes', '5')).toMatchObject({ code: 1 })
+  expect(await mcloss('eval', '--weights', join(folder, 'none'))).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/none/),
+  })
+  expect(await mcloss('--version')).toMatchObject({ code: 0 })
+})
+
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const) {
+  test(`${signal} saves, exits with ${code}, and --resume goes on at that step`, async () => {
+    const name = `signal-${code}`
+    const args = ['train', configFile, '--name', name, '--optim.epochs', '400']
+    const child = spawn(process.execPath, [cli, ...args], { cwd: folder })
+    let output = ''
+    child.stderr.on('data', (data) => {
+      output += data
+    })
+    await new Promise<void>((settle) => child.stdout.once('data', () => settle()))
+    await new Promise((settle) => setTimeout(settle, 500))
+    child.kill(signal)
+    const exit = await new Promise((settle) => child.on('exit', settle))
+    expect(exit, output).toBe(code)
+    const [, step] = /step (\d+); saved/.exec(output) ?? []
+    expect(Number(step)).toBeGreaterThan(0)
+
+    const epochs = String(Math.ceil((Number(step) + 1) / 3))
+    const path = join(folder, 'runs', name)
+    const resumed = await mcloss('train', '--resume', path, '--optim.epochs', epochs)
+    expect(resumed.stderr).toBe('')
+    expect(resumed.code).toBe(0)
+    expect(resumed.stdout).toMatch(new RegExp(`step ${step}\\b`))
+  })
+}

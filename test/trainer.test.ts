@@ -1,0 +1,126 @@
+// Whole runs of the toy model: events, results, run folders, abort and resume, refusals.
+
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, expect, test } from 'vitest'
+import { type ConfigInput, defineConfig } from '../lib/config.js'
+import { openDataset } from '../lib/datasets/index.js'
+import type { RunEvent } from '../lib/events.js'
+import { evaluate, predict } from '../lib/inference.js'
+import { type RunResult, train } from '../lib/trainer.js'
+import { temporaryFolder, toyConfig } from './small-birds.js'
+
+const folder = temporaryFolder()
+const config = (overrides: Partial<ConfigInput> = {}) => defineConfig(toyConfig(folder, overrides))
+
+let result: RunResult
+const events: RunEvent[] = []
+
+beforeAll(async () => {
+  const run = train(config())
+  for await (const event of run) events.push(event)
+  result = await run.result
+})
+
+test('events come in order: start, progress, checkpoint, epoch', () => {
+  const types = events.map((event) => event.type)
+  expect(types[0]).toBe('start')
+  expect(types.filter((type) => type === 'epoch')).toHaveLength(2)
+  expect(types.lastIndexOf('epoch')).toBe(types.length - 1)
+  const epoch = events.findLast((event) => event.type === 'epoch')
+  expect(epoch).toMatchObject({ epoch: 1, epochs: 2, step: 6 })
+  expect(Object.keys(epoch?.train.parts ?? {}).sort()).toEqual(['ce', 'dis', 'div'])
+})
+
+test('the whole loss is the weighted sum of its parts (official form, four channels a class)', () => {
+  for (const event of events) {
+    if (event.type !== 'epoch') continue
+    const { ce, dis, div } = event.train.parts as { ce: number; dis: number; div: number }
+    expect(event.train.loss).toBeCloseTo(ce + dis + 0.5 * (1 - div / 4), 4)
+  }
+})
+
+test('the run folder holds what a run leaves', () => {
+  for (const name of [
+    'config.json',
+    'metrics.jsonl',
+    'last/model.safetensors',
+    'best/state.json',
+  ]) {
+    expect(existsSync(join(result.runDir, name)), name).toBe(true)
+  }
+  const lines = readFileSync(join(result.runDir, 'metrics.jsonl'), 'utf8').trim().split('\n')
+  expect(
+    lines.map((line) => JSON.parse(line).type).filter((type) => type === 'epoch'),
+  ).toHaveLength(2)
+})
+
+test('evaluate and predict agree with the run on its last weights', async () => {
+  const weights = join(result.runDir, 'last')
+  const figures = await evaluate({ weights })
+  expect(figures).toMatchObject({ n: 15, top1: result.last.top1, top5: 1 })
+  expect(figures.loss).toBeCloseTo(result.last.loss, 5)
+
+  const { test: samples, classes } = await openDataset(config().data)
+  const predictions = await predict(
+    samples.map(({ path }) => path),
+    { weights, top: 2 },
+  )
+  const correct = predictions.filter(({ top }, i) => top[0]?.label === samples[i]?.label).length
+  expect(correct / samples.length).toBeCloseTo(figures.top1, 10)
+  for (const { top } of predictions) {
+    expect(top).toHaveLength(2)
+    expect(top[0]?.probability).toBeGreaterThanOrEqual(top[1]?.probability ?? 1)
+    expect(classes[top[0]?.label ?? -1]).toBe(top[0]?.class)
+  }
+})
+
+test('an abort saves within a step; the resumed run goes on at that step and ends as one run', async () => {
+  const optim = { lr: 0.05, epochs: 3, batchSize: 8 }
+  const whole = await train(config({ optim, name: 'whole' })).result
+
+  const abort = new AbortController()
+  const run = train(config({ optim, name: 'parts' }), { signal: abort.signal })
+  const iterate = async () => {
+    for await (const event of run) {
+      if (event.type === 'progress' && event.step >= 4) abort.abort()
+    }
+  }
+  await expect(iterate()).rejects.toMatchObject({ code: 'E_ABORTED' })
+  await expect(run.result).rejects.toMatchObject({ code: 'E_ABORTED' })
+
+  const runDir = join(folder, 'runs', 'parts')
+  const resumed = train(config({ optim, name: 'parts' }), { resume: runDir })
+  const seen: RunEvent[] = []
+  for await (const event of resumed) seen.push(event)
+  expect(seen[0]).toMatchObject({ type: 'start', runDir })
+  const start = seen[0]?.type === 'start' ? seen[0].step : -1
+  expect(start).toBeGreaterThanOrEqual(4)
+  const { last } = await resumed.result
+  expect(last.loss).toBeCloseTo(whole.last.loss, 6)
+})
+
+test('nobody has to iterate, and an unread run still ends', async () => {
+  const { best } = await train(config({ name: 'unread' })).result
+  expect(best.checkpoint).toBe(join(folder, 'runs', 'unread', 'best'))
+})
+
+test('what cannot be trained is refused before work starts', async () => {
+  const refuse = async (overrides: Partial<ConfigInput>, code: string, words: RegExp) => {
+    const error = await train(config(overrides)).result.catch((reason) => reason)
+    expect(error).toMatchObject({ code, message: expect.stringMatching(words) })
+  }
+  const model = { backbone: 'toy', head: 'linear' } as const
+  await refuse(
+    { data: { name: 'image-folder', root: join(folder, 'nowhere'), resize: 64 } },
+    'E_DATA',
+    /nowhere/,
+  )
+  await refuse(
+    { model, data: { ...toyConfig(folder).data, resize: 4, padding: 0 } as ConfigInput['data'] },
+    'E_ARGUMENT',
+    /1x1|diversity/,
+  )
+  await refuse({ optim: { lr: 0.1, epochs: 1, batchSize: 64 } }, 'E_CONFIG', /batchSize/)
+  await refuse({ model: { ...model, weights: join(folder, 'none.safetensors') } }, 'E_IO', /none/)
+})
