@@ -18,6 +18,8 @@ export interface Dataset {
   classes: string[]
   train: Sample[]
   test: Sample[]
+  /** What the reader of the files found odd but usable, one sentence each. */
+  warnings?: string[]
 }
 
 /** A square side, or [height, width], in pixels. */

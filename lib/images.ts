@@ -3,8 +3,9 @@
 // colour profiles are left alone, CMYK is inverted without a profile, a grey image gets three equal
 // channels, 16 bits become the upper 8. Other than PIL, transparent parts lie over black.
 
-import { readFile } from 'node:fs/promises'
-import sharp from 'sharp'
+import { readFile, stat } from 'node:fs/promises'
+import { setImmediate } from 'node:timers/promises'
+import sharp, { type Sharp } from 'sharp'
 import { native } from './binding.js'
 import { McLossError } from './errors.js'
 
@@ -13,6 +14,7 @@ sharp.concurrency(1) // images run beside each other, not threads within an imag
 
 const MAX_PIXELS = 50_000_000
 const MAX_BYTES = 512 * 2 ** 20
+const PIXELS_A_TURN = 200_000 // converted before the event loop gets its turn, 1-2 ms
 
 export interface Image {
   /** [height, width, 3] */
@@ -78,7 +80,7 @@ export function encodeGreyPng(grey: Uint8Array, width: number, height: number): 
     .toBuffer()
 }
 
-async function imageOf(pipeline: sharp.Sharp): Promise<Image> {
+async function imageOf(pipeline: Sharp): Promise<Image> {
   const { data, info } = await pipeline
     .raw({ depth: 'uchar' })
     .toBuffer({ resolveWithObject: true })
@@ -86,11 +88,15 @@ async function imageOf(pipeline: sharp.Sharp): Promise<Image> {
 }
 
 async function readImage(path: string): Promise<Buffer> {
-  const bytes = await readFile(path, { signal: null }).catch((cause) => {
-    throw unusable(path, cause.code === 'EISDIR' ? 'is a folder' : `cannot be read (${cause.code})`)
-  })
-  if (bytes.length === 0) throw unusable(path, 'is empty')
-  if (!isKnownFormat(bytes)) throw unusable(path, 'is none of these formats')
+  const unreadable = (cause: NodeJS.ErrnoException) => {
+    throw unusable(path, `cannot be read (${cause.code})`, cause)
+  }
+  const info = await stat(path).catch(unreadable)
+  if (!info.isFile()) throw unusable(path, info.isDirectory() ? 'is a folder' : 'is not a file')
+  if (info.size === 0) throw unusable(path, 'is empty')
+  if (info.size > MAX_BYTES) throw unusable(path, `has more than ${MAX_BYTES} bytes`)
+  const bytes = await readFile(path).catch(unreadable)
+  if (!isKnownFormat(bytes)) throw unusable(path, 'is of another format')
   return bytes
 }
 
@@ -126,10 +132,11 @@ function jpegChannels(bytes: Buffer): number {
 }
 
 /** Four inks to RGB as PIL: (255 - ink) scaled by (255 - black). */
-async function decodeCmyk(pipeline: sharp.Sharp): Promise<Image> {
+async function decodeCmyk(pipeline: Sharp): Promise<Image> {
   const inks = await imageOf(pipeline.pipelineColourspace('cmyk').toColourspace('cmyk'))
   const pixels = new Uint8Array(inks.width * inks.height * 3)
   for (let pixel = 0; pixel * 3 < pixels.length; pixel++) {
+    if (pixel % PIXELS_A_TURN === PIXELS_A_TURN - 1) await setImmediate()
     const light = 255 - (inks.pixels[pixel * 4 + 3] as number)
     for (let channel = 0; channel < 3; channel++) {
       const ink = inks.pixels[pixel * 4 + channel] as number

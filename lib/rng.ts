@@ -109,11 +109,10 @@ export function below(word: number, n: number): number {
   return Math.floor((word / 2 ** 32) * n)
 }
 
-/** A permutation of 0..count-1 (Fisher-Yates), a pure function of (seed, epoch). */
-export function shuffle(count: number, seed: number, epoch: number): Int32Array {
-  checkSeed(seed)
+/** A permutation of 0..count-1 (Fisher-Yates), a pure function of its arguments. */
+export function shuffle(count: number, seed: number, step: number, stream: Stream): Int32Array {
   const order = Int32Array.from({ length: count }, (_, index) => index)
-  const next = draws(seed, epoch, 0, Stream.order)
+  const next = draws(seed, step, 0, stream)
   for (let last = count - 1; last > 0; last--) {
     const other = below(next(), last + 1)
     const value = order[last] as number

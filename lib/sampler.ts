@@ -1,11 +1,16 @@
 // Which samples, in which order, in which batch, on which rank: pure functions.
 
 import { McLossError } from './errors.js'
-import { shuffle } from './rng.js'
+import { checkSeed, Stream, shuffle } from './rng.js'
 
-/** The training order of an epoch: a permutation of 0..count-1, a pure function of its arguments. */
+/**
+ * The training order of an epoch: a permutation of 0..count-1, a pure function of its arguments.
+ *
+ * @throws McLossError E_ARGUMENT unless `seed` is an integer 0..2^53-1.
+ */
 export function order(count: number, seed: number, epoch: number): Int32Array {
-  return shuffle(count, seed, epoch)
+  checkSeed(seed)
+  return shuffle(count, seed, epoch, Stream.order)
 }
 
 /** Batches in an epoch, the same on every rank. */

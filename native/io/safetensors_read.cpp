@@ -78,7 +78,7 @@ Header parse_header(std::string_view text) {
 }
 
 uint64_t byte_count(const Entry& entry) {
-  // Zeros are left out of `strides`: LibTorch multiplies the other dimensions to make strides.
+  // `strides` takes a zero as 1, as LibTorch does to make strides: it bounds `count` as well.
   uint64_t count = entry.dtype->bytes, strides = entry.dtype->bytes;
   for (const int64_t extent : entry.shape) {
     const auto factor = static_cast<uint64_t>(extent);

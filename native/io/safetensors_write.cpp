@@ -1,8 +1,7 @@
 // Writing, in the official writer's order (dtype, then name), so that the same tensors give the same
 // bytes there and here.
-#include <ATen/Functions.h>
-
 #include <algorithm>
+#include <string_view>
 
 #include "io/file.h"
 #include "io/json.h"
@@ -54,11 +53,12 @@ void check_names(const NamedTensors& tensors) {
 
 std::string header_text(const std::vector<Entry>& entries,
                         const std::map<std::string, std::string>& metadata) {
-  std::string text = "{", separator;
+  std::string text = "{";
+  std::string_view separator;
   if (!metadata.empty()) {
     text += "\"__metadata__\":{";
     for (const auto& [key, value] : metadata) {
-      text += separator + json_quote(key) + ":" + json_quote(value);
+      text.append(separator).append(json_quote(key)).append(":").append(json_quote(value));
       separator = ",";
     }
     text += "}";
@@ -67,12 +67,14 @@ std::string header_text(const std::vector<Entry>& entries,
   for (const Entry& entry : entries) {
     std::string shape;
     for (const int64_t extent : entry.tensor->sizes()) {
-      shape += (shape.empty() ? "" : ",") + std::to_string(extent);
+      if (!shape.empty()) shape += ',';
+      shape += std::to_string(extent);
     }
     const int64_t end = at + static_cast<int64_t>(entry.tensor->nbytes());
-    text += separator + json_quote(*entry.name) + ":{\"dtype\":\"" +
-            std::string(safetensors_dtypes[entry.order].name) + "\",\"shape\":[" + shape +
-            "],\"data_offsets\":[" + std::to_string(at) + "," + std::to_string(end) + "]}";
+    text.append(separator).append(json_quote(*entry.name)).append(":{\"dtype\":\"");
+    text.append(safetensors_dtypes[entry.order].name).append("\",\"shape\":[").append(shape);
+    text.append("],\"data_offsets\":[").append(std::to_string(at)).append(",");
+    text.append(std::to_string(end)).append("]}");
     separator = ",";
     at = end;
   }

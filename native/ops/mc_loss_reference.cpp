@@ -1,6 +1,7 @@
 // mc_scores composed of LibTorch's own operators, for devices that have no kernel of ours, and to
 // hold our kernels against. Classes of equal size form one dense block [N, classes, xi, H * W]; the
 // groups have at most two sizes, so two slices do.
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/max.h>
 #include <ATen/ops/softmax.h>

@@ -1,0 +1,108 @@
+// Claim (goal 12): driving the trainer from Node.js costs nothing: the same steps driven by a C++
+// program that links the same objects (bench/driver.cpp) are at most 1 % faster. Same initial
+// weights, batches, threads; where the losses differ the row is void.
+//
+//   node scripts/build.mjs with -DMCLOSS_BENCH=ON builds the driver; MCLOSS_BENCH_DRIVER names another
+
+import { existsSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { native } from '../dist/binding.js'
+import { makeBatches, scratchDir } from './batches.mjs'
+import { LineProcess } from './line-process.mjs'
+import { readOptions } from './options.mjs'
+import { record } from './results.mjs'
+import { interleave, median, spread } from './statistics.mjs'
+import { nativeConfig, runSteps } from './train-setup.mjs'
+
+const options = readOptions({
+  rounds: 9,
+  steps: 0, // a round; 0: enough for about a second
+  threads: availableParallelism(),
+  dry: false,
+})
+const driver =
+  process.env.MCLOSS_BENCH_DRIVER ??
+  fileURLToPath(new URL('../build/Release/bench_driver', import.meta.url))
+if (!existsSync(driver)) {
+  console.error(
+    `driver-overhead: ${driver} is not there. Build it with: ` +
+      'cmake -S . -B build -DMCLOSS_BENCH=ON && cmake --build build --target bench_driver',
+  )
+  process.exit(1)
+}
+const dir = scratchDir()
+const { threads } = options
+
+for (const model of [
+  { backbone: 'toy', head: 'linear', size: 64, batch: 8 }, // overhead is most of it, if any
+  { backbone: 'resnet18', head: 'torchvision', size: 112, batch: 16 },
+]) {
+  await compare(model)
+}
+
+async function compare({ backbone, head, size, batch }) {
+  const classes = 20
+  const batches = makeBatches({ dir, size, batch, classes })
+  const setting = { model: backbone, loss: 'ce', size, classes, threads }
+  const config = nativeConfig(setting)
+  config.model.head = head
+  const trainer = await native().NativeTrainer.create(config)
+  await trainer.save(dir, {})
+  const { files, side, batches: count } = batches.shape
+  const peer = new LineProcess('driver', driver, [])
+  await peer.ask('setup', {
+    ...{ backbone, head, classes, size, side, batch, batches: count, threads },
+    ...{ ...files, weights: join(dir, 'model.safetensors') },
+  })
+
+  let [peerNext, ourNext] = [0, 0]
+  const runPeer = async (n) => {
+    const result = await peer.ask('steps', { first: peerNext, count: n })
+    peerNext += n
+    return result
+  }
+  const runOurs = async (n) => {
+    const result = await runSteps(trainer, batches, ourNext, n)
+    ourNext += n
+    return result
+  }
+  await runPeer(3)
+  const warm = await runOurs(3)
+  const steps = options.steps || Math.max(5, Math.ceil(1000 / (warm.ms / 3)))
+  const { a, b } = await interleave(
+    options.rounds,
+    () => runPeer(steps),
+    () => runOurs(steps),
+  )
+  await trainer.dispose()
+  peer.close()
+
+  const perStep = (rounds) => rounds.map(({ ms }) => ms / steps)
+  const ratio = median(perStep(b)) / median(perStep(a))
+  const equal = a.every(({ loss }, i) => Math.abs(loss - b[i].loss) <= 1e-6 * Math.abs(loss))
+  const name = `${backbone} ${size} px b${batch}`
+  const byRound = spread(
+    a.map((peers, i) => b[i].ms / peers.ms),
+    4,
+  )
+  console.log(`${name}: C++ ${spread(perStep(a), 3)} ms, Node ${spread(perStep(b), 3)} ms a step`)
+  console.log(
+    `ratio ${ratio.toFixed(4)} (by round ${byRound}), losses ${a.at(-1).loss} ${b.at(-1).loss}`,
+  )
+  record(
+    {
+      bench: 'driver-overhead',
+      setting: `${name}, ${options.rounds} rounds of ${steps} steps`,
+      threads,
+      peer: `${spread(perStep(a), 3)} ms a step from C++`,
+      ours: `${spread(perStep(b), 3)} ms a step from Node`,
+      ratio: `${ratio.toFixed(4)}, by round ${byRound}`,
+      goal: '<= 1.01',
+      check: equal ? 'passed: losses equal to 1e-6' : 'VOID: the losses differ',
+    },
+    options.dry,
+  )
+  if (!equal) process.exitCode = 1
+}

@@ -1,0 +1,159 @@
+// The drawn birds as a folder of JPEG files in the image-folder layout, beside a drawn-birds.json
+// that says what is drawn. The file says `complete` only when all images are there, so that an
+// interrupted drawing is drawn again; a folder without it is not ours and is never written into.
+
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Dataset } from '../batch.js'
+import { McLossError } from '../errors.js'
+import { encodeGreyPng, encodeJpeg } from '../images.js'
+import { checkSeed } from '../rng.js'
+import { birdClassNames, MAX_BIRD_CLASSES } from './bird-classes.js'
+import { drawBird } from './bird-drawing.js'
+import { imageFolder } from './image-folder.js'
+
+export interface DrawnBirdsOptions {
+  root: string
+  /** Default 20. */
+  classes?: number | undefined
+  /** Images in ROOT/train/CLASS. Default 30. */
+  trainPerClass?: number | undefined
+  /** Images in ROOT/test/CLASS. Default 50. */
+  testPerClass?: number | undefined
+  /** Side of the square images, pixels. Default 96. */
+  size?: number | undefined
+  /** 0..2^53-1: other images of the same classes. Default 1. */
+  seed?: number | undefined
+  /** Also write each bird's mask to ROOT/masks/{train,test}/CLASS as a PNG. Default false. */
+  masks?: boolean | undefined
+}
+
+const SHEET = 'drawn-birds.json'
+const JPEG_QUALITY = 92
+const PARALLEL = 4 // drawings at a time, the threads sharp works on
+
+/** What decides the images; the content of drawn-birds.json beside `complete`. */
+type Parameters = ReturnType<typeof parametersOf>
+
+/**
+ * Draws the set if `root` does not hold it already with the same parameters, then reads it.
+ *
+ * @throws McLossError as writeDrawnBirds.
+ */
+export async function drawnBirds(options: DrawnBirdsOptions): Promise<Dataset> {
+  const parameters = parametersOf(options)
+  const found = await readSheet(options.root)
+  const isDrawn =
+    found?.complete === true &&
+    Object.entries(parameters).every(
+      ([key, value]) => found[key] === value || (key === 'masks' && found.masks === true),
+    )
+  if (!isDrawn) await writeDrawnBirds(options)
+  return { ...(await imageFolder(options.root)), name: 'drawn-birds' }
+}
+
+/**
+ * Draws classes * (trainPerClass + testPerClass) images to ROOT/{train,test}/CLASS/NNN.jpg. Images
+ * of an earlier drawing in `root` are removed first.
+ *
+ * @throws McLossError E_CONFIG for parameters out of range, E_ARGUMENT for the seed, E_DATA for a
+ * folder that holds something else, E_IO when a file cannot be written.
+ */
+export async function writeDrawnBirds(options: DrawnBirdsOptions): Promise<void> {
+  const parameters = parametersOf(options)
+  const { root } = options
+  await requireOurs(root)
+  try {
+    await mkdir(root, { recursive: true })
+    await writeSheet(root, { ...parameters, complete: false })
+    for (const folder of ['train', 'test', 'masks']) {
+      await rm(join(root, folder), { recursive: true, force: true })
+    }
+    await drawAll(root, parameters)
+    await writeSheet(root, { ...parameters, complete: true })
+  } catch (cause) {
+    if (cause instanceof McLossError) throw cause
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new McLossError('E_IO', `drawn-birds: cannot write into ${root}: ${reason}.`, { cause })
+  }
+}
+
+function parametersOf(options: DrawnBirdsOptions) {
+  const { classes = 20, trainPerClass = 30, testPerClass = 50, size = 96, seed = 1 } = options
+  checkSeed(seed)
+  for (const [name, value, least, most] of [
+    ['classes', classes, 1, MAX_BIRD_CLASSES],
+    ['trainPerClass', trainPerClass, 1, 100_000],
+    ['testPerClass', testPerClass, 1, 100_000],
+    ['size', size, 16, 2_000],
+  ] as const) {
+    if (!Number.isInteger(value) || value < least || value > most) {
+      throw new McLossError(
+        'E_CONFIG',
+        `drawn-birds: expected ${name} to be an integer ${least}..${most} but received ${value}.`,
+      )
+    }
+  }
+  // `drawing` goes up whenever the same parameters would give other pixels.
+  return { drawing: 1, classes, trainPerClass, testPerClass, size, seed, masks: !!options.masks }
+}
+
+async function drawAll(root: string, parameters: Parameters): Promise<void> {
+  const { classes, trainPerClass, testPerClass, size, seed, masks } = parameters
+  const names = birdClassNames(classes)
+  const pending: (() => Promise<void>)[] = []
+  for (const [split, count] of Object.entries({ train: trainPerClass, test: testPerClass })) {
+    const digits = Math.max(3, String(count - 1).length)
+    for (const [cls, name] of names.entries()) {
+      const folder = join(split, name)
+      await mkdir(join(root, folder), { recursive: true })
+      if (masks) await mkdir(join(root, 'masks', folder), { recursive: true })
+      for (let index = 0; index < count; index++) {
+        const file = join(folder, String(index).padStart(digits, '0'))
+        const drawing = { cls, split: split as 'train' | 'test', index, seed, size, mask: masks }
+        pending.push(async () => {
+          const { pixels, mask } = await drawBird(drawing)
+          const jpeg = await encodeJpeg({ pixels, width: size, height: size }, JPEG_QUALITY)
+          await writeFile(join(root, `${file}.jpg`), jpeg)
+          if (!mask) return
+          await writeFile(join(root, 'masks', `${file}.png`), await encodeGreyPng(mask, size, size))
+        })
+      }
+    }
+  }
+  const draw = async () => {
+    for (let next = pending.pop(); next; next = pending.pop()) await next()
+  }
+  await Promise.all(Array.from({ length: PARALLEL }, draw))
+}
+
+async function requireOurs(root: string): Promise<void> {
+  const entries = await readdir(root).catch((cause) => {
+    if (cause.code === 'ENOENT') return []
+    throw new McLossError('E_DATA', `drawn-birds: ${root} cannot be used (${cause.code}).`, {
+      cause,
+    })
+  })
+  if (entries.length === 0 || (await readSheet(root))) return
+  throw new McLossError(
+    'E_DATA',
+    `drawn-birds: ${root} holds other files (no ${SHEET}) and is left alone. ` +
+      'Name an empty or new folder as root.',
+  )
+}
+
+async function readSheet(root: string): Promise<Record<string, unknown> | undefined> {
+  const text = await readFile(join(root, SHEET), 'utf8').catch(() => '')
+  try {
+    const sheet: unknown = JSON.parse(text)
+    return sheet instanceof Object && 'drawing' in sheet ? { ...sheet } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+async function writeSheet(root: string, sheet: Parameters & { complete: boolean }): Promise<void> {
+  const file = join(root, SHEET)
+  await writeFile(`${file}.new`, `${JSON.stringify(sheet, null, 2)}\n`)
+  await rename(`${file}.new`, file)
+}

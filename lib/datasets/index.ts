@@ -1,0 +1,45 @@
+// The registry of data sets: a name in the configuration to a reader.
+
+import type { Dataset } from '../batch.js'
+import { McLossError } from '../errors.js'
+import { checkDataset } from './check.js'
+import { cub200 } from './cub200.js'
+import { type DrawnBirdsOptions, drawnBirds } from './drawn-birds.js'
+import { imageFolder } from './image-folder.js'
+
+export { type BirdDrawing, type DrawnBird, drawBird } from './bird-drawing.js'
+export { CUB200_OFFICIAL, cub200 } from './cub200.js'
+export { type DrawnBirdsOptions, drawnBirds, writeDrawnBirds } from './drawn-birds.js'
+export { imageFolder } from './image-folder.js'
+
+/** A data set by name and folder (drawn-birds: see DrawnBirdsOptions), or one of one's own. */
+export type DatasetOptions =
+  | ({ name: 'image-folder' | 'cub200' | 'drawn-birds' } & DrawnBirdsOptions)
+  | { dataset: Dataset }
+
+const readers: Record<string, (options: DrawnBirdsOptions) => Promise<Dataset>> = {
+  'image-folder': ({ root }) => imageFolder(root),
+  cub200: ({ root }) => cub200(root),
+  'drawn-birds': drawnBirds,
+}
+
+export const datasetNames = Object.keys(readers)
+
+/**
+ * Opens a data set: reads its lists and checks them, opens no image.
+ *
+ * @throws McLossError E_CONFIG for an unknown name, E_DATA for data that does not hold together.
+ */
+export async function openDataset(options: DatasetOptions): Promise<Dataset> {
+  if ('dataset' in options && options.dataset) {
+    checkDataset(options.dataset)
+    return options.dataset
+  }
+  const { name, ...rest } = options as Exclude<DatasetOptions, { dataset: Dataset }>
+  const read = readers[name]
+  if (read) return read(rest)
+  throw new McLossError(
+    'E_CONFIG',
+    `datasets: expected data.name to be one of ${datasetNames.join(', ')} but received '${name}'.`,
+  )
+}

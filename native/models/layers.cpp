@@ -1,0 +1,81 @@
+#include "models/layers.h"
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/ops/batch_norm.h>
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/zeros.h>
+#include <c10/core/GradMode.h>
+
+#include <cmath>
+
+#include "types.h"
+
+namespace mcloss {
+
+Conv2d::Conv2d(const ConvOptions& options) : stride_(options.stride), padding_(options.padding) {
+  weight = register_parameter(
+      "weight", at::empty({options.out, options.in, options.kernel, options.kernel}));
+  if (options.bias) bias = register_parameter("bias", at::empty({options.out}));
+}
+
+at::Tensor Conv2d::forward(const at::Tensor& x) const {
+  return at::conv2d(x, weight, bias, stride_, padding_);
+}
+
+BatchNorm::BatchNorm(int64_t channels) {
+  weight = register_parameter("weight", at::ones({channels}));
+  bias = register_parameter("bias", at::zeros({channels}));
+  running_mean = register_buffer("running_mean", at::zeros({channels}));
+  running_var = register_buffer("running_var", at::ones({channels}));
+  num_batches_tracked = register_buffer("num_batches_tracked", at::zeros({}, at::kLong));
+}
+
+at::Tensor BatchNorm::forward(const at::Tensor& x) {
+  if (is_training()) {
+    if (x.numel() == x.size(1)) {
+      throw Error("E_ARGUMENT",
+                  "batch norm: expected more than one value per channel in training, received one "
+                  "sample with one value. Use batches (and micro-batches) of at least 2 samples, "
+                  "and drop a last batch of 1");
+    }
+    num_batches_tracked.add_(1);
+  }
+  return at::batch_norm(x, weight, bias, running_mean, running_var, is_training(),
+                        /*momentum=*/0.1, /*eps=*/1e-5, /*cudnn_enabled=*/true);
+}
+
+Linear::Linear(int64_t in, int64_t out) {
+  weight = register_parameter("weight", at::empty({out, in}));
+  bias = register_parameter("bias", at::empty({out}));
+}
+
+at::Tensor Linear::forward(const at::Tensor& x) const { return at::linear(x, weight, bias); }
+
+at::Generator init_generator(uint64_t seed) {
+  return at::make_generator<at::CPUGeneratorImpl>(seed);
+}
+
+void init_conv(Conv2d& conv, at::Generator& generator) {
+  const c10::NoGradGuard no_grad;
+  const auto fan_out = static_cast<double>(conv.weight.numel() / conv.weight.size(1));
+  conv.weight.normal_(0, std::sqrt(2 / fan_out), generator);
+  if (conv.bias.defined()) conv.bias.zero_();
+}
+
+void init_linear_uniform(Linear& linear, at::Generator& generator) {
+  const c10::NoGradGuard no_grad;
+  const double bound = 1 / std::sqrt(static_cast<double>(linear.weight.size(1)));
+  linear.weight.uniform_(-bound, bound, generator);
+  linear.bias.uniform_(-bound, bound, generator);
+}
+
+void init_linear_normal(Linear& linear, at::Generator& generator) {
+  const c10::NoGradGuard no_grad;
+  linear.weight.normal_(0, 0.01, generator);
+  linear.bias.zero_();
+}
+
+}  // namespace mcloss

@@ -1,0 +1,62 @@
+// The three layers with parameters, named and laid out as PyTorch's. A layer's parameters are
+// created uninitialised; the network that owns it fills them once with the functions below.
+#pragma once
+
+#include <ATen/core/Generator.h>
+#include <torch/nn/module.h>
+
+#include <string>
+
+namespace mcloss {
+
+struct ConvOptions {
+  int64_t in, out, kernel;
+  int64_t stride = 1, padding = 0;
+  bool bias = false;
+};
+
+class Conv2d : public torch::nn::Module {
+ public:
+  explicit Conv2d(const ConvOptions& options);
+  at::Tensor forward(const at::Tensor& x) const;
+
+  at::Tensor weight;  // [out, in, kernel, kernel]
+  at::Tensor bias;    // [out], or undefined
+
+ private:
+  int64_t stride_, padding_;
+};
+
+// Over the channels of [N, C, H, W] or [N, C]; momentum 0.1, eps 1e-5. Its parameters start as 1 and
+// 0, its running statistics as mean 0 and variance 1.
+class BatchNorm : public torch::nn::Module {
+ public:
+  explicit BatchNorm(int64_t channels);
+  // In training mode throws E_ARGUMENT for a single value per channel: its variance says nothing.
+  at::Tensor forward(const at::Tensor& x);
+
+  at::Tensor weight, bias, running_mean, running_var;  // [C]
+  at::Tensor num_batches_tracked;                      // scalar int64
+};
+
+class Linear : public torch::nn::Module {
+ public:
+  Linear(int64_t in, int64_t out);
+  at::Tensor forward(const at::Tensor& x) const;
+
+  at::Tensor weight;  // [out, in]
+  at::Tensor bias;    // [out]
+};
+
+// A generator of its own, so that LibTorch's global one is neither read nor moved.
+at::Generator init_generator(uint64_t seed);
+
+// Normal(0, sqrt(2 / (out * kernel^2))), bias 0: torchvision's for convolutions before a ReLU
+// ("kaiming normal, fan out").
+void init_conv(Conv2d& conv, at::Generator& generator);
+// Uniform(-b, b), b = 1 / sqrt(in), for weight and bias: PyTorch's default.
+void init_linear_uniform(Linear& linear, at::Generator& generator);
+// Normal(0, 0.01), bias 0: torchvision's for the VGG classifier.
+void init_linear_normal(Linear& linear, at::Generator& generator);
+
+}  // namespace mcloss

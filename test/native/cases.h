@@ -1,0 +1,15 @@
+// The parts of ops_test, one file each.
+#pragma once
+
+#include <string>
+
+namespace test {
+
+void channel_groups();
+void mc_loss_fixtures(const std::string& folder);
+void mc_loss_random();
+void mc_loss_edges();
+void pixels(const std::string& folder);
+void threads();
+
+}  // namespace test

@@ -1,0 +1,79 @@
+// mc_loss against test/fixtures/mc-loss (numpy, float64): every dtype in every layout.
+// Tolerances are max |difference| / max |reference|; bfloat16 features give float32 values and a
+// bfloat16 gradient. No fixture has a near tie of softmaxes (its maker refuses them).
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <vector>
+
+#include "cases.h"
+#include "check.h"
+#include "io/safetensors.h"
+#include "mc_loss_twin.h"
+#include "ops/mc_loss.h"
+
+namespace test {
+namespace {
+
+struct Dtype {
+  const char* suffix;
+  at::ScalarType type;
+  double values, gradient;  // tolerances
+};
+constexpr Dtype kDtypes[] = {{"f64", at::kDouble, 1e-12, 1e-12},
+                             {"f32", at::kFloat, 2e-6, 2e-6},
+                             {"bf16", at::kBFloat16, 2e-6, 1.6e-2}};
+
+void fixture(const std::string& path) {
+  const auto file = mcloss::read_safetensors(path);
+  const std::map<std::string, at::Tensor> tensors(file.tensors.begin(), file.tensors.end());
+  const auto& metadata = file.metadata;
+  const double first = std::stod(metadata.at("first")), second = std::stod(metadata.at("second"));
+  mcloss::McWeights weights;
+  const bool paper = metadata.at("form") == "paper";
+  weights.form = paper ? mcloss::LossForm::paper : mcloss::LossForm::official;
+  (paper ? weights.mu : weights.alpha) = first;
+  (paper ? weights.lambda : weights.beta) = second;
+  std::optional<at::Tensor> mask;
+  if (tensors.count("mask")) mask = tensors.at("mask").to(at::kBool);
+
+  for (const Dtype& dtype : kDtypes) {
+    const std::string suffix = std::string(".") + dtype.suffix;
+    for (const Layout layout : kLayouts) {
+      const at::Tensor features = lay_out(tensors.at("features" + suffix), layout);
+      features.set_requires_grad(true);
+      const auto result = mcloss::mc_loss(features, tensors.at("target"),
+                                          std::stoll(metadata.at("num_classes")), mask, weights);
+      result.loss.backward();
+      const std::string name = std::filesystem::path(path).stem().string() + suffix + " " +
+                               kLayoutNames[static_cast<int>(layout)] + " ";
+      const auto compare = [&](const char* key, const at::Tensor& actual, double tolerance,
+                               double scale = 0) {
+        check_close(actual, tensors.at(key + suffix), tolerance, name + key, scale);
+      };
+      check(features.scalar_type() == dtype.type && features.grad().scalar_type() == dtype.type,
+            name + "dtype of the gradient");
+      compare("g", result.class_scores, dtype.values);
+      compare("h", result.diversity, dtype.values);
+      compare("dis", result.dis, dtype.values);
+      compare("div", result.div, dtype.values);
+      compare("loss", result.loss, dtype.values,
+              tensors.at("loss_scale" + suffix).item<double>());
+      compare("grad", features.grad(), dtype.gradient);
+    }
+  }
+}
+
+}  // namespace
+
+void mc_loss_fixtures(const std::string& folder) {
+  std::vector<std::string> paths;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() == ".safetensors") paths.push_back(entry.path().string());
+  }
+  std::sort(paths.begin(), paths.end());
+  check(paths.size() >= 10, "ten fixtures in " + folder);
+  for (const std::string& path : paths) fixture(path);
+}
+
+}  // namespace test
