@@ -1,14 +1,13 @@
 // A backbone and a head, by name: the only registry of models.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "io/safetensors.h"
 #include "models/backbone.h"
 #include "models/head.h"
+#include "types.h"
 
 namespace mcloss {
 
@@ -23,7 +22,7 @@ class Classifier {
   // pair that does not exist, E_ARGUMENT for sizes that cannot be.
   Classifier(const ModelConfig& config, uint64_t init_seed);
 
-  // dropout: the step's seed, step and first sample, for heads with dropout; unused in evaluation.
+  // input: float [N, 3, h, w].
   ClassifierOutput forward(const at::Tensor& input, const DropoutDraw& dropout);
 
   void train(bool on);
@@ -33,10 +32,12 @@ class Classifier {
   NamedTensors backbone_parameters() const;
   NamedTensors head_parameters() const;
   NamedTensors buffers() const;  // running_mean, running_var, num_batches_tracked
+  NamedTensors state() const;    // parameters and buffers, all of the above
 
-  // Copies `weights` in. Throws E_WEIGHTS listing every missing, unexpected and mis-shaped name.
-  void load(const NamedTensors& weights, const std::string& source);
-  NamedTensors state() const;  // parameters then buffers
+  // Copies `weights` in; with backbone_only the head stays as it is and the file's own head entries
+  // are ignored. Throws E_WEIGHTS listing every missing, unexpected and mis-shaped name; nothing is
+  // copied then. source: the file, for the message.
+  void load(const NamedTensors& weights, bool backbone_only, const std::string& source);
 
  private:
   std::shared_ptr<Backbone> backbone_;

@@ -1,9 +1,15 @@
-// The three heads: feature map -> logits. DESIGN: torchvision | linear | two-layer.
+// The heads, by name: torchvision | linear | two-layer (docs/mc-loss.md, "Heads").
 #pragma once
 
+#include <ATen/core/Generator.h>
 #include <torch/nn/module.h>
 
 #include <cstdint>
+#include <memory>
+#include <string>
+
+#include "models/backbone.h"
+#include "types.h"
 
 namespace mcloss {
 
@@ -20,5 +26,13 @@ class Head : public torch::nn::Module {
   // features: [N, C, H, W] -> logits [N, K].
   virtual at::Tensor forward(const at::Tensor& features, const DropoutDraw& dropout) = 0;
 };
+
+// map: the shape of the features `config` gives. Throws E_CONFIG for an unknown name, or a torchvision
+// head on a backbone torchvision does not have.
+std::shared_ptr<Head> make_head(const ModelConfig& config, const MapShape& map,
+                                at::Generator& generator);
+
+// Whether a parameter or buffer of that name belongs to one of the heads.
+bool is_head_name(const std::string& name);
 
 }  // namespace mcloss

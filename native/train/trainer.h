@@ -2,11 +2,11 @@
 // every call comes from one thread (napi/worker).
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "io/safetensors.h"
 #include "types.h"
 
 namespace mcloss {

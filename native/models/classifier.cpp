@@ -1,0 +1,151 @@
+#include "models/classifier.h"
+
+#include <c10/core/GradMode.h>
+
+#include <map>
+
+#include "models/layers.h"
+#include "models/resnet.h"
+#include "models/vgg.h"
+
+namespace mcloss {
+namespace {
+
+bool is_resnet(const std::string& name) { return name == "resnet18" || name == "resnet50"; }
+bool is_vgg(const std::string& name) {
+  return name == "vgg16" || name == "vgg16_bn" || name == "vgg-small" || name == "toy";
+}
+
+void check_names_and_sizes(const ModelConfig& config) {
+  if (!is_resnet(config.backbone) && !is_vgg(config.backbone)) {
+    throw Error("E_CONFIG",
+                "model: expected backbone resnet18, resnet50, vgg16, vgg16_bn, vgg-small or toy but "
+                "received '" + config.backbone + "'.");
+  }
+  if (config.num_classes < 1 || config.channels_per_class < 0) {
+    throw Error("E_ARGUMENT", "model: expected at least 1 class and channelsPerClass >= 0 but "
+                              "received " + std::to_string(config.num_classes) + " and " +
+                                  std::to_string(config.channels_per_class) + ".");
+  }
+}
+
+void append_state(const torch::nn::Module& module, bool parameters, NamedTensors& out) {
+  const auto named = parameters ? module.named_parameters() : module.named_buffers();
+  for (const auto& item : named) out.emplace_back(item.key(), item.value());
+}
+
+NamedTensors parameters_of(const torch::nn::Module& module) {
+  NamedTensors out;
+  append_state(module, /*parameters=*/true, out);
+  return out;
+}
+
+std::string text_of(at::IntArrayRef shape) {
+  std::string text = "[";
+  for (const int64_t size : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(size);
+  return text + "]";
+}
+
+void append_list(std::string& message, const char* title, const std::vector<std::string>& names) {
+  if (names.empty()) return;
+  message += std::string("\n  ") + title + " (" + std::to_string(names.size()) + "):";
+  for (const std::string& name : names) message += " " + name;
+}
+
+}  // namespace
+
+MapShape map_shape(const ModelConfig& config) {
+  check_names_and_sizes(config);
+  const MapShape shape =
+      is_resnet(config.backbone) ? resnet_map_shape(config) : vgg_map_shape(config);
+  if (shape.height < 1 || shape.width < 1) {
+    throw Error("E_ARGUMENT", "model " + config.backbone + ": an input of " +
+                                  std::to_string(config.input_height) + "x" +
+                                  std::to_string(config.input_width) +
+                                  " pixels leaves no feature map; use a larger crop.");
+  }
+  return shape;
+}
+
+Classifier::Classifier(const ModelConfig& config, uint64_t init_seed) {
+  const MapShape map = map_shape(config);
+  at::Generator generator = init_generator(init_seed);
+  backbone_ = is_resnet(config.backbone) ? make_resnet(config, generator)
+                                         : make_vgg(config, generator);
+  head_ = make_head(config, map, generator);
+}
+
+ClassifierOutput Classifier::forward(const at::Tensor& input, const DropoutDraw& dropout) {
+  ClassifierOutput output;
+  output.features = backbone_->forward(input);
+  output.logits = head_->forward(output.features, dropout);
+  return output;
+}
+
+void Classifier::train(bool on) {
+  backbone_->train(on);
+  head_->train(on);
+}
+
+void Classifier::to(at::Device device, bool channels_last) {
+  const c10::NoGradGuard no_grad;
+  for (auto& [name, tensor] : state()) {
+    const auto format = channels_last && tensor.dim() == 4 ? at::MemoryFormat::ChannelsLast
+                                                           : at::MemoryFormat::Contiguous;
+    tensor.set_data(tensor.detach().to(device).contiguous(format));
+  }
+}
+
+NamedTensors Classifier::backbone_parameters() const { return parameters_of(*backbone_); }
+NamedTensors Classifier::head_parameters() const { return parameters_of(*head_); }
+
+NamedTensors Classifier::buffers() const {
+  NamedTensors out;
+  append_state(*backbone_, /*parameters=*/false, out);
+  append_state(*head_, /*parameters=*/false, out);
+  return out;
+}
+
+NamedTensors Classifier::state() const {
+  NamedTensors out = backbone_parameters();
+  append_state(*head_, /*parameters=*/true, out);
+  append_state(*backbone_, /*parameters=*/false, out);
+  append_state(*head_, /*parameters=*/false, out);
+  return out;
+}
+
+void Classifier::load(const NamedTensors& weights, bool backbone_only, const std::string& source) {
+  std::map<std::string, at::Tensor> given(weights.begin(), weights.end());
+  std::vector<std::string> missing, mis_shaped, unexpected;
+  std::vector<std::pair<at::Tensor, at::Tensor>> copies;
+  for (const auto& [name, own] : state()) {
+    const bool is_head = is_head_name(name);
+    const auto found = given.find(name);
+    if (!(backbone_only && is_head)) {
+      if (found == given.end()) {
+        missing.push_back(name);
+      } else if (found->second.sizes() != own.sizes()) {
+        mis_shaped.push_back(name + " " + text_of(found->second.sizes()) + " instead of " +
+                             text_of(own.sizes()));
+      } else {
+        copies.emplace_back(own, found->second);
+      }
+    }
+    if (found != given.end()) given.erase(found);
+  }
+  for (const auto& [name, tensor] : given) {
+    if (!(backbone_only && is_head_name(name))) unexpected.push_back(name);
+  }
+  if (!missing.empty() || !unexpected.empty() || !mis_shaped.empty()) {
+    std::string message = "weights: " + source + " does not fit the model.";
+    append_list(message, "missing", missing);
+    append_list(message, "unexpected", unexpected);
+    append_list(message, "mis-shaped", mis_shaped);
+    message += "\n  Check model.backbone, model.head, model.channelsPerClass and the number of classes.";
+    throw Error("E_WEIGHTS", message);
+  }
+  const c10::NoGradGuard no_grad;
+  for (auto& [own, value] : copies) own.copy_(value);
+}
+
+}  // namespace mcloss

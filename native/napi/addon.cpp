@@ -1,0 +1,66 @@
+// The add-on's entry: what it exports, in the order of lib/binding.ts, which declares it all.
+
+#include <ATen/Context.h>
+#include <ATen/Version.h>
+#include <ATen/detail/CUDAHooksInterface.h>
+#include <napi.h>
+#include <torch/version.h>
+
+#include "napi/addon_data.h"
+#include "napi/failure.h"
+#include "napi/ops_wrap.h"
+#include "napi/trainer_wrap.h"
+
+namespace mcloss {
+namespace {
+
+Napi::Value device_count(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const int count = at::hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
+    return Napi::Number::New(info.Env(), count);
+  });
+}
+
+Napi::Value cuda_version(Napi::Env env) {
+  const auto& hooks = at::detail::getCUDAHooks();
+  if (!hooks.hasCUDART()) return env.Null();
+  const int64_t version = hooks.versionCUDART();  // 1000 * major + 10 * minor
+  return Napi::String::New(
+      env, std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10));
+}
+
+Napi::Value build_info(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    Napi::Object object = Napi::Object::New(info.Env());
+    object["libtorch"] = TORCH_VERSION;
+    object["cuda"] = cuda_version(info.Env());
+    object["compiler"] = "g++ " __VERSION__;
+    object["cppStandard"] = static_cast<double>(__cplusplus / 100 % 100);
+    object["cpuCapability"] = at::get_cpu_capability();
+    return object;
+  });
+}
+
+void set_error_class(const Napi::CallbackInfo& info) {
+  info.Env().GetInstanceData<AddonData>()->error_class =
+      Napi::Persistent(info[0].As<Napi::Function>());
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  auto* const data = new AddonData;
+  env.SetInstanceData(data);
+  const Napi::Function trainer = TrainerWrap::define(env);
+  data->trainer_class = Napi::Persistent(trainer);
+  exports["NativeTrainer"] = trainer;
+  export_ops(env, exports);
+  exports["deviceCount"] = Napi::Function::New(env, device_count, "deviceCount");
+  exports["buildInfo"] = Napi::Function::New(env, build_info, "buildInfo");
+  exports["setErrorClass"] = Napi::Function::New(env, set_error_class, "setErrorClass");
+  return exports;
+}
+
+}  // namespace
+}  // namespace mcloss
+
+using mcloss::init;
+NODE_API_MODULE(mcloss, init)

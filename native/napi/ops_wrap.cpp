@@ -1,0 +1,226 @@
+#include "napi/ops_wrap.h"
+
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/from_blob.h>
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+#include "models/classifier.h"
+#include "napi/async_op.h"
+#include "napi/convert.h"
+#include "napi/failure.h"
+#include "ops/channel_groups.h"
+#include "ops/mc_loss.h"
+#include "ops/pixels.h"
+
+namespace mcloss {
+namespace {
+
+Napi::Value map_shape_js(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const MapShape shape = map_shape(model_config(Fields(info[0], "mapShape")));
+    Napi::Object object = Napi::Object::New(info.Env());
+    object["channels"] = static_cast<double>(shape.channels);
+    object["height"] = static_cast<double>(shape.height);
+    object["width"] = static_cast<double>(shape.width);
+    return object;
+  });
+}
+
+int64_t integer_argument(const Napi::CallbackInfo& info, size_t index, const char* who) {
+  const double value = info[index].IsNumber() ? info[index].As<Napi::Number>().DoubleValue() : -1;
+  if (!(value >= 1 && value <= INT32_MAX) || value != static_cast<double>(int64_t(value))) {
+    throw Error("E_ARGUMENT", std::string(who) + ": expected integers >= 1 but received " +
+                                  info[index].ToString().Utf8Value() + ".");
+  }
+  return static_cast<int64_t>(value);
+}
+
+Napi::Value channel_groups_js(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const ChannelGroups groups(integer_argument(info, 0, "channelGroups"),
+                               integer_argument(info, 1, "channelGroups"));
+    Napi::Array sizes = Napi::Array::New(info.Env(), static_cast<size_t>(groups.num_classes));
+    for (int64_t cls = 0; cls < groups.num_classes; ++cls) {
+      sizes[static_cast<uint32_t>(cls)] = static_cast<double>(groups.size(cls));
+    }
+    return sizes;
+  });
+}
+
+Napi::Value cwa_mask_js(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Fields fields(info[0], "cwaMask");
+    const ChannelGroups groups(fields.integer("channels"), fields.integer("classes"));
+    const at::Tensor mask =
+        cwa_mask(groups, keep_of(fields), mask_scope_of(fields),
+                 static_cast<uint64_t>(fields.integer("seed")), fields.integer("step"),
+                 fields.integer("samples"))
+            .to(at::kByte)
+            .contiguous();
+    Napi::Uint8Array array = Napi::Uint8Array::New(info.Env(), static_cast<size_t>(mask.numel()));
+    std::memcpy(array.Data(), mask.const_data_ptr(), static_cast<size_t>(mask.numel()));
+    return array;
+  });
+}
+
+// A typed array over a copy of a contiguous float32 or float64 tensor.
+Napi::Value array_of(Napi::Env env, const at::Tensor& tensor) {
+  const auto count = static_cast<size_t>(tensor.numel());
+  if (tensor.scalar_type() == at::kDouble) {
+    Napi::Float64Array array = Napi::Float64Array::New(env, count);
+    std::copy_n(tensor.const_data_ptr<double>(), count, array.Data());
+    return array;
+  }
+  Napi::Float32Array array = Napi::Float32Array::New(env, count);
+  std::copy_n(tensor.const_data_ptr<float>(), count, array.Data());
+  return array;
+}
+
+struct McLossCall {
+  at::Tensor features, target;  // over JavaScript's memory
+  std::optional<at::Tensor> mask;
+  int64_t num_classes;
+  McWeights weights;
+  bool with_grad;
+  McLoss result;
+  at::Tensor grad;
+
+  void run() {
+    features.requires_grad_(with_grad);
+    result = mc_loss(features, target.to(at::kLong), num_classes, mask, weights);
+    if (!with_grad) return;
+    result.loss.backward();
+    grad = features.grad().contiguous();
+  }
+};
+
+Napi::Value mc_loss_js(const Napi::CallbackInfo& info) {
+  return guarded_promise(info.Env(), [&]() -> Napi::Value {
+    const Fields fields(info[0], "mcLoss");
+    const std::vector<int64_t> shape = fields.integers("shape");
+    const bool sizes = shape.size() == 4 && std::all_of(shape.begin(), shape.end(), [](int64_t n) {
+                         return n >= 1 && n < (1 << 24);
+                       });
+    if (!sizes) fields.refuse("shape", "[N, C, H, W], each at least 1");
+    const int64_t samples = shape[0], channels = shape[1];
+    const int64_t rows = samples * channels;
+    if (rows > INT64_MAX / (shape[2] * shape[3])) fields.refuse("shape", "smaller");
+    const int64_t length = rows * shape[2] * shape[3];
+
+    std::vector<Napi::ObjectReference> keep;
+    const auto view = [&](const char* name, napi_typedarray_type type, at::ScalarType dtype,
+                          at::IntArrayRef view_shape, int64_t count) {
+      const Napi::TypedArray array = fields.array(name, type, count);
+      keep.push_back(Napi::Persistent(array.As<Napi::Object>()));
+      auto* const begin = static_cast<char*>(array.ArrayBuffer().Data()) + array.ByteOffset();
+      return at::from_blob(begin, view_shape, dtype);
+    };
+
+    const auto call = std::make_shared<McLossCall>();
+    const Napi::Value features = fields.value("features");
+    const bool is_double = features.IsTypedArray() && features.As<Napi::TypedArray>()
+                                                              .TypedArrayType() == napi_float64_array;
+    call->features = view("features", is_double ? napi_float64_array : napi_float32_array,
+                          is_double ? at::kDouble : at::kFloat, shape, length);
+    call->target = view("target", napi_int32_array, at::kInt, {samples}, samples);
+    if (fields.has("mask")) {
+      const Napi::Value mask = fields.value("mask");
+      const bool per_sample = mask.IsTypedArray() && samples > 1 &&
+                              mask.As<Napi::TypedArray>().ElementLength() ==
+                                  static_cast<size_t>(rows);
+      call->mask = per_sample
+                       ? view("mask", napi_uint8_array, at::kByte, {samples, channels}, rows)
+                       : view("mask", napi_uint8_array, at::kByte, {channels}, channels);
+      call->mask = call->mask->to(at::kBool);
+    }
+    call->num_classes = fields.integer("numClasses");
+    call->weights = mc_weights(fields.object("weights"));
+    call->with_grad = fields.boolean("grad");
+
+    const auto result = [call](Napi::Env env) -> Napi::Value {
+      const at::Tensor scores = call->result.class_scores.detach().contiguous();
+      Napi::Object object = Napi::Object::New(env);
+      object["dis"] = call->result.dis.item<double>();
+      object["div"] = call->result.div.item<double>();
+      object["loss"] = call->result.loss.item<double>();
+      object["classScores"] = array_of(env, scores);
+      object["grad"] = call->with_grad ? array_of(env, call->grad) : env.Null();
+      return object;
+    };
+    return AsyncOp::start(info.Env(), [call] { call->run(); }, result, std::move(keep));
+  });
+}
+
+Napi::Value resize_js(const Napi::CallbackInfo& info) {
+  return guarded_promise(info.Env(), [&]() -> Napi::Value {
+    const Fields fields(info[0], "resize");
+    const auto size = [&](const char* name) {
+      const int64_t value = fields.integer(name);
+      if (value < 1 || value > (1 << 20)) fields.refuse(name, "1..2^20");
+      return value;
+    };
+    const int64_t height = size("height"), width = size("width");
+    const int64_t out_height = size("outHeight"), out_width = size("outWidth");
+    const auto pixels =
+        fields.array("pixels", napi_uint8_array, height * width * 3).As<Napi::Uint8Array>();
+    const auto out =
+        fields.array("out", napi_uint8_array, out_height * out_width * 3).As<Napi::Uint8Array>();
+    std::vector<Napi::ObjectReference> keep;
+    keep.push_back(Napi::Persistent(pixels.As<Napi::Object>()));
+    keep.push_back(Napi::Persistent(out.As<Napi::Object>()));
+    const auto run = [=, from = pixels.Data(), to = out.Data()] {
+      const at::Tensor resized =
+          resize_u8(at::from_blob(from, {height, width, 3}, at::kByte), out_height, out_width)
+              .contiguous();
+      std::memcpy(to, resized.const_data_ptr(), static_cast<size_t>(resized.numel()));
+    };
+    return AsyncOp::start(
+        info.Env(), run, [](Napi::Env env) -> Napi::Value { return env.Undefined(); },
+        std::move(keep));
+  });
+}
+
+Napi::Value crop_flip_normalize_js(const Napi::CallbackInfo& info) {
+  return guarded_promise(info.Env(), [&]() -> Napi::Value {
+    const Batch batch = batch_of(info[0], /*with_labels=*/false);
+    const Fields options(info[1], "cropFlipNormalize");
+    const int64_t height = options.integer("outHeight"), width = options.integer("outWidth");
+    std::array<float, 3> mean{}, std{};
+    const auto fill = [&](const char* name, std::array<float, 3>& into) {
+      const std::vector<double> values = options.numbers(name, 3);
+      std::transform(values.begin(), values.end(), into.begin(),
+                     [](double value) { return static_cast<float>(value); });
+    };
+    fill("mean", mean);
+    fill("std", std);
+    const auto result = std::make_shared<at::Tensor>();
+    const auto run = [=] {
+      const at::Tensor pixels =
+          at::from_blob(const_cast<uint8_t*>(batch.pixels),
+                        {batch.count, batch.height, batch.width, 3}, at::kByte);
+      const at::Tensor windows =
+          at::from_blob(const_cast<int32_t*>(batch.windows), {batch.count, 3}, at::kInt);
+      *result = crop_flip_normalize(pixels, windows, height, width, mean, std).contiguous();
+    };
+    return AsyncOp::start(
+        info.Env(), run, [result](Napi::Env env) { return array_of(env, *result); },
+        buffers_of(info[0]));
+  });
+}
+
+}  // namespace
+
+void export_ops(Napi::Env env, Napi::Object exports) {
+  exports["mapShape"] = Napi::Function::New(env, map_shape_js, "mapShape");
+  exports["channelGroups"] = Napi::Function::New(env, channel_groups_js, "channelGroups");
+  exports["cwaMask"] = Napi::Function::New(env, cwa_mask_js, "cwaMask");
+  exports["mcLoss"] = Napi::Function::New(env, mc_loss_js, "mcLoss");
+  exports["resize"] = Napi::Function::New(env, resize_js, "resize");
+  exports["cropFlipNormalize"] =
+      Napi::Function::New(env, crop_flip_normalize_js, "cropFlipNormalize");
+}
+
+}  // namespace mcloss

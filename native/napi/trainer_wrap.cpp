@@ -1,0 +1,185 @@
+#include "napi/trainer_wrap.h"
+
+#include "napi/addon_data.h"
+#include "napi/convert.h"
+
+namespace mcloss {
+namespace {
+
+constexpr int max_steps_in_flight = 2;
+
+using TrainerPtr = std::unique_ptr<Trainer>;
+
+}  // namespace
+
+Napi::Function TrainerWrap::define(Napi::Env env) {
+  return DefineClass(env, "NativeTrainer",
+                     {StaticMethod("create", &TrainerWrap::create),
+                      InstanceMethod("step", &TrainerWrap::step),
+                      InstanceMethod("stats", &TrainerWrap::stats),
+                      InstanceMethod("evaluate", &TrainerWrap::evaluate),
+                      InstanceMethod("predict", &TrainerWrap::predict),
+                      InstanceMethod("features", &TrainerWrap::features),
+                      InstanceMethod("save", &TrainerWrap::save),
+                      InstanceMethod("load", &TrainerWrap::load),
+                      InstanceMethod("loadWeights", &TrainerWrap::load_weights),
+                      InstanceMethod("dispose", &TrainerWrap::dispose)});
+}
+
+TrainerWrap::TrainerWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  if (info.Length() != 1 || !info[0].IsExternal()) {
+    throw to_js_error(info.Env(), {"E_ARGUMENT",
+                                   "NativeTrainer: make one with NativeTrainer.create(config)."});
+  }
+  worker_ = *info[0].As<Napi::External<std::shared_ptr<Worker>>>().Data();
+}
+
+Napi::Value TrainerWrap::create(const Napi::CallbackInfo& info) {
+  return guarded_promise(info.Env(), [&]() -> Napi::Value {
+    const TrainerConfig config = trainer_config(info[0]);
+    auto worker = std::make_shared<Worker>(info.Env());
+    auto job = std::make_unique<Job>(info.Env());
+    job->run = [config](TrainerPtr& trainer) { trainer = std::make_unique<Trainer>(config); };
+    job->result = [worker](Napi::Env env) mutable -> Napi::Value {
+      const auto external = Napi::External<std::shared_ptr<Worker>>::New(env, &worker);
+      return env.GetInstanceData<AddonData>()->trainer_class.New({external});
+    };
+    job->settled = [worker](bool succeeded) {
+      if (!succeeded) worker->close();
+    };
+    return worker->post(std::move(job));
+  });
+}
+
+std::unique_ptr<Job> TrainerWrap::make_job(Napi::Env env) {
+  if (!disposed_.IsEmpty()) {
+    throw Error("E_STATE", "This trainer is disposed; create a new one.");
+  }
+  auto job = std::make_unique<Job>(env);
+  job->keep.push_back(Napi::Persistent(Value()));
+  return job;
+}
+
+Napi::Value TrainerWrap::step(const Napi::CallbackInfo& info) {
+  return guarded_promise(info.Env(), [&]() -> Napi::Value {
+    auto job = make_job(info.Env());
+    if (steps_in_flight_ >= max_steps_in_flight) {
+      throw Error("E_STATE",
+                  "This trainer has two steps in flight; await the first before the third.");
+    }
+    const Batch batch = batch_of(info[0], /*with_labels=*/true);
+    const StepArgs args = step_args(info[1]);
+    for (auto& buffer : buffers_of(info[0])) job->keep.push_back(std::move(buffer));
+    job->run = [batch, args](TrainerPtr& trainer) { trainer->step(batch, args); };
+    job->settled = [this](bool) { --steps_in_flight_; };
+    ++steps_in_flight_;
+    return worker_->post(std::move(job));
+  });
+}
+
+Napi::Value TrainerWrap::stats(const Napi::CallbackInfo& info) {
+  return guarded_promise(info.Env(), [&]() -> Napi::Value {
+    auto job = make_job(info.Env());
+    const auto stats = std::make_shared<StepStats>();
+    job->run = [stats](TrainerPtr& trainer) { *stats = trainer->stats(); };
+    job->result = [stats](Napi::Env env) { return to_js(env, *stats); };
+    return worker_->post(std::move(job));
+  });
+}
+
+Napi::Value TrainerWrap::evaluate(const Napi::CallbackInfo& info) {
+  return guarded_promise(info.Env(), [&]() -> Napi::Value {
+    auto job = make_job(info.Env());
+    const Batch batch = batch_of(info[0], /*with_labels=*/true);
+    for (auto& buffer : buffers_of(info[0])) job->keep.push_back(std::move(buffer));
+    const auto stats = std::make_shared<EvalStats>();
+    job->run = [batch, stats](TrainerPtr& trainer) { *stats = trainer->evaluate(batch); };
+    job->result = [stats](Napi::Env env) { return to_js(env, *stats); };
+    return worker_->post(std::move(job));
+  });
+}
+
+Napi::Value TrainerWrap::predict(const Napi::CallbackInfo& info) {
+  return guarded_promise(info.Env(), [&]() -> Napi::Value {
+    auto job = make_job(info.Env());
+    const Batch batch = batch_of(info[0], /*with_labels=*/false);
+    for (auto& buffer : buffers_of(info[0])) job->keep.push_back(std::move(buffer));
+    const auto logits = std::make_shared<std::vector<float>>();
+    job->run = [batch, logits](TrainerPtr& trainer) { *logits = trainer->predict(batch); };
+    job->result = [logits](Napi::Env env) { return to_js(env, *logits); };
+    return worker_->post(std::move(job));
+  });
+}
+
+Napi::Value TrainerWrap::features(const Napi::CallbackInfo& info) {
+  return guarded_promise(info.Env(), [&]() -> Napi::Value {
+    struct Maps {
+      std::vector<float> data;
+      std::vector<int64_t> shape;
+    };
+    auto job = make_job(info.Env());
+    const Batch batch = batch_of(info[0], /*with_labels=*/false);
+    for (auto& buffer : buffers_of(info[0])) job->keep.push_back(std::move(buffer));
+    const std::vector<int64_t> channels = Fields(info[1], "trainer.features").integers("channels");
+    const auto maps = std::make_shared<Maps>();
+    job->run = [batch, channels, maps](TrainerPtr& trainer) {
+      maps->data = trainer->features(batch, channels, maps->shape);
+    };
+    job->result = [maps](Napi::Env env) -> Napi::Value {
+      Napi::Array shape = Napi::Array::New(env, maps->shape.size());
+      for (uint32_t i = 0; i < maps->shape.size(); ++i) {
+        shape[i] = static_cast<double>(maps->shape[i]);
+      }
+      Napi::Object object = Napi::Object::New(env);
+      object["data"] = to_js(env, maps->data);
+      object["shape"] = shape;
+      return object;
+    };
+    return worker_->post(std::move(job));
+  });
+}
+
+Napi::Value TrainerWrap::save(const Napi::CallbackInfo& info) {
+  return guarded_promise(info.Env(), [&]() -> Napi::Value {
+    auto job = make_job(info.Env());
+    const std::string dir = string_of(info[0], "trainer.save");
+    const auto metadata = string_map(info[1], "trainer.save metadata");
+    job->run = [dir, metadata](TrainerPtr& trainer) { trainer->save(dir, metadata); };
+    return worker_->post(std::move(job));
+  });
+}
+
+Napi::Value TrainerWrap::load(const Napi::CallbackInfo& info) {
+  return guarded_promise(info.Env(), [&]() -> Napi::Value {
+    auto job = make_job(info.Env());
+    const std::string dir = string_of(info[0], "trainer.load");
+    job->run = [dir](TrainerPtr& trainer) { trainer->load(dir); };
+    return worker_->post(std::move(job));
+  });
+}
+
+Napi::Value TrainerWrap::load_weights(const Napi::CallbackInfo& info) {
+  return guarded_promise(info.Env(), [&]() -> Napi::Value {
+    auto job = make_job(info.Env());
+    const std::string path = string_of(info[0], "trainer.loadWeights");
+    const bool backbone_only = Fields(info[1], "trainer.loadWeights").boolean("backboneOnly");
+    job->run = [path, backbone_only](TrainerPtr& trainer) {
+      trainer->load_weights(path, backbone_only);
+    };
+    return worker_->post(std::move(job));
+  });
+}
+
+Napi::Value TrainerWrap::dispose(const Napi::CallbackInfo& info) {
+  return guarded_promise(info.Env(), [&]() -> Napi::Value {
+    if (!disposed_.IsEmpty()) return disposed_.Value();
+    auto job = make_job(info.Env());
+    job->run = [](TrainerPtr& trainer) { trainer.reset(); };
+    job->settled = [this](bool) { worker_->close(); };
+    const Napi::Promise promise = worker_->post(std::move(job));
+    disposed_ = Napi::Persistent(promise.As<Napi::Object>());
+    return promise;
+  });
+}
+
+}  // namespace mcloss

@@ -1,0 +1,102 @@
+"""The training step in PyTorch, as native/train/trainer.cpp is described: crop, forward, loss,
+gradient of the mean over the whole batch, SGD. run(case) gives what StepStats should say each step."""
+
+import torch
+from torch.nn import functional as F
+
+import formula
+import models
+import philox
+
+
+def mc_terms(features, target, classes, mask):
+    """(L_dis, L_div, mean of h / xi) of docs/mc-loss.md."""
+    maps = features.flatten(2)
+    owners = philox.groups(features.shape[1], classes)
+    attended = maps * mask.to(maps)[..., None]
+    soft = maps.softmax(2)
+    g = torch.stack([attended[:, b:e].max(1).values.mean(1) for b, e in owners], 1)
+    h = torch.stack([soft[:, b:e].max(1).values.sum(1) for b, e in owners], 1)
+    xi = torch.tensor([e - b for b, e in owners])
+    return F.cross_entropy(g, target), h.mean(), (h / xi).mean()
+
+
+def loss_parts(loss, features, logits, target, seed, step, first):
+    """{'loss', 'ce', and for mc 'dis', 'div'}: scalars, means over the samples given."""
+    ce = F.cross_entropy(logits, target)
+    if loss['name'] == 'cross-entropy':
+        return {'loss': ce, 'ce': ce}
+    channels, classes = features.shape[1], logits.shape[1]
+    mask = philox.cwa_mask(
+        channels, classes, loss['keep'], loss['maskScope'], seed, step, len(target), first
+    )
+    dis, div, share = mc_terms(features, target, classes, mask)
+    if loss['form'] == 'paper':
+        mc = loss['mu'] * (dis - loss['lambda'] * div)
+    else:
+        mc = loss['alpha'] * dis + loss['beta'] * (1 - share)
+    return {'loss': ce + mc, 'ce': ce, 'dis': dis, 'div': div}
+
+
+def optimizer_of(model, optim):
+    groups = [
+        {'params': model.backbone_parameters(), 'scale': 1},
+        {'params': model.head_parameters(), 'scale': optim['headLrScale']},
+    ]
+    return torch.optim.SGD(
+        groups, lr=0, momentum=optim['momentum'], nesterov=optim['nesterov'],
+        weight_decay=optim['weightDecay'],
+    )  # fmt: skip
+
+
+def train_step(model, optimizer, loss, x, target, seed, step, lr, micro_batch):
+    """One step on x [N, 3, h, w]. Returns sums over samples, the count correct, the gradient's norm."""
+    model.train()
+    optimizer.zero_grad()
+    sums = {}
+    for first in range(0, len(x), micro_batch):
+        part, labels = x[first : first + micro_batch], target[first : first + micro_batch]
+        for module in model.modules():
+            if isinstance(module, models.PhiloxDropout):
+                module.at = (seed, step, first)
+        features, logits = model(part)
+        values = loss_parts(loss, features, logits, labels, seed, step, first)
+        (values['loss'] * (len(part) / len(x))).backward()
+        for name, value in values.items():
+            sums[name] = sums.get(name, 0) + value.item() * len(part)
+        correct = (logits.argmax(1) == labels).sum().item()
+        sums['correct'] = sums.get('correct', 0) + correct
+    sums['gradNorm'] = torch.stack([p.grad.norm() for p in model.parameters()]).norm().item()
+    for group in optimizer.param_groups:
+        group['lr'] = lr * group['scale']
+    optimizer.step()
+    return sums
+
+
+def run(case, dtype):
+    """case: one line of fixtures/steps/steps.jsonl. One record a step, starting at formula weights."""
+    config, batch = case['config'], case['batch']
+    model_config = config['model']
+    model = models.Classifier(
+        model_config['backbone'], model_config['head'], model_config['numClasses'],
+        model_config['channelsPerClass'],
+    )  # fmt: skip
+    formula.fill(model)
+    model = model.to(dtype)
+    optimizer = optimizer_of(model, config['optim'])
+    crop = (model_config['input']['height'], model_config['input']['width'])
+    image = (batch['height'], batch['width'])
+    count = batch['count']
+    images = formula.pixels(count, *image)
+    target = torch.arange(count) % model_config['numClasses']
+    records = []
+    for step, lr in enumerate(case['lr']):
+        windows = formula.windows(step, count, image, crop, batch['padding'])
+        x = models.normalise(images, windows, crop, config['mean'], config['std']).to(dtype)
+        records.append(
+            train_step(
+                model, optimizer, config['loss'], x, target, case['seed'], step, lr,
+                case['microBatch'] or count,
+            )  # fmt: skip
+        )
+    return records
