@@ -10,6 +10,7 @@
 #include "napi/failure.h"
 #include "napi/ops_wrap.h"
 #include "napi/trainer_wrap.h"
+#include "napi/worker.h"
 
 namespace mcloss {
 namespace {
@@ -46,6 +47,15 @@ void set_error_class(const Napi::CallbackInfo& info) {
       Napi::Persistent(info[0].As<Napi::Function>());
 }
 
+// process.exit() ends the process without the environment's cleanup hooks, and a step that runs on
+// while LibTorch's static objects are destroyed crashes: so the threads are joined before it.
+void close_workers_on_exit(Napi::Env env) {
+  const auto process = env.Global().Get("process").As<Napi::Object>();
+  const auto close = [](const Napi::CallbackInfo& info) { Worker::close_all(info.Env()); };
+  process.Get("once").As<Napi::Function>().Call(
+      process, {Napi::String::New(env, "exit"), Napi::Function::New(env, close)});
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   auto* const data = new AddonData;
   env.SetInstanceData(data);
@@ -56,6 +66,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports["deviceCount"] = Napi::Function::New(env, device_count, "deviceCount");
   exports["buildInfo"] = Napi::Function::New(env, build_info, "buildInfo");
   exports["setErrorClass"] = Napi::Function::New(env, set_error_class, "setErrorClass");
+  close_workers_on_exit(env);
   return exports;
 }
 

@@ -3,11 +3,16 @@
 
 #include <napi.h>
 
+#include <set>
+
 namespace mcloss {
+
+class Worker;
 
 struct AddonData {
   Napi::FunctionReference error_class;    // McLossError (code, message); empty until set
   Napi::FunctionReference trainer_class;  // NativeTrainer
+  std::set<Worker*> workers;              // running
 };
 
 }  // namespace mcloss

@@ -113,7 +113,7 @@ Napi::Value mc_loss_js(const Napi::CallbackInfo& info) {
     std::vector<Napi::ObjectReference> keep;
     const auto view = [&](const char* name, napi_typedarray_type type, at::ScalarType dtype,
                           at::IntArrayRef view_shape, int64_t count) {
-      const Napi::TypedArray array = fields.array(name, type, count);
+      Napi::TypedArray array = fields.array(name, type, count);
       keep.push_back(Napi::Persistent(array.As<Napi::Object>()));
       auto* const begin = static_cast<char*>(array.ArrayBuffer().Data()) + array.ByteOffset();
       return at::from_blob(begin, view_shape, dtype);
@@ -164,14 +164,15 @@ Napi::Value resize_js(const Napi::CallbackInfo& info) {
     };
     const int64_t height = size("height"), width = size("width");
     const int64_t out_height = size("outHeight"), out_width = size("outWidth");
-    const auto pixels =
+    auto pixels =
         fields.array("pixels", napi_uint8_array, height * width * 3).As<Napi::Uint8Array>();
-    const auto out =
+    auto out =
         fields.array("out", napi_uint8_array, out_height * out_width * 3).As<Napi::Uint8Array>();
     std::vector<Napi::ObjectReference> keep;
     keep.push_back(Napi::Persistent(pixels.As<Napi::Object>()));
     keep.push_back(Napi::Persistent(out.As<Napi::Object>()));
-    const auto run = [=, from = pixels.Data(), to = out.Data()] {
+    uint8_t *const from = pixels.Data(), *const to = out.Data();
+    const auto run = [=] {
       const at::Tensor resized =
           resize_u8(at::from_blob(from, {height, width, 3}, at::kByte), out_height, out_width)
               .contiguous();

@@ -1,5 +1,7 @@
 #include "napi/worker.h"
 
+#include "napi/addon_data.h"
+
 namespace mcloss {
 namespace {
 
@@ -16,7 +18,13 @@ Worker::Worker(Napi::Env env) : env_(env) {
   napi_unref_threadsafe_function(env, settle_);
   // Hooks run last in, first out: this one joins the thread before Node takes settle_ down.
   napi_add_env_cleanup_hook(env, close_worker, this);
+  env.GetInstanceData<AddonData>()->workers.insert(this);
   thread_ = std::thread([this] { loop(); });
+}
+
+void Worker::close_all(Napi::Env env) {
+  const std::set<Worker*> workers = env.GetInstanceData<AddonData>()->workers;
+  for (Worker* worker : workers) worker->close();
 }
 
 Napi::Promise Worker::post(std::unique_ptr<Job> job) {
@@ -85,6 +93,7 @@ void Worker::close() {
   changed_.notify_one();
   thread_.join();
   queue_.clear();
+  env_.GetInstanceData<AddonData>()->workers.erase(this);
   napi_remove_env_cleanup_hook(env_, close_worker, this);
   napi_release_threadsafe_function(settle_, napi_tsfn_release);
 }

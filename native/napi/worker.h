@@ -42,6 +42,7 @@ class Worker {
   // Lets the running job end, drops the waiting ones, frees the trainer on its own thread, joins.
   // Idempotent.
   void close();
+  static void close_all(Napi::Env env);
 
  private:
   void loop();

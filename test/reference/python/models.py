@@ -169,12 +169,10 @@ class Classifier(nn.Module):
 def normalise(images, windows, crop, mean, std):
     """u8 [N, H, W, 3] cut at windows (zeros outside), mirrored where asked -> f64 [N, 3, h, w]."""
     height, width = crop
-    out = torch.zeros(len(images), height, width, 3, dtype=torch.float64)
-    for n, (top, left, flip) in enumerate(windows.tolist()):
-        for y in range(height):
-            for x in range(width):
-                row, column = top + y, left + (width - 1 - x if flip else x)
-                if 0 <= row < images.shape[1] and 0 <= column < images.shape[2]:
-                    out[n, y, x] = torch.from_numpy(images[n, row, column].astype(float))
-    out = (out / 255 - torch.tensor(mean)) / torch.tensor(std)
-    return out.permute(0, 3, 1, 2)
+    padded = F.pad(torch.from_numpy(images).permute(0, 3, 1, 2), (width, width, height, height))
+    cuts = []
+    for image, (top, left, flip) in zip(padded, windows.tolist()):
+        cut = image[:, height + top : 2 * height + top, width + left : 2 * width + left]
+        cuts.append(cut.flip(2) if flip else cut)
+    mean, std = torch.tensor(mean).view(3, 1, 1), torch.tensor(std).view(3, 1, 1)
+    return (torch.stack(cuts).double() / 255 - mean) / std
