@@ -73,7 +73,8 @@ function defaultWays(wheel, env) {
  * @param {Wheel} wheel @param {string} folder @param {string[]} index @param {NodeJS.ProcessEnv} env
  */
 async function pip(wheel, folder, index, env) {
-  const platform = '--only-binary=:all: --no-deps --python-version 311 --implementation cp --abi cp311'
+  const platform =
+    '--only-binary=:all: --no-deps --python-version 311 --implementation cp --abi cp311'
   const { code, stderr } = await read(
     'python3',
     [

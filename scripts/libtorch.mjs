@@ -27,7 +27,7 @@ export const pinned = {
   index: 'https://download.pytorch.org/whl/cpu',
 }
 
-const oldest = [2, 11]
+const oldest = '2.11'
 const parts = [
   'include/torch/csrc/api/include/torch/torch.h',
   'lib/libtorch.so',
@@ -86,16 +86,24 @@ export function libtorchAt(folder, source, env = process.env) {
     )
   }
   const version = versionOf(path)
-  const [major = 0, minor = 0] = version.split('.').map((part) => Number.parseInt(part, 10))
-  const old = major < oldest[0] || (major === oldest[0] && minor < oldest[1])
-  if (old && env.MCLOSS_BYPASS_VERSION_CHECK !== '1') {
+  if (olderThan(version, oldest) && env.MCLOSS_BYPASS_VERSION_CHECK !== '1') {
     throw new SetupError(
-      `mcloss: expected LibTorch >= ${oldest.join('.')} but ${path} (${source}) is ${version}. ` +
+      `mcloss: expected LibTorch >= ${oldest} but ${path} (${source}) is ${version}. ` +
         'Name a newer one with LIBTORCH, or run: npx mcloss setup --fetch. ' +
         'MCLOSS_BYPASS_VERSION_CHECK=1 builds with it all the same.',
     )
   }
   return { path, version, cuda: existsSync(join(path, 'lib/libtorch_cuda.so')), source }
+}
+
+/** Major and minor compared as numbers. @param {string} version @param {string} other */
+function olderThan(version, other) {
+  /** @param {string} text */
+  const rank = (text) => {
+    const [major = 0, minor = 0] = text.split('.').map((part) => Number.parseInt(part, 10))
+    return major * 1000 + minor
+  }
+  return rank(version) < rank(other)
 }
 
 /** @param {string} path */

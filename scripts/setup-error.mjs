@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url'
 
 /** Its message says who, expected, received, and what to do next. */
 export class SetupError extends Error {
+  /** @override */
   name = 'SetupError'
   code = 'E_SETUP'
 }

@@ -124,7 +124,11 @@ function parseDirectory(bytes, count, archive) {
 }
 
 /** Sizes and offset; those that are 0xffffffff stand in the zip64 extra field, in this order. */
-function sizesOf(/** @type {Buffer} */ bytes, /** @type {number} */ at, /** @type {number} */ extra) {
+function sizesOf(
+  /** @type {Buffer} */ bytes,
+  /** @type {number} */ at,
+  /** @type {number} */ extra,
+) {
   const fields = [24, 20, 42].map((field) => bytes.readUInt32LE(at + field))
   const extraEnd = Math.min(extra + bytes.readUInt16LE(at + 30), bytes.length)
   for (let field = extra; field + 4 <= extraEnd; field += 4 + bytes.readUInt16LE(field + 2)) {
@@ -178,7 +182,9 @@ function checker(/** @type {string} */ archive, /** @type {Entry} */ entry) {
     transform(bytes, _encoding, done) {
       size += bytes.length
       if (size > entry.size) {
-        done(refuse(archive, `${entry.name} unpacks to more than the ${entry.size} bytes it claims`))
+        done(
+          refuse(archive, `${entry.name} unpacks to more than the ${entry.size} bytes it claims`),
+        )
         return
       }
       crc = updateCrc(crc, bytes)
@@ -204,8 +210,8 @@ const crcTable = Uint32Array.from({ length: 256 }, (_, value) => {
 /** @param {number} crc @param {Uint8Array} bytes */
 function updateCrc(crc, bytes) {
   let next = crc
-  for (let index = 0; index < bytes.length; index++) {
-    next = (next >>> 8) ^ /** @type {number} */ (crcTable[(next ^ bytes[index]) & 0xff])
+  for (const byte of bytes) {
+    next = (next >>> 8) ^ /** @type {number} */ (crcTable[(next ^ byte) & 0xff])
   }
   return next
 }

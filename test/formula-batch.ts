@@ -4,19 +4,23 @@
 import type { NativeBatch, NativeTrainerConfig } from '../lib/binding.js'
 import { words } from './formula-weights.js'
 
-/** u8 [count, height, width, 3]: 8x8 blocks of random colour, every fourth image as bright. */
+/**
+ * u8 [count, height, width, 3]: 8x8 blocks of random colour, image n at (n % 4 + 1) / 4 of its
+ * brightness; a grain of 4 bits keeps max-pools free of ties.
+ */
 export function pixels(count: number, height: number, width: number): Uint8Array {
   const rows = Math.ceil(height / 8)
   const columns = Math.ceil(width / 8)
   const blocks = words('pixels', count * rows * columns * 3)
   const image = new Uint8Array(count * height * width * 3)
+  const grain = words('grain', image.length)
   for (let at = 0; at < image.length; at++) {
     const channel = at % 3
     const x = Math.floor(at / 3) % width
     const y = Math.floor(at / (3 * width)) % height
     const n = Math.floor(at / (3 * width * height))
     const block = blocks[((n * rows + (y >> 3)) * columns + (x >> 3)) * 3 + channel] as number
-    image[at] = ((block >>> 24) * ((n % 4) + 1)) >> 2
+    image[at] = (((block >>> 24) * ((n % 4) + 1)) >> 2) ^ ((grain[at] as number) >>> 28)
   }
   return image
 }

@@ -66,7 +66,8 @@ def train_step(model, optimizer, loss, x, target, seed, step, lr, micro_batch):
             sums[name] = sums.get(name, 0) + value.item() * len(part)
         correct = (logits.argmax(1) == labels).sum().item()
         sums['correct'] = sums.get('correct', 0) + correct
-    sums['gradNorm'] = torch.stack([p.grad.norm() for p in model.parameters()]).norm().item()
+    norms = [p.grad.norm(dtype=torch.float64) for p in model.parameters()]
+    sums['gradNorm'] = torch.stack(norms).norm().item()
     for group in optimizer.param_groups:
         group['lr'] = lr * group['scale']
     optimizer.step()

@@ -1,0 +1,163 @@
+// What is found on this machine: the LibTorch the add-on was built with, the add-on, CUDA, the build
+// tools, and whether a loss computed here is right. Gathers only; the command line prints it.
+
+import { execFile } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type BuildInfo, native } from './binding.js'
+import { mcLoss } from './mc-loss.js'
+
+export interface LibtorchRecord {
+  path: string
+  version: string
+  /** A CUDA build. */
+  cuda: boolean
+  /** Who named it: 'LIBTORCH', '--libtorch', 'python3' or 'cache'. */
+  source: string
+}
+
+export interface DoctorReport {
+  /** The add-on loads and computes a loss right. */
+  ok: boolean
+  mcloss: string
+  node: string
+  platform: string
+  /** The LibTorch the add-on was built with; null when this package has built none. */
+  libtorch: (LibtorchRecord & { present: boolean }) | null
+  addon: { path: string; loaded: boolean; error?: string }
+  buildInfo: BuildInfo | null
+  cuda: {
+    /** Devices LibTorch sees; 0 for a CPU build. */
+    deviceCount: number
+    /** The NVIDIA driver's version, null where nvidia-smi is not there. */
+    driver: string | null
+    gpus: string[]
+  }
+  /** First line of each tool's version; null where it is not on PATH. */
+  tools: { compiler: string | null; cmake: string | null; nvcc: string | null }
+  tinyRun: { ok: boolean; detail: string }
+}
+
+const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '..')
+
+/** Looks at everything; never throws for what is missing, the report says it. */
+export async function doctor(): Promise<DoctorReport> {
+  const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'))
+  const addon = loadAddon()
+  const tinyRun = await runTiny(addon.loaded)
+  const [gpus, compiler, cmake, nvcc] = await Promise.all([
+    gpusOf(),
+    versionOf(process.env.CXX || 'c++'),
+    versionOf('cmake'),
+    versionOf('nvcc', /release [\d.]+/),
+  ])
+  return {
+    ok: addon.loaded && tinyRun.ok,
+    mcloss: version,
+    node: process.version,
+    platform: `${process.platform} ${process.arch}`,
+    libtorch: libtorchRecord(),
+    addon,
+    buildInfo: addon.loaded ? native().buildInfo() : null,
+    cuda: { deviceCount: addon.loaded ? native().deviceCount() : 0, ...gpus },
+    tools: { compiler, cmake, nvcc },
+    tinyRun,
+  }
+}
+
+function loadAddon(): DoctorReport['addon'] {
+  const path = process.env.MCLOSS_NATIVE ?? join(packageRoot, 'build', 'Release', 'mcloss.node')
+  try {
+    native()
+    return { path, loaded: true }
+  } catch (error) {
+    return { path, loaded: false, error: messageOf(error) }
+  }
+}
+
+/** Written by scripts/build.mjs. */
+function libtorchRecord(): DoctorReport['libtorch'] {
+  const file = join(packageRoot, 'build', 'libtorch.json')
+  if (!existsSync(file)) return null
+  const { path, version, cuda, source } = JSON.parse(readFileSync(file, 'utf8')) as LibtorchRecord
+  return { path, version, cuda, source, present: existsSync(join(path, 'lib')) }
+}
+
+/**
+ * One sample, two classes of one channel each, two positions. By hand: g = (2, 1), so
+ * L_dis = ln(1 + 1/e); one channel a class makes h = 1, so L_div = 1.
+ */
+async function runTiny(loaded: boolean): Promise<DoctorReport['tinyRun']> {
+  if (!loaded) return { ok: false, detail: 'not run: the add-on is not loaded' }
+  const expected = Math.log1p(Math.exp(-1)) - 1
+  try {
+    const { loss } = await mcLoss({
+      features: Float32Array.of(1, 3, 2, 0),
+      shape: [1, 2, 2, 1],
+      target: Int32Array.of(0),
+      numClasses: 2,
+      form: 'paper',
+      mu: 1,
+      lambda: 1,
+    })
+    const ok = Math.abs(loss - expected) < 1e-5
+    return { ok, detail: `MC-Loss ${loss.toFixed(6)}, expected ${expected.toFixed(6)}` }
+  } catch (error) {
+    return { ok: false, detail: messageOf(error) }
+  }
+}
+
+async function gpusOf(): Promise<{ driver: string | null; gpus: string[] }> {
+  const query = ['--query-gpu=driver_version,name,memory.total', '--format=csv,noheader']
+  const rows = ((await output('nvidia-smi', query)) ?? '').split('\n').filter(Boolean)
+  const cells = rows.map((row) => row.split(', '))
+  return {
+    driver: cells[0]?.[0] ?? null,
+    gpus: cells.map(([, name, memory]) => `${name}, ${memory}`),
+  }
+}
+
+/** The first line that `pattern` matches. */
+async function versionOf(tool: string, pattern = /\d/): Promise<string | null> {
+  const lines = ((await output(tool, ['--version'])) ?? '').split('\n')
+  return lines.find((line) => pattern.test(line))?.trim() ?? null
+}
+
+/** Standard output, or null when the program is not there or fails. */
+function output(program: string, args: string[]): Promise<string | null> {
+  return new Promise((settle) => {
+    execFile(program, args, { timeout: 10_000 }, (error, stdout) => settle(error ? null : stdout))
+  })
+}
+
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
+
+/** The report as aligned lines for a terminal. */
+export function formatDoctor(report: DoctorReport): string {
+  const { libtorch, addon, buildInfo, cuda, tools, tinyRun } = report
+  const rows: [string, string][] = [
+    ['mcloss', `${report.mcloss}, Node ${report.node}, ${report.platform}`],
+    ['LibTorch', libtorch ? libtorchLine(libtorch) : 'none built in'],
+    ['add-on', `${addon.path}: ${addon.loaded ? 'loads' : 'does not load'}`],
+  ]
+  if (buildInfo) {
+    const { compiler, cppStandard, cpuCapability } = buildInfo
+    const cudaVersion = buildInfo.cuda ? `CUDA ${buildInfo.cuda}` : 'no CUDA'
+    rows.push(['build', `${compiler}, C++${cppStandard}, ${cpuCapability}, ${cudaVersion}`])
+  }
+  rows.push(['CUDA devices', String(cuda.deviceCount)])
+  rows.push(['driver', cuda.driver ?? 'no nvidia-smi'])
+  for (const gpu of cuda.gpus) rows.push(['GPU', gpu])
+  for (const [name, version] of Object.entries(tools)) rows.push([name, version ?? 'not found'])
+  rows.push(['tiny run', `${tinyRun.ok ? 'ok' : 'FAILED'}: ${tinyRun.detail}`])
+  const lines = rows.map(([name, value]) => `${name.padEnd(13)}${value}`)
+  if (addon.error) lines.push('', addon.error)
+  return lines.join('\n')
+}
+
+function libtorchLine(libtorch: LibtorchRecord & { present: boolean }): string {
+  const kind = libtorch.cuda ? 'CUDA' : 'CPU'
+  const gone = libtorch.present ? '' : ' (no longer there: npx mcloss setup)'
+  return `${libtorch.version} ${kind}, ${libtorch.path}, from ${libtorch.source}${gone}`
+}

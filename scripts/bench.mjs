@@ -1,0 +1,21 @@
+// @ts-check
+// `npm run bench -- NAME [options]`: a clone becomes ready, then bench/NAME.mjs runs.
+
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { show } from './child.mjs'
+import { ensure } from './ensure.mjs'
+import { packageRoot } from './paths.mjs'
+import { runAsProgram } from './setup-error.mjs'
+
+await runAsProgram(import.meta.url, async ([name = '', ...options]) => {
+  const program = join(packageRoot, 'bench', `${name}.mjs`)
+  if (!/^[a-z-]+$/.test(name) || !existsSync(program)) {
+    process.stderr.write(
+      'Usage: npm run bench -- NAME [options]; bench/README.md lists the names.\n',
+    )
+    return 2
+  }
+  await ensure({ extra: name === 'driver-overhead' ? ['bench'] : [] })
+  return show(process.execPath, [program, ...options], { cwd: packageRoot })
+})

@@ -1,0 +1,67 @@
+// @ts-check
+// Makes a clone ready: dependencies, LibTorch, the add-on, dist/. What is ready is left alone, so a
+// second call takes a fraction of a second. Before npm ci has run it may use only node's modules.
+
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { build, recordedLibtorch } from './build.mjs'
+import { show } from './child.mjs'
+import { fetchLibtorch } from './fetch-libtorch.mjs'
+import { findLibtorch } from './libtorch.mjs'
+import { hashOf, packageRoot } from './paths.mjs'
+import { SetupError } from './setup-error.mjs'
+
+/**
+ * @param {object} [options]
+ * @param {import('./build.mjs').Program[]} [options.extra] C++ programs needed beside the add-on
+ * @returns {Promise<import('./libtorch.mjs').Libtorch>} the LibTorch in use
+ */
+export async function ensure({ extra = [] } = {}) {
+  await installDependencies()
+  const libtorch = await chooseLibtorch()
+  await build(libtorch, { extra })
+  await compileTypeScript()
+  return libtorch
+}
+
+/** The one the user names, else the one in use, else one found, else a fetched one. */
+async function chooseLibtorch() {
+  const named = process.env.LIBTORCH || process.env.LIBTORCH_USE_PYTORCH === '1'
+  const recorded = named ? undefined : recordedLibtorch()
+  if (recorded) return recorded
+  const { libtorch, passedOver } = await findLibtorch()
+  for (const reason of passedOver) process.stdout.write(`${reason}\n`)
+  return libtorch ?? fetchLibtorch()
+}
+
+async function installDependencies() {
+  const lock = join(packageRoot, 'package-lock.json')
+  // npm writes this file last.
+  const installed = join(packageRoot, 'node_modules/.package-lock.json')
+  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return
+  await step('npm ci', 'npm', ['ci', '--no-audit', '--no-fund'], { MCLOSS_SKIP_BUILD: '1' })
+}
+
+async function compileTypeScript() {
+  const stamp = join(packageRoot, 'build', 'dist.sha256')
+  const hash = hashOf(['lib', 'tsconfig.json', 'tsconfig.build.json', 'package-lock.json'])
+  const done = existsSync(stamp) && readFileSync(stamp, 'utf8') === hash
+  if (done && existsSync(join(packageRoot, 'dist/cli.js'))) return
+  // Nothing of a source file that is gone may stay.
+  rmSync(join(packageRoot, 'dist'), { recursive: true, force: true })
+  await step('tsc', join(packageRoot, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.build.json'])
+  mkdirSync(dirname(stamp), { recursive: true })
+  writeFileSync(stamp, hash)
+}
+
+/**
+ * @param {string} name
+ * @param {string} command
+ * @param {string[]} args
+ * @param {NodeJS.ProcessEnv} [env]
+ */
+async function step(name, command, args, env = {}) {
+  process.stdout.write(`mcloss: ${name}\n`)
+  const code = await show(command, args, { cwd: packageRoot, env: { ...process.env, ...env } })
+  if (code !== 0) throw new SetupError(`mcloss: ${name} failed with code ${code}; see above.`)
+}

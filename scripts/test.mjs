@@ -1,0 +1,80 @@
+// @ts-check
+// `npm test`: a clone becomes ready, then lint, types, CUDA objects, the C++ tests, the tests. The
+// last line is `N passed, N failed`. Arguments go to vitest: npm test -- test/rng.test.ts
+
+import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { read, show } from './child.mjs'
+import { compileCudaFiles } from './cuda-objects.mjs'
+import { ensure } from './ensure.mjs'
+import { packageRoot } from './paths.mjs'
+import { runAsProgram } from './setup-error.mjs'
+
+const count = { passed: 0, failed: 0, skipped: 0 }
+/** @param {string} line */
+const print = (line) => process.stdout.write(`${line}\n`)
+/** @param {string} name */
+const tool = (name) => join(packageRoot, 'node_modules/.bin', name)
+
+/** @param {string} name @param {boolean} ok */
+function one(name, ok) {
+  if (ok) count.passed++
+  else count.failed++
+  print(`${ok ? 'ok    ' : 'FAILED'} ${name}`)
+}
+
+await runAsProgram(import.meta.url, async (args) => {
+  const libtorch = await ensure({ extra: ['tests'] })
+  const here = { cwd: packageRoot }
+  one('lint', (await show(tool('biome'), ['check', '.'], here)) === 0)
+  one('types', (await show(tool('tsc'), ['--noEmit'], here)) === 0)
+  await cudaObjects(libtorch)
+  await nativeTests()
+  await vitest(args)
+  if (count.skipped > 0) print(`${count.skipped} skipped`)
+  print(`${count.passed} passed, ${count.failed} failed`)
+  return count.failed > 0 ? 1 : 0
+})
+
+/** @param {import('./libtorch.mjs').Libtorch} libtorch */
+async function cudaObjects(libtorch) {
+  const outcome = await compileCudaFiles(libtorch)
+  if ('skipped' in outcome) {
+    print(`CUDA files not compiled: ${outcome.skipped}`)
+    return
+  }
+  for (const { name, ok, output } of outcome.results) {
+    if (!ok) print(output)
+    one(name, ok)
+  }
+}
+
+/** ops_test prints its own `N passed, N failed` last. */
+async function nativeTests() {
+  const program = join(packageRoot, 'build/ops_test')
+  const { code, stdout } = await read(program, [], { cwd: packageRoot, echo: true })
+  const [, passed, failed] = /(\d+) passed, (\d+) failed\s*$/.exec(stdout) ?? []
+  count.passed += Number(passed ?? 0)
+  count.failed += Number(failed ?? 0)
+  // A crash is one failure more than it could still say.
+  if (passed === undefined || (code !== 0 && failed === '0')) one(`ops_test, code ${code}`, false)
+}
+
+/** @param {string[]} args */
+async function vitest(args) {
+  const report = join(packageRoot, 'build/vitest.json')
+  rmSync(report, { force: true })
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
+  const code = await show(tool('vitest'), ['run', ...reporters, ...args], { cwd: packageRoot })
+  if (!existsSync(report)) return one(`vitest, code ${code}: no report`, false)
+  const results = JSON.parse(readFileSync(report, 'utf8'))
+  const failedBefore = count.failed
+  count.passed += results.numPassedTests
+  count.failed += results.numFailedTests
+  count.skipped += results.numPendingTests + results.numTodoTests
+  for (const { name, status, assertionResults } of results.testResults) {
+    // A file that does not load has no tests to count.
+    if (status === 'failed' && assertionResults.length === 0) one(name, false)
+  }
+  if (code !== 0 && count.failed === failedBefore) one(`vitest, code ${code}`, false)
+}
