@@ -7,13 +7,8 @@ import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command, CommanderError, Option } from 'commander'
 import { openCheckpoint } from './checkpoint.js'
-import {
-  type ConfigInput,
-  configKeys,
-  defineConfig,
-  loadConfigFile,
-  setConfigValue,
-} from './config.js'
+import { type ConfigInput, defineConfig } from './config.js'
+import { configKeys, loadConfigFile, setConfigValue } from './config-file.js'
 import { demoTable, runDemo } from './demo.js'
 import { doctor, formatDoctor } from './doctor.js'
 import { McLossError } from './errors.js'
@@ -39,8 +34,12 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   })
 }
 
-const print = (text: string) => process.stdout.write(`${text}\n`)
-const printJson = (value: unknown) => print(JSON.stringify(value, null, 2))
+function print(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
+function printJson(value: unknown): void {
+  print(JSON.stringify(value, null, 2))
+}
 
 // ---- commands ----
 

@@ -10,19 +10,22 @@ import { decodeTo } from './images.js'
 import { checkSeed } from './rng.js'
 import { batches, order } from './sampler.js'
 
-/** What the loader needs of a run's configuration. */
+/** What the loader needs of a run's configuration; a Config is one. */
 export interface LoaderOptions {
   /** 0..2^53-1: decides order, crops and flips. */
   seed: number
-  /** Samples in a batch, over all ranks together. */
-  batchSize: number
-  /** Leave out a last training batch that is not full. Test batches are never left out. */
-  dropLast: boolean
-  transform: Transform
-  /** Batches decoded ahead of the reader, >= 1. Default 2. */
-  prefetch?: number | undefined
-  /** Images decoded at the same time, >= 1. Default 4, the threads sharp works on. */
-  decoders?: number | undefined
+  data: Transform & {
+    /** Batches decoded ahead of the reader, >= 1. */
+    prefetch: number
+    /** Images decoded at the same time, >= 1; sharp works on 4 threads. */
+    decoders: number
+  }
+  optim: {
+    /** Samples in a batch, over all ranks together. */
+    batchSize: number
+    /** Leave out a last training batch that is not full. Test batches are never left out. */
+    dropLast: boolean
+  }
 }
 
 export interface EpochOptions {
@@ -52,9 +55,9 @@ export interface Loader extends AsyncIterable<Batch> {
  * decoded, E_ABORTED after an abort.
  */
 export function loader(dataset: Dataset, options: LoaderOptions, epoch: EpochOptions): Loader {
-  const { batchSize, prefetch = 2, decoders = 4 } = options
+  const { prefetch, decoders } = options.data
   const { split, startBatch = 0, rank = 0, worldSize = 1 } = epoch
-  checkTransform(options.transform)
+  checkTransform(options.data)
   checkSeed(options.seed)
   checkSplit(dataset, split)
   requireInteger('prefetch', prefetch, 1)
@@ -65,8 +68,8 @@ export function loader(dataset: Dataset, options: LoaderOptions, epoch: EpochOpt
     split === 'train'
       ? order(length, options.seed, epoch.epoch)
       : Int32Array.from(Array(length).keys())
-  const dropLast = split === 'train' && options.dropLast
-  const plan = batches(sequence, batchSize, dropLast, rank, worldSize)
+  const dropLast = split === 'train' && options.optim.dropLast
+  const plan = batches(sequence, options.optim.batchSize, dropLast, rank, worldSize)
   requireInteger('startBatch', startBatch, 0, plan.length)
   const assemble = assembler(dataset[split], options, epoch)
   return {
@@ -119,10 +122,10 @@ async function* iterate(
 type Staging = Uint8Array[]
 
 function assembler(samples: Sample[], options: LoaderOptions, epoch: EpochOptions): Assemble {
-  const { seed, transform } = options
+  const { seed, data: transform } = options
   const [height, width] = transform.resize
   const bytes = height * width * 3
-  const most = options.batchSize / (epoch.worldSize ?? 1)
+  const most = options.optim.batchSize / (epoch.worldSize ?? 1)
   return async (indices, index, staging, run) => {
     const count = indices.length
     const buffer = staging.pop() ?? new Uint8Array(most * bytes)

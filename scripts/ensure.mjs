@@ -1,6 +1,6 @@
 // @ts-check
 // Makes a clone ready: dependencies, LibTorch, the add-on, dist/. What is ready is left alone, so a
-// second call takes a fraction of a second. Before npm ci has run it may use only node's modules.
+// second call takes a fraction of a second. Before npm install has run it may use only node's modules.
 
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -39,7 +39,10 @@ async function installDependencies() {
   // npm writes this file last.
   const installed = join(packageRoot, 'node_modules/.package-lock.json')
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return
-  await step('npm ci', 'npm', ['ci', '--no-audit', '--no-fund'], { MCLOSS_SKIP_BUILD: '1' })
+  // Not npm ci: it refuses a lock file that lacks optional packages of other platforms. No scripts:
+  // the add-on and dist/ are built below.
+  const options = ['--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline']
+  await step('npm install', 'npm', ['install', ...options])
 }
 
 async function compileTypeScript() {
@@ -58,10 +61,9 @@ async function compileTypeScript() {
  * @param {string} name
  * @param {string} command
  * @param {string[]} args
- * @param {NodeJS.ProcessEnv} [env]
  */
-async function step(name, command, args, env = {}) {
+async function step(name, command, args) {
   process.stdout.write(`mcloss: ${name}\n`)
-  const code = await show(command, args, { cwd: packageRoot, env: { ...process.env, ...env } })
+  const code = await show(command, args, { cwd: packageRoot })
   if (code !== 0) throw new SetupError(`mcloss: ${name} failed with code ${code}; see above.`)
 }

@@ -13,9 +13,11 @@ export { type DrawnBirdsOptions, drawnBirds, writeDrawnBirds } from './drawn-bir
 export { imageFolder } from './image-folder.js'
 
 /** A data set by name and folder (drawn-birds: see DrawnBirdsOptions), or one of one's own. */
-export type DatasetOptions =
-  | ({ name: 'image-folder' | 'cub200' | 'drawn-birds' } & DrawnBirdsOptions)
-  | { dataset: Dataset }
+export interface DatasetOptions extends Omit<DrawnBirdsOptions, 'root'> {
+  name?: string | undefined
+  root?: string | undefined
+  dataset?: Dataset | undefined
+}
 
 const readers: Record<string, (options: DrawnBirdsOptions) => Promise<Dataset>> = {
   'image-folder': ({ root }) => imageFolder(root),
@@ -31,15 +33,18 @@ export const datasetNames = Object.keys(readers)
  * @throws McLossError E_CONFIG for an unknown name, E_DATA for data that does not hold together.
  */
 export async function openDataset(options: DatasetOptions): Promise<Dataset> {
-  if ('dataset' in options && options.dataset) {
-    checkDataset(options.dataset)
-    return options.dataset
+  const { dataset, name = 'own', root = '' } = options
+  if (dataset) {
+    checkDataset(dataset)
+    return dataset
   }
-  const { name, ...rest } = options as Exclude<DatasetOptions, { dataset: Dataset }>
   const read = readers[name]
-  if (read) return read(rest)
+  if (read) return read({ ...options, root })
   throw new McLossError(
     'E_CONFIG',
-    `datasets: expected data.name to be one of ${datasetNames.join(', ')} but received '${name}'.`,
+    name === 'own'
+      ? "datasets: data.name 'own' stands for a Dataset object that a script gives as data.dataset; " +
+        'give it again.'
+      : `datasets: expected data.name to be one of ${datasetNames.join(', ')} but received '${name}'.`,
   )
 }

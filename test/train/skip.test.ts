@@ -79,3 +79,22 @@ test('a skipped step among good ones adds to `skipped` and `steps` alone', async
   expect(loss).toBe(alone.loss)
   await trainer.dispose()
 })
+
+test('a step that fails half-way leaves no trace either', async () => {
+  const trainer = await native().NativeTrainer.create(toyTrainer())
+  await trainer.step(batch, { step: 0, seed: 1, lr: 0.02 })
+  await trainer.stats()
+  const before = await save(trainer, 'before failing')
+  // The last micro-batch holds one sample, which batch norm refuses.
+  const failing = trainer.step(batch, { step: 1, seed: 1, lr: 0.02, microBatch: 5 })
+  await expect(failing).rejects.toMatchObject({
+    code: 'E_ARGUMENT',
+    message: expect.stringContaining('micro-batch'),
+  })
+  const after = await save(trainer, 'after failing')
+  for (const [index, file] of after.entries()) {
+    expect(file.equals(before[index] as Buffer), files[index]).toBe(true)
+  }
+  expect(await trainer.stats()).toMatchObject({ steps: 0, skipped: 0, n: 0, loss: 0 })
+  await trainer.dispose()
+})

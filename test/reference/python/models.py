@@ -1,6 +1,6 @@
-"""The models in PyTorch modules, laid out and named as torchvision's resnet.py and vgg.py are (which
-the four backbones equal with head `torchvision`), with the widened forms and the heads of
-docs/mc-loss.md. Weights come from formula.fill or a state dict."""
+"""The models in PyTorch modules, laid out and named as torchvision's (its four models are the four
+backbones with head `torchvision`), with the widened forms and the heads of docs/mc-loss.md. Weights
+come from formula.fill or a state dict."""
 
 from collections import OrderedDict
 
@@ -100,7 +100,7 @@ def vgg(name, widened):
 
 
 class PhiloxDropout(nn.Module):
-    """Dropout 0.5 from (seed, step, sample); `at` = (seed, step, first sample), set before a step."""
+    """Dropout 0.5; `at` = (seed, step, first sample) is set before a step."""
 
     def __init__(self, layer):
         super().__init__()
@@ -159,7 +159,8 @@ class Classifier(nn.Module):
         return x, y
 
     def head_parameters(self):
-        return [p for n, p in self.named_parameters() if n.split('.')[0] in ('head', 'fc', 'classifier')]
+        tops = ('head', 'fc', 'classifier')
+        return [p for name, p in self.named_parameters() if name.split('.')[0] in tops]
 
     def backbone_parameters(self):
         owned = {id(p) for p in self.head_parameters()}

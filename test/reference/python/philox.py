@@ -39,11 +39,12 @@ def cwa_mask(channels, classes, keep, scope, seed, step, samples, first=0):
     """0/1, [samples, channels]: a class keeps the channels with the smallest (word, channel)."""
     rows = []
     for sample in range(first, first + samples):
+        at = sample if scope == 'sample' else 0
         row = [0.0] * channels
         for begin, end in groups(channels, classes):
             order = sorted(
                 range(begin, end),
-                key=lambda c: (draw(seed, step, sample if scope == 'sample' else 0, c, CWA_MASK), c),
+                key=lambda c: (draw(seed, step, at, c, CWA_MASK), c),
             )
             for channel in order[: kept(end - begin, keep)]:
                 row[channel] = 1.0

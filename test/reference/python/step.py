@@ -1,5 +1,5 @@
 """The training step in PyTorch, as native/train/trainer.cpp is described: crop, forward, loss,
-gradient of the mean over the whole batch, SGD. run(case) gives what StepStats should say each step."""
+gradient of the mean over the whole batch, SGD. run(case) gives the StepStats expected, by step."""
 
 import torch
 from torch.nn import functional as F
@@ -50,7 +50,7 @@ def optimizer_of(model, optim):
 
 
 def train_step(model, optimizer, loss, x, target, seed, step, lr, micro_batch):
-    """One step on x [N, 3, h, w]. Returns sums over samples, the count correct, the gradient's norm."""
+    """One step on x [N, 3, h, w]. Returns sums over samples, `correct`, the gradient's norm."""
     model.train()
     optimizer.zero_grad()
     sums = {}
@@ -75,7 +75,7 @@ def train_step(model, optimizer, loss, x, target, seed, step, lr, micro_batch):
 
 
 def run(case, dtype):
-    """case: one line of fixtures/steps/steps.jsonl. One record a step, starting at formula weights."""
+    """case: a line of fixtures/steps/steps.jsonl. One record a step, from formula weights on."""
     config, batch = case['config'], case['batch']
     model_config = config['model']
     model = models.Classifier(

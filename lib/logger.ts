@@ -1,0 +1,141 @@
+// Events for people and for programs: a progress bar on a terminal, plain lines elsewhere, and the
+// run's metrics.jsonl.
+
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Presets, SingleBar } from 'cli-progress'
+import { McLossError } from './errors.js'
+import type { EpochEvent, ProgressEvent, RunEvent, StartEvent } from './events.js'
+
+export interface LoggerOptions {
+  stream: NodeJS.WritableStream
+  isTty: boolean
+}
+
+/** A function that shows each event. On a terminal, progress is a bar; elsewhere it is a line. */
+export function createLogger({ stream, isTty }: LoggerOptions): (event: RunEvent) => void {
+  const print = (line: string) => stream.write(`${line}\n`)
+  const bar = isTty ? progressBar(stream) : undefined
+  return (event) => {
+    if (event.type === 'progress') {
+      if (bar) bar.show(event)
+      else print(`${where(event)}  ${progressText(event)}`)
+      return
+    }
+    bar?.clear()
+    if (event.type === 'start') print(startText(event))
+    if (event.type === 'epoch') print(epochText(event))
+    if (event.type === 'warning') print(`warning: ${event.message}`)
+    if (event.type === 'checkpoint' && event.kind !== 'last') print(`${event.kind} ${event.path}`)
+  }
+}
+
+function progressBar(stream: NodeJS.WritableStream) {
+  const bar = new SingleBar(
+    { stream, format: '{where} {bar} {text}', clearOnComplete: true, barsize: 20 },
+    Presets.shades_classic,
+  )
+  let running = false
+  return {
+    show(event: ProgressEvent) {
+      if (!running) bar.start(event.stepsPerEpoch, 0, { where: '', text: '' })
+      running = true
+      bar.update(event.stepInEpoch, { where: where(event), text: progressText(event) })
+    },
+    clear() {
+      if (running) bar.stop()
+      running = false
+    },
+  }
+}
+
+const percent = (share: number) => `${(100 * share).toFixed(1)} %`
+
+function where({ epoch, epochs, stepInEpoch, stepsPerEpoch }: ProgressEvent): string {
+  return `epoch ${epoch + 1}/${epochs} step ${stepInEpoch}/${stepsPerEpoch}`
+}
+
+function progressText(event: ProgressEvent): string {
+  const { loss, parts, lr, imagesPerSecond, dataWait, etaSeconds, skipped } = event
+  const terms = Object.entries(parts).map(([name, value]) => `${name} ${value.toFixed(3)}`)
+  return [
+    `loss ${loss.toFixed(3)} (${terms.join(', ')})`,
+    `lr ${lr.toPrecision(3)}`,
+    `${imagesPerSecond.toFixed(1)} images/s`,
+    `data wait ${percent(dataWait)}`,
+    `ETA ${duration(etaSeconds)}`,
+    ...(skipped > 0 ? [`${skipped} steps skipped`] : []),
+  ].join('  ')
+}
+
+function startText(event: StartEvent): string {
+  return [
+    `run ${event.runDir}`,
+    `${event.classes} classes, ${event.trainSamples} training and ${event.testSamples} test images`,
+    `${event.device}, ${event.precision}, ${event.threads} threads, LibTorch ${event.libtorch}; ` +
+      `${event.epochs} epochs of ${event.stepsPerEpoch} steps, from step ${event.step}`,
+  ].join('\n')
+}
+
+function epochText({ epoch, epochs, train, test, lr, seconds }: EpochEvent): string {
+  const figures = [
+    `train loss ${train.loss.toFixed(3)} top-1 ${percent(train.top1)}`,
+    ...(test
+      ? [
+          `test loss ${test.loss.toFixed(3)} top-1 ${percent(test.top1)} top-5 ${percent(test.top5)}`,
+        ]
+      : []),
+    `lr ${lr.toPrecision(3)}`,
+    `${train.imagesPerSecond.toFixed(1)} images/s`,
+    `data wait ${percent(train.dataWait)}`,
+    `${seconds.toFixed(1)} s`,
+    ...(train.skipped > 0 ? [`${train.skipped} steps skipped`] : []),
+  ]
+  return `epoch ${epoch + 1}/${epochs}  ${figures.join('  ')}`
+}
+
+function duration(seconds: number): string {
+  if (!Number.isFinite(seconds)) return '-'
+  const whole = Math.round(seconds)
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60]
+  const two = (value: number) => String(value).padStart(2, '0')
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`
+}
+
+export interface MetricsFile {
+  write(event: RunEvent): void
+  /** Rejects with the first E_IO of a write. */
+  close(): Promise<void>
+}
+
+/**
+ * The run's metrics.jsonl, one event a line, appended to.
+ *
+ * @throws McLossError E_IO when it cannot be opened.
+ */
+export async function openMetricsFile(runDir: string): Promise<MetricsFile> {
+  const path = join(runDir, 'metrics.jsonl')
+  const failed = (cause: unknown): never => {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new McLossError(
+      'E_IO',
+      `metrics: ${path} cannot be written: ${reason}. Free some space or set out to another folder.`,
+      { cause },
+    )
+  }
+  const file = await open(path, 'a').catch(failed)
+  let written: Promise<unknown> = Promise.resolve()
+  return {
+    write(event) {
+      written = written.then(() => file.appendFile(`${JSON.stringify(event)}\n`))
+      written.catch(() => {}) // close() reports it
+    },
+    async close() {
+      try {
+        await written.catch(failed)
+      } finally {
+        await file.close()
+      }
+    },
+  }
+}

@@ -1,0 +1,39 @@
+// What doctor reports with and without an add-on that loads.
+
+import { afterAll, expect, test } from 'vitest'
+import { doctor, formatDoctor } from '../lib/doctor.js'
+
+const given = process.env.MCLOSS_NATIVE
+
+afterAll(() => {
+  if (given === undefined) delete process.env.MCLOSS_NATIVE
+  else process.env.MCLOSS_NATIVE = given
+})
+
+// First: an add-on that loaded once stays loaded.
+test('an add-on that cannot be loaded is reported, not thrown', async () => {
+  process.env.MCLOSS_NATIVE = '/nowhere/mcloss.node'
+  const report = await doctor()
+  expect(report).toMatchObject({
+    ok: false,
+    addon: { path: '/nowhere/mcloss.node', loaded: false },
+    buildInfo: null,
+    cuda: { deviceCount: 0 },
+    tinyRun: { ok: false },
+  })
+  expect(formatDoctor(report)).toMatch(/does not load[\s\S]*FAILED[\s\S]*npx mcloss setup/)
+})
+
+test('the built add-on loads and computes the loss of a map worked out by hand', async () => {
+  if (given === undefined) delete process.env.MCLOSS_NATIVE
+  else process.env.MCLOSS_NATIVE = given
+  const report = await doctor()
+  expect(report.tinyRun).toMatchObject({ ok: true })
+  expect(report.ok).toBe(true)
+  expect(report.buildInfo?.libtorch).toMatch(/^2\.\d+/)
+  expect(report.node).toBe(process.version)
+  const text = formatDoctor(report)
+  expect(text).toMatch(/^mcloss {7}\d+\.\d+\.\d+, Node v/)
+  for (const line of text.split('\n')) expect(line).toMatch(/^.{13}\S/)
+  expect(JSON.parse(JSON.stringify(report))).toEqual(report)
+})
