@@ -111,7 +111,9 @@ export async function openCheckpoint(
     await verify(folder)
   } catch (error) {
     const whole = await newestWhole(dirname(folder), basename(folder))
-    const advice = whole ? `Go on from ${whole} instead.` : 'No other checkpoint of the run is whole.'
+    const advice = whole
+      ? `Go on from ${whole} instead.`
+      : 'No other checkpoint of the run is whole.'
     throw new McLossError('E_CHECKPOINT', `${(error as Error).message} ${advice}`, { cause: error })
   }
   return { path: folder, state: JSON.parse(await readFile(join(folder, 'state.json'), 'utf8')) }

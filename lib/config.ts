@@ -2,8 +2,7 @@
 // what does not fit into one E_CONFIG; lib/config-file.ts reads files and command-line flags.
 
 import { z } from 'zod'
-import type { Dataset } from './batch.js'
-import { heightWidth } from './batch.js'
+import { type Dataset, heightWidth } from './batch.js'
 import type { NativeLoss, NativeTrainerConfig } from './binding.js'
 import { configError, type Problem } from './config-errors.js'
 import { physicalCores } from './cores.js'
@@ -32,13 +31,17 @@ const data = z.strictObject({
   size: z.int().min(16).optional().describe('drawn-birds: side of the images, pixels, default 96'),
   seed: z.int().min(0).optional().describe('drawn-birds: other images of the same classes'),
   masks: z.boolean().optional().describe("drawn-birds: also write each bird's mask"),
-  resize: size.default([224, 224]).describe('every image is resized to this, pixels: side or [h, w]'),
+  resize: size
+    .default([224, 224])
+    .describe('every image is resized to this, pixels: side or [h, w]'),
   crop: size.optional().describe('the part the network sees; default: the whole resized image'),
   padding: z
     .int()
     .min(0)
     .optional()
-    .describe('black pixels a training crop may take in on each side; default 4 without a crop, else 0'),
+    .describe(
+      'black pixels a training crop may take in on each side; default 4 without a crop, else 0',
+    ),
   flip: z.boolean().default(true).describe('mirror training images with probability 0.5'),
   mean: perChannel.default([0.5, 0.5, 0.5]).describe('per RGB channel, of pixels scaled to 0..1'),
   std: z

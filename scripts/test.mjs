@@ -52,7 +52,7 @@ async function cudaObjects(libtorch) {
 /** ops_test prints its own `N passed, N failed` last. */
 async function nativeTests() {
   const program = join(packageRoot, 'build/ops_test')
-  const { code, stdout } = await read(program, [], { cwd: packageRoot, echo: true })
+  const { code, stdout } = await read(program, ['test/fixtures'], { cwd: packageRoot, echo: true })
   const [, passed, failed] = /(\d+) passed, (\d+) failed\s*$/.exec(stdout) ?? []
   count.passed += Number(passed ?? 0)
   count.failed += Number(failed ?? 0)

@@ -1,7 +1,7 @@
 // Every command in a ```sh block of the documentation exists: npm scripts, mcloss subcommands,
 // programs and recipes of this repository.
 
-import { existsSync, globSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 
@@ -11,7 +11,9 @@ const pages = [
   'README.md',
   'CONTRIBUTING.md',
   'bench/README.md',
-  ...globSync('docs/*.md', { cwd: root }),
+  ...readdirSync(join(root, 'docs'))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
 ]
 const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
 const subcommands = [...read('lib/cli.ts').matchAll(/\.command\('([a-z]+)/g)].map(

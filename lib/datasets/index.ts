@@ -44,7 +44,7 @@ export async function openDataset(options: DatasetOptions): Promise<Dataset> {
     'E_CONFIG',
     name === 'own'
       ? "datasets: data.name 'own' stands for a Dataset object that a script gives as data.dataset; " +
-        'give it again.'
+          'give it again.'
       : `datasets: expected data.name to be one of ${datasetNames.join(', ')} but received '${name}'.`,
   )
 }
