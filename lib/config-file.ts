@@ -56,10 +56,10 @@ export function setConfigValue(input: ConfigInput, path: string, text: string): 
     at[key] ??= {}
     at = at[key] as Record<string, unknown>
   }
-  at[found.path.at(-1) as string] = valueOf(found.leaf, text)
+  at[found.path.at(-1) as string] = parseValue(found.leaf, text)
 }
 
-function valueOf(leaf: z.ZodType, text: string): unknown {
+function parseValue(leaf: z.ZodType, text: string): unknown {
   if (leaf.safeParse(text).success) return text
   for (const json of [text, `[${text}]`]) {
     try {

@@ -75,7 +75,9 @@ const loss = z.strictObject({
   preset: z
     .enum(['scratch', 'finetune'])
     .optional()
-    .describe("mc: the authors' weights: alpha 1.5, beta 20, or alpha 0.0005, beta 0.01"),
+    .describe(
+      "mc: the authors' settings: alpha 1.5, beta 20; or alpha 0.0005, beta 0.01, keep 0.6",
+    ),
   alpha: notNegative.optional().describe('mc, official form: weight of L_dis'),
   beta: notNegative.optional().describe('mc, official form: weight of mean(1 - h / xi)'),
   mu: notNegative.optional().describe("mc, paper's form: mu * (L_dis - lambda * L_div)"),
@@ -276,7 +278,10 @@ function dataProblems({ data }: Parsed): Problem[] {
   return problems
 }
 
-const presets = { scratch: { alpha: 1.5, beta: 20 }, finetune: { alpha: 0.0005, beta: 0.01 } }
+const presets = {
+  scratch: { alpha: 1.5, beta: 20, keep: 'ceil-half' },
+  finetune: { alpha: 0.0005, beta: 0.01, keep: 0.6 },
+} as const
 
 function lossProblems({ loss }: Parsed): Problem[] {
   const bad = (key: string, message: string): Problem[] => [{ path: ['loss', key], message }]
@@ -306,10 +311,12 @@ function lossProblems({ loss }: Parsed): Problem[] {
 
 function lossOf(loss: Parsed['loss']): NativeLoss {
   if (loss.name === 'cross-entropy') return { name: 'cross-entropy' }
-  const { keep = 'ceil-half', maskScope = 'batch', mu, lambda } = loss
+  const { maskScope = 'batch', mu, lambda } = loss
+  const preset = loss.preset && presets[loss.preset]
+  const keep = loss.keep ?? preset?.keep ?? 'ceil-half'
   const common = { name: 'mc', keep, maskScope } as const
   if (mu !== undefined && lambda !== undefined) return { ...common, form: 'paper', mu, lambda }
-  const { alpha = 0, beta = 0 } = loss.preset ? presets[loss.preset] : loss
+  const { alpha = 0, beta = 0 } = preset ?? loss
   return { ...common, form: 'official', alpha, beta }
 }
 

@@ -16,12 +16,13 @@ export const reasonOf = (error) => (error instanceof Error ? error.message : Str
 /**
  * Runs `main` when its file is the program, not when a test or another script imports it.
  * @param {string} url the file's import.meta.url
- * @param {(args: string[]) => Promise<number | undefined>} main resolves to the exit code
+ * @param {(args: string[]) => Promise<number | undefined>} main resolves to the exit code, if any
  */
 export async function runAsProgram(url, main) {
   if (!process.argv[1] || url !== pathToFileURL(process.argv[1]).href) return
   try {
-    process.exitCode = (await main(process.argv.slice(2))) ?? 0
+    const code = await main(process.argv.slice(2))
+    if (code !== undefined) process.exitCode = code
   } catch (error) {
     const known = error instanceof SetupError || !(error instanceof Error)
     process.stderr.write(`${known ? reasonOf(error) : error.stack}\n`)
