@@ -68,9 +68,10 @@ async function compare({ backbone, head, size, batch }) {
     ourNext += n
     return result
   }
-  await runPeer(3)
-  const warm = await runOurs(3)
-  const steps = options.steps || Math.max(5, Math.ceil(1000 / (warm.ms / 3)))
+  await runPeer(10)
+  await runOurs(5)
+  const warm = await runOurs(5)
+  const steps = options.steps || Math.max(5, Math.ceil(1000 / (warm.ms / 5)))
   const { a, b } = await interleave(
     options.rounds,
     () => runPeer(steps),

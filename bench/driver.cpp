@@ -48,7 +48,7 @@ std::vector<T> read_file(const std::string& path, int64_t count) {
 }
 
 // The same settings as bench/train-setup.mjs.
-constexpr double kLearningRate = 0.01;
+constexpr double kLearningRate = 0.001;
 constexpr uint64_t kSeed = 7;
 
 mcloss::TrainerConfig config_of(const Request& request) {

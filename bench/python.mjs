@@ -1,17 +1,15 @@
-// The Python of the peers: MCLOSS_BENCH_PYTHON or python3, with the same torch version as the
-// LibTorch of the add-on. Anything else would compare two releases, so it is refused.
+// The Python of the peers (--python), with the same torch version as the LibTorch of the add-on.
+// Anything else would compare two releases, so it is refused.
 
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { native } from '../dist/binding.js'
 import { LineProcess } from './line-process.mjs'
 
-export const python = process.env.MCLOSS_BENCH_PYTHON ?? 'python3'
-
 export const peerScript = (name) => fileURLToPath(new URL(`peers/${name}`, import.meta.url))
 
 /** Ends the program with exit code 1 when the peer cannot be run. */
-export function requirePython(modules) {
+export function requirePython(python, modules) {
   const wanted = native().buildInfo().libtorch.split('+')[0]
   const code = `import ${['torch', ...modules].join(', ')}; print(torch.__version__)`
   const { error, status, stdout, stderr } = spawnSync(python, ['-c', code], { encoding: 'utf8' })
@@ -21,12 +19,12 @@ export function requirePython(modules) {
   console.error(
     `bench: the peer needs Python with torch ${wanted} (the add-on's LibTorch)` +
       `${modules.map((name) => `, ${name}`).join('')}; ${python} will not do: ${reason}.\n` +
-      'Set MCLOSS_BENCH_PYTHON to a Python that has them.',
+      'Name a Python that has them: --python PATH.',
   )
   process.exit(1)
 }
 
-export function startPeer(name) {
+export function startPeer(python, name) {
   return new LineProcess(`peer ${name}`, python, [peerScript(name)])
 }
 

@@ -1,6 +1,7 @@
-// Appends one dated row to bench/RESULTS.md: what was measured, on which machine, with what.
+// Writes bench/RESULTS.md: one dated row a measurement, appended to the table at its end, and sections
+// of their own above it.
 
-import { appendFileSync } from 'node:fs'
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus } from 'node:os'
 import { native } from '../dist/binding.js'
 
@@ -27,4 +28,19 @@ export function record({ bench, setting, threads, peer, ours, ratio, goal, check
   console.log(`\n${row}`)
   if (dry) console.log('dry: not appended to bench/RESULTS.md')
   else appendFileSync(file, `${row}\n`)
+}
+
+/** Puts `text` under the heading `## name`, in place of what stood there. */
+export function replaceSection(name, text) {
+  const [before, after] = split(readFileSync(file, 'utf8'), name)
+  writeFileSync(file, `${before}## ${name}\n\n${text}\n\n${after}`)
+}
+
+/** The file before the section and after it; a new section goes above the rows. */
+function split(content, name) {
+  const rows = content.indexOf('## Rows\n')
+  const begin = content.indexOf(`## ${name}\n`)
+  if (begin < 0) return [content.slice(0, rows), content.slice(rows)]
+  const end = content.indexOf('\n## ', begin) + 1
+  return [content.slice(0, begin), content.slice(end)]
 }

@@ -10,17 +10,22 @@ import { fileURLToPath } from 'node:url'
 import sharp from 'sharp'
 import { scratchDir } from './batches.mjs'
 import { readOptions } from './options.mjs'
-import { peerScript, python, requirePython } from './python.mjs'
+import { peerScript, requirePython } from './python.mjs'
 import { record } from './results.mjs'
 import { interleave, median, spread } from './statistics.mjs'
 
-const options = readOptions({ rounds: 9, threads: availableParallelism(), dry: false })
-const torch = requirePython(['numpy', 'PIL'])
+const options = readOptions({
+  rounds: 9,
+  threads: availableParallelism(),
+  python: 'python3',
+  dry: false,
+})
+const torch = requirePython(options.python, ['numpy', 'PIL'])
 const root = join(scratchDir(), 'images')
 await drawFolder(root)
 const threads = String(options.threads)
 const ours = fileURLToPath(new URL('start-ours.mjs', import.meta.url))
-const startPeer = () => start(python, [peerScript('start.py'), root, threads])
+const startPeer = () => start(options.python, [peerScript('start.py'), root, threads])
 const startOurs = () => start(process.execPath, [ours, root, threads])
 
 await startPeer()

@@ -24,3 +24,31 @@ export async function interleave(rounds, a, b) {
   }
   return results
 }
+
+export function mean(values) {
+  return values.reduce((sum, value) => sum + value, 0) / values.length
+}
+
+/** Of a sample: divided by n - 1. */
+export function deviation(values) {
+  const middle = mean(values)
+  return Math.sqrt(
+    values.reduce((sum, value) => sum + (value - middle) ** 2, 0) / (values.length - 1),
+  )
+}
+
+// 97.5 % quantiles of Student's t for 1, 2, .. degrees of freedom.
+const T_975 = [
+  12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145,
+  2.131, 2.12, 2.11, 2.101, 2.093,
+]
+
+/** Mean and 95 % interval of a[i] - b[i], for 2 to 20 pairs. */
+export function pairedInterval(a, b) {
+  const differences = a.map((value, i) => value - b[i])
+  const middle = mean(differences)
+  const t = T_975[differences.length - 2]
+  if (t === undefined) throw new Error(`statistics: no t for ${differences.length} pairs.`)
+  const half = (t * deviation(differences)) / Math.sqrt(differences.length)
+  return { mean: middle, low: middle - half, high: middle + half }
+}

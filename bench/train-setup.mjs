@@ -5,7 +5,7 @@ export const mean = [0.5, 0.5, 0.5]
 export const std = [0.5, 0.5, 0.5]
 export const seed = 7
 /** Small enough that random labels are not diverged from in a few dozen steps. */
-export const optim = { lr: 0.01, momentum: 0.9, weightDecay: 5e-4 }
+export const optim = { lr: 0.001, momentum: 0.9, weightDecay: 5e-4 }
 
 /** loss: 'ce' with torchvision's head, or 'mc' with the two-layer head. */
 export function modelOf({ model, loss, size, classes }) {

@@ -1,8 +1,6 @@
 // Checkpoints of a run: folders that are complete or not there, and the links last and best. Written
 // beside their final name, flushed, renamed; older ones go only after the new one has been verified.
 
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import {
   mkdir,
   open,
@@ -17,6 +15,7 @@ import {
 } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { NativeTrainer, StepStats } from './binding.js'
+import { damaged, MANIFEST, manifestOf, newestWhole, verify } from './checkpoint-manifest.js'
 import { McLossError } from './errors.js'
 import type { TestFigures, TrainFigures } from './events.js'
 
@@ -45,11 +44,6 @@ export interface SaveOptions {
   /** The links that shall name this checkpoint. */
   links: ('last' | 'best')[]
 }
-
-type Manifest = Record<string, { bytes: number; sha256: string }>
-
-const MANIFEST = 'manifest.json'
-const temporary = (name: string) => name.startsWith('.')
 
 /**
  * Saves a checkpoint, points the links at it, removes checkpoints no link names. Returns its folder.
@@ -98,25 +92,35 @@ export async function openCheckpoint(
   path: string,
 ): Promise<{ path: string; state: CheckpointState }> {
   const named = resolve(path)
-  const isRun = await stat(join(named, 'checkpoints')).catch(() => undefined)
+  const isRun = (await stat(join(named, 'checkpoints')).catch(() => undefined)) !== undefined
   const target = isRun ? join(named, 'last') : named
-  const folder = await realpath(target).catch(() => {
+  const folder = await realpath(target).catch(() => undefined)
+  if (!isRun && folder === undefined) {
     throw new McLossError(
       'E_CHECKPOINT',
-      `checkpoint: expected a run folder or a checkpoint folder at ${path}, but ${target} is not ` +
-        'there. A run prints its folder when it starts.',
+      `checkpoint: expected a run folder or a checkpoint folder at ${path}, but nothing is there. ` +
+        'A run prints its folder when it starts.',
     )
-  })
+  }
   try {
+    if (folder === undefined) throw damaged(target, 'the link names nothing')
     await verify(folder)
-  } catch (error) {
-    const whole = await newestWhole(dirname(folder), basename(folder))
+    return { path: folder, state: await readState(folder) }
+  } catch (cause) {
+    if (!(cause instanceof McLossError)) throw cause
+    const all = isRun ? join(named, 'checkpoints') : dirname(folder ?? named)
+    const whole = await newestWhole(all, folder && basename(folder))
     const advice = whole
       ? `Go on from ${whole} instead.`
       : 'No other checkpoint of the run is whole.'
-    throw new McLossError('E_CHECKPOINT', `${(error as Error).message} ${advice}`, { cause: error })
+    throw new McLossError('E_CHECKPOINT', `${cause.message} ${advice}`, { cause })
   }
-  return { path: folder, state: JSON.parse(await readFile(join(folder, 'state.json'), 'utf8')) }
+}
+
+async function readState(folder: string): Promise<CheckpointState> {
+  const state = JSON.parse(await readFile(join(folder, 'state.json'), 'utf8'))
+  if (state.version === 1) return state
+  throw damaged(folder, `expected state.json of version 1 but received ${state.version}`)
 }
 
 export interface ModelMetadata {
@@ -142,11 +146,20 @@ export async function readModelMetadata(path: string): Promise<ModelMetadata> {
         'configuration.',
     )
   }
-  return {
-    config: JSON.parse(metadata.config),
-    classes: JSON.parse(metadata.classes),
-    metrics: JSON.parse(metadata.metrics ?? '{}'),
-    libtorch: metadata.libtorch ?? '',
+  try {
+    return {
+      config: JSON.parse(metadata.config),
+      classes: JSON.parse(metadata.classes),
+      metrics: JSON.parse(metadata.metrics ?? '{}'),
+      libtorch: metadata.libtorch ?? '',
+    }
+  } catch (cause) {
+    throw new McLossError(
+      'E_WEIGHTS',
+      `weights: the header of ${path} is damaged (${(cause as Error).message}). Use another ` +
+        'checkpoint of the run.',
+      { cause },
+    )
   }
 }
 
@@ -190,68 +203,13 @@ async function readHeader(path: string): Promise<Record<string, string> | undefi
     if (bytesRead < 8 || length > MAX_HEADER) return undefined
     const header = Buffer.alloc(length)
     await file.read(header, 0, length, 8)
-    return JSON.parse(header.toString('utf8')).__metadata__
+    return JSON.parse(header.toString('utf8'))?.__metadata__
   } catch (error) {
     if (error instanceof SyntaxError) return undefined
     throw error
   } finally {
     await file.close()
   }
-}
-
-// ---- verification ----
-
-async function manifestOf(folder: string): Promise<Manifest> {
-  const manifest: Manifest = {}
-  for (const name of (await readdir(folder)).sort()) {
-    if (name === MANIFEST) continue
-    const path = join(folder, name)
-    manifest[name] = { bytes: (await stat(path)).size, sha256: await sha256(path) }
-  }
-  return manifest
-}
-
-async function sha256(path: string): Promise<string> {
-  const hash = createHash('sha256')
-  for await (const chunk of createReadStream(path)) hash.update(chunk)
-  return hash.digest('hex')
-}
-
-async function verify(folder: string): Promise<void> {
-  const damaged = (what: string) =>
-    new McLossError('E_CHECKPOINT', `checkpoint: ${folder} cannot be used: ${what}.`)
-  let manifest: Manifest
-  try {
-    manifest = JSON.parse(await readFile(join(folder, MANIFEST), 'utf8'))
-  } catch {
-    throw damaged(`its ${MANIFEST} is missing or not JSON`)
-  }
-  for (const name of ['model.safetensors', 'optimizer.safetensors', 'state.json']) {
-    const expected = manifest[name]
-    if (!expected) throw damaged(`its ${MANIFEST} does not list ${name}`)
-    const path = join(folder, name)
-    const bytes = (await stat(path).catch(() => undefined))?.size
-    if (bytes === undefined) throw damaged(`${name} is missing`)
-    if (bytes !== expected.bytes) {
-      throw damaged(`${name} has ${bytes} bytes instead of ${expected.bytes}`)
-    }
-    if ((await sha256(path)) !== expected.sha256) throw damaged(`the SHA-256 of ${name} is wrong`)
-  }
-}
-
-async function newestWhole(folder: string, except: string): Promise<string | undefined> {
-  const names = (await readdir(folder).catch(() => [])).filter(
-    (name) => name !== except && !temporary(name),
-  )
-  for (const name of names.sort().reverse()) {
-    const path = join(folder, name)
-    const isWhole = await verify(path).then(
-      () => true,
-      () => false,
-    )
-    if (isWhole) return path
-  }
-  return undefined
 }
 
 // ---- the disk ----
@@ -290,6 +248,9 @@ async function prune(runDir: string): Promise<void> {
   }
   const folder = join(runDir, 'checkpoints')
   for (const name of await readdir(folder)) {
-    if (!linked.has(name)) await rm(join(folder, name), { recursive: true, force: true })
+    if (linked.has(name)) continue
+    const hidden = join(folder, name.startsWith('.') ? name : `.${name}.old`)
+    if (!name.startsWith('.')) await rename(join(folder, name), hidden) // a half-removed one hides
+    await rm(hidden, { recursive: true, force: true })
   }
 }

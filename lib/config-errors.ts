@@ -17,7 +17,7 @@ export function configError(schema: z.ZodType, input: unknown, problems: Problem
   const lines = problems.flatMap((problem) =>
     problem.code === 'unrecognized_keys'
       ? (problem.keys ?? []).map((key) => unknownKey(schema, problem.path, key))
-      : [`  ${pathText(problem.path)}: ${problem.message}${received(input, problem.path)}`],
+      : [`  ${pathText(problem.path)}: ${words(problem, input)}`],
   )
   return new McLossError(
     'E_CONFIG',
@@ -68,11 +68,14 @@ function editDistance(a: string, b: string): number {
   return row[to.length] ?? 0
 }
 
-function received(input: unknown, path: PropertyKey[]): string {
+/** What was expected, and the value that was received in place of zod's name of its type. */
+function words({ message, path }: Problem, input: unknown): string {
   let value: unknown = input
   for (const key of path) value = (value as Record<PropertyKey, unknown> | undefined)?.[key]
-  if (value === undefined) return ''
-  return ` (received ${JSON.stringify(value)?.slice(0, 60) ?? typeof value})`
+  if (value === undefined) return message
+  const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? typeof value)
+  const received = text.length > 60 ? `${text.slice(0, 60)}...` : text
+  return `${message.replace(/, received \w+$/, '')} (received ${received})`
 }
 
 function pathText(path: PropertyKey[]): string {

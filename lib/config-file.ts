@@ -2,8 +2,8 @@
 
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
-import { type ConfigInput, schema } from './config.js'
 import { unwrapped } from './config-errors.js'
+import { type ConfigInput, schema } from './config-schema.js'
 import { McLossError } from './errors.js'
 
 /**
@@ -46,7 +46,7 @@ export function configKeys(): ConfigKey[] {
  * Sets one key from a flag's text: a number, true or false, JSON, or a comma list where the key takes
  * those; else the text itself.
  *
- * @throws McLossError E_USAGE for a key that does not exist.
+ * @throws McLossError E_USAGE for a key that does not exist, or lies in what is no object.
  */
 export function setConfigValue(input: ConfigInput, path: string, text: string): void {
   const found = leaves(schema, []).find((key) => key.path.join('.') === path)
@@ -54,19 +54,30 @@ export function setConfigValue(input: ConfigInput, path: string, text: string): 
   let at = input as Record<string, unknown>
   for (const key of found.path.slice(0, -1)) {
     at[key] ??= {}
+    if (!(at[key] instanceof Object)) {
+      throw new McLossError(
+        'E_USAGE',
+        `mcloss: --${path} cannot be set: expected ${key} to be an object but received ${at[key]}.`,
+      )
+    }
     at = at[key] as Record<string, unknown>
   }
   at[found.path.at(-1) as string] = parseValue(found.leaf, text)
 }
 
+/** The first reading that the key takes; else the number or word as it is, for a plain error. */
 function parseValue(leaf: z.ZodType, text: string): unknown {
-  if (leaf.safeParse(text).success) return text
-  for (const json of [text, `[${text}]`]) {
-    try {
-      return JSON.parse(json)
-    } catch {}
+  const readings = [text, ...[text, `[${text}]`].flatMap(parsedJson)]
+  const fitting = readings.find((value) => leaf.safeParse(value).success)
+  return fitting ?? readings[1] ?? text
+}
+
+function parsedJson(text: string): unknown[] {
+  try {
+    return [JSON.parse(text)]
+  } catch {
+    return []
   }
-  return text
 }
 
 const scriptsOnly = ['$schema', 'data.dataset']

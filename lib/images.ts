@@ -1,7 +1,7 @@
 // The only file that imports sharp: image files to pixels and back. Pixels are u8 RGB, row-major
 // [height, width, 3], the same as PIL's `Image.open(path).convert('RGB')`: EXIF orientation and
 // colour profiles are left alone, CMYK is inverted without a profile, a grey image gets three equal
-// channels, 16 bits become the upper 8. Other than PIL, transparent parts lie over black.
+// channels, alpha is dropped, and so is the lower byte of 16 bits.
 
 import { readFile, stat } from 'node:fs/promises'
 import { setImmediate } from 'node:timers/promises'
@@ -34,9 +34,7 @@ export async function decode(path: string): Promise<Image> {
   const options = { failOn: 'error', limitInputPixels: MAX_PIXELS, ignoreIcc: true } as const
   try {
     if (jpegChannels(bytes) === 4) return await decodeCmyk(sharp(bytes, options))
-    return imageOf(
-      await sharp(bytes, options).flatten({ background: '#000' }).toColourspace('srgb'),
-    )
+    return await imageOf(sharp(bytes, options).removeAlpha().toColourspace('srgb'))
   } catch (cause) {
     const reason = (cause instanceof Error ? cause.message : String(cause)).replace(/\s+/g, ' ')
     throw unusable(path, `cannot be decoded (${reason})`, cause)

@@ -30,9 +30,25 @@ export function createLogger({ stream, isTty }: LoggerOptions): (event: RunEvent
   }
 }
 
+/** A bar whose redraw timer does not keep a process alive that has ended with an error. */
+class IdleBar extends SingleBar {
+  declare timer: NodeJS.Timeout | null
+
+  override render(): void {
+    super.render()
+    this.timer?.unref()
+  }
+}
+
 function progressBar(stream: NodeJS.WritableStream) {
-  const bar = new SingleBar(
-    { stream, format: '{where} {bar} {text}', clearOnComplete: true, barsize: 20 },
+  const bar = new IdleBar(
+    {
+      stream,
+      format: '{where} {bar} {text}',
+      clearOnComplete: true,
+      barsize: 20,
+      gracefulExit: false, // signals are the command line's
+    },
     Presets.shades_classic,
   )
   let running = false

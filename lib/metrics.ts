@@ -47,12 +47,16 @@ export function testFigures(all: EvalStats[]): TestFigures {
   }
 }
 
-/** Whether `test` beats the best so far: strictly, so that of equal epochs the first stays. */
+/**
+ * Whether `test` beats the best so far: strictly, so that of equal epochs the first stays. A figure
+ * that is not finite (a diverged epoch; null once it has been through JSON) is beaten by any that is.
+ */
 export function isBetter(
   metric: 'top1' | 'top5' | 'loss',
   test: TestFigures,
   best: TestFigures | undefined,
 ): boolean {
   if (!best) return true
+  if (!Number.isFinite(best[metric])) return Number.isFinite(test[metric])
   return metric === 'loss' ? test.loss < best.loss : test[metric] > best[metric]
 }

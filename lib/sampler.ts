@@ -42,17 +42,18 @@ export function batches(
 }
 
 function checkBatchSize(batchSize: number, rank: number, worldSize: number): void {
-  if (!Number.isInteger(worldSize) || worldSize < 1 || !(rank >= 0 && rank < worldSize)) {
+  if (![rank, worldSize].every(Number.isInteger) || rank < 0 || rank >= worldSize) {
     throw new McLossError(
       'E_CONFIG',
       `sampler: expected 0 <= rank < worldSize but received rank ${rank} of ${worldSize}.`,
     )
   }
   if (!Number.isInteger(batchSize) || batchSize < 1 || batchSize % worldSize !== 0) {
+    const nearest = worldSize * Math.max(1, Math.round(batchSize / worldSize) || 1)
     throw new McLossError(
       'E_CONFIG',
       `sampler: expected batchSize to be a positive multiple of ${worldSize} (the number of ranks) ` +
-        `but received ${batchSize}. Choose ${worldSize * Math.max(1, Math.round(batchSize / worldSize) || 1)}.`,
+        `but received ${batchSize}. Choose ${nearest}.`,
     )
   }
 }

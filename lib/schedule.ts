@@ -6,16 +6,17 @@ import { McLossError } from './errors.js'
 /**
  * The backbone's learning rate at a step of the whole run (from 0). constant: lr; multi-step: lr *
  * gamma^(milestones passed); cosine: lr * (1 + cos(pi * epoch / epochs)) / 2, constant within an
- * epoch; a function of one's own: as it is. During warmupEpochs the rate is multiplied by
- * (step + 1) / warmup steps.
+ * epoch; a function of one's own: as it is. Over the steps of warmupEpochs the rate rises in a
+ * straight line to lr; then the schedule goes on as if there had been no warm-up.
  *
  * @throws McLossError E_CONFIG when a function of one's own gives no finite number >= 0, or is not
  * there (a configuration read back from a file cannot hold one).
  */
 export function makeSchedule(config: Config, stepsPerEpoch: number): (step: number) => number {
   const rate = rateOf(config, stepsPerEpoch)
-  const warmupSteps = config.optim.warmupEpochs * stepsPerEpoch
-  return (step) => rate(step) * (step < warmupSteps ? (step + 1) / warmupSteps : 1)
+  const { lr, warmupEpochs } = config.optim
+  const warmupSteps = Math.round(warmupEpochs * stepsPerEpoch)
+  return (step) => (step < warmupSteps ? (lr * (step + 1)) / warmupSteps : rate(step))
 }
 
 function rateOf({ optim }: Config, stepsPerEpoch: number): (step: number) => number {

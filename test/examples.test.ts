@@ -48,9 +48,10 @@ test('own-loop', async () => {
 test('own-dataset', async () => {
   const root = join(folder, 'own')
   mkdirSync(root)
-  const { train, test: held } = await openDataset(defineConfig(toyConfig(folder)).data)
+  const { data } = defineConfig(toyConfig(root))
+  const { train, test: held } = await openDataset(data)
   const list = (samples: typeof train) =>
-    samples.map(({ path, label }) => `../${path.slice(folder.length + 1)} ${label}`).join('\n')
+    samples.map(({ path, label }) => `${path.slice(root.length + 1)} ${label}`).join('\n')
   writeFileSync(join(root, 'train.txt'), list(train))
   writeFileSync(join(root, 'test.txt'), list(held))
   const lines = await runExample('own-dataset', root, '1')

@@ -2,10 +2,10 @@
 // with the LibTorch that LIBTORCH names; then a typed script is checked, compiled and run there.
 
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import sharp from 'sharp'
-import { beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { fakePython, temporaryFolder } from './install/folders.js'
 
 const root = join(import.meta.dirname, '..')
@@ -76,6 +76,8 @@ beforeAll(async () => {
   await writePhotos()
 })
 
+afterAll(() => rmSync(project, { recursive: true, force: true }))
+
 test('the package holds what an installation needs, and no more', () => {
   const paths = packed.files.map(({ path }) => path)
   for (const path of [
@@ -117,7 +119,7 @@ test('installed into an empty project it builds, its types hold, and it trains',
   const result = JSON.parse(run(process.execPath, ['train.js'], bare).trim())
   expect(result.events).toBeGreaterThan(0)
   expect(result.top1).toBeGreaterThanOrEqual(0)
-  const weights = readFileSync(join(project, result.checkpoint, 'model.safetensors'))
+  const weights = readFileSync(resolve(project, result.checkpoint, 'model.safetensors'))
   expect(weights.length).toBeGreaterThan(100)
 
   const mcloss = join(installed, '.bin/mcloss')

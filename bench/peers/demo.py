@@ -1,8 +1,8 @@
 """The demo's recipe in PyTorch, for bench/demo-seeds.mjs: one run from exported initial weights, with
 the order, windows, masks and learning rates of a plan and the pixels ours decoded.
 
-Argument: a JSON request {plan, weights, model, loss, optim, mean, std, threads, out}; plan is a
-folder of bench/demo-plan.mjs. Writes {top1, testLoss, trainLoss per epoch, seconds, torch} to `out`.
+Argument: the path of a JSON request written by bench/demo-plan.mjs. Writes {recipe, top1, testLoss, n,
+trainLoss per epoch, seconds, torch} to the request's `out`.
 """
 
 import json
@@ -21,22 +21,26 @@ from peer_models import build
 
 
 class Plan:
-    def __init__(self, folder, mean, std):
-        folder = pathlib.Path(folder)
-        self.sheet = json.loads((folder / "plan.json").read_text())
-        self.crop, self.padding = self.sheet["crop"], self.sheet["padding"]
-        read = lambda name, dtype, *shape: numpy.fromfile(folder / name, dtype).reshape(shape)
-        height, width = self.sheet["resize"]
-        self.images = {s: read(f"../{s}-pixels.bin", numpy.uint8, -1, height, width, 3)
-                       for s in ("train", "test")}
-        self.labels = {s: torch.from_numpy(read(f"../{s}-labels.bin", numpy.int32, -1)).long()
-                       for s in ("train", "test")}
-        self.order = read("order.bin", numpy.int32, -1)
-        self.windows = read("windows.bin", numpy.int32, -1, 3)
-        self.test_windows = read("../test-windows.bin", numpy.int32, -1, 3)
-        self.masks = torch.from_numpy(
-            read("masks.bin", numpy.uint8, len(self.sheet["counts"]), -1)).float()
-        self.mean, self.std = torch.tensor(mean), torch.tensor(std)
+    """What the request names: images by split, and per step samples, windows, mask and rate."""
+
+    def __init__(self, request):
+        images, plan = pathlib.Path(request["images"]), pathlib.Path(request["plan"])
+        read = lambda path, dtype, *shape: numpy.fromfile(path, dtype).reshape(shape)
+        self.request, self.crop, self.padding = request, request["crop"], request["padding"]
+        self.images, self.labels = {}, {}
+        for split in ("train", "test"):
+            self.images[split] = read(
+                images / f"{split}-pixels.bin", numpy.uint8, -1, *request["resize"], 3)
+            self.labels[split] = torch.from_numpy(
+                read(images / f"{split}-labels.bin", numpy.int32, -1)).long()
+        self.test_windows = read(images / "test-windows.bin", numpy.int32, -1, 3)
+        self.order = read(plan / "order.bin", numpy.int32, -1)
+        self.windows = read(plan / "windows.bin", numpy.int32, -1, 3)
+        steps = len(request["counts"])
+        self.masks = [None] * steps
+        if request["loss"]["name"] == "mc":
+            self.masks = torch.from_numpy(read(plan / "masks.bin", numpy.uint8, steps, -1)).float()
+        self.mean, self.std = torch.tensor(request["mean"]), torch.tensor(request["std"])
 
     def batch(self, split, samples, windows):
         """-> f32 [n, 3, crop height, crop width] channels_last, labels [n]."""
@@ -52,10 +56,11 @@ class Plan:
     def steps(self):
         """(x, labels, mask [C], learning rate, epoch) of every step."""
         begin = 0
-        for step, count in enumerate(self.sheet["counts"]):
+        for step, count in enumerate(self.request["counts"]):
             rows = slice(begin, begin + count)
             x, target = self.batch("train", self.order[rows], self.windows[rows])
-            yield x, target, self.masks[step], self.sheet["lr"][step], self.sheet["epoch"][step]
+            yield (x, target, self.masks[step], self.request["lr"][step],
+                   self.request["epochs"][step])
             begin += count
 
     def tests(self, size=100):
@@ -65,16 +70,16 @@ class Plan:
 
 
 def main():
-    request = json.loads(sys.argv[1])
+    request = json.loads(pathlib.Path(sys.argv[1]).read_text())
     torch.set_num_threads(request["threads"])
     torch.set_flush_denormal(True)
-    plan = Plan(request["plan"], request["mean"], request["std"])
+    plan = Plan(request)
     model, loss_config, optim = request["model"], request["loss"], request["optim"]
     classes = model["numClasses"]
     net = build(model)
     net.load_state_dict(load_file(request["weights"]))
     net = net.to(memory_format=torch.channels_last).train()
-    sgd = torch.optim.SGD(net.parameters(), lr=optim["lr"], momentum=optim["momentum"],
+    sgd = torch.optim.SGD(net.parameters(), lr=request["lr"][0], momentum=optim["momentum"],
                           weight_decay=optim["weightDecay"], nesterov=optim["nesterov"], fused=True)
 
     began = time.perf_counter()

@@ -2,8 +2,8 @@
 SGD, gradients set to none, MC-Loss in the faster of its two forms, flush-denormal).
 
 Reads one JSON command a line on stdin, answers with one JSON line on stdout, and sleeps on the pipe
-in between. `reference` and `compare` are the numerics rule: one step of this side from given masks,
-held against a file of the other side's gradients, with a float64 copy of the model as the arbiter.
+in between. `reference` and `compare` are the numerics rule (bench/numerics.mjs): one step of this side
+from given masks, held against a file of the other side's gradients.
 """
 
 import copy
@@ -99,41 +99,54 @@ class Peer:
         return {}
 
     def reference(self, step, mask, dropout):
-        """Loss and gradients of this side and of a float64 copy; nothing is updated yet."""
+        """Loss and gradients of this side, and of a twin whose weights differ by one ulp; nothing is
+        updated yet."""
         x, target = self.pixels.at(step)
-        self.arbiter = copy.deepcopy(self.model).double()
+        given = None if mask is None else torch.tensor(mask, dtype=x.dtype)
+        self.twin = moved_by_an_ulp(self.model)
         self.sgd.zero_grad(set_to_none=True)
         losses = []
-        for model, x in ((self.model, x), (self.arbiter, x.double())):
+        for model in (self.model, self.twin):
             features, logits = model(x, dropout)
-            given = None if mask is None else torch.tensor(mask, dtype=x.dtype)
             loss = self.criterion(features, logits, target, given)
             loss.backward()
             losses.append(loss.item())
-        return {"loss": losses[0], "loss64": losses[1]}
+        return {"loss": losses[0], "twinLoss": losses[1]}
 
     def compare(self, path):
-        """Per tensor: `difference` = max |ours - peer| / max |peer|, and `worse` = how many times the
-        peer's own largest error against float64 ours is. Over all tensors: both sides' 2-norm error,
-        relative to the float64 gradient's norm. Then this side takes its step."""
+        """Relative 2-norm differences from this side's gradients, of the other side's (`ours`) and of
+        the twin's, per tensor and over all tensors (name ''), with the norm of this side's. Then this
+        side takes its step."""
         ours, tensors = load_file(path), []
-        arbiter = dict(self.arbiter.named_parameters())
-        square = {"ours": 0.0, "peer": 0.0, "exact": 0.0}
+        twins = dict(self.twin.named_parameters())
+        total = {"ours": 0.0, "twin": 0.0, "peer": 0.0}
+        square = lambda x: x.double().square().sum().item()
         for name, parameter in self.model.named_parameters():
-            theirs = ours.pop(name).double()
-            peer, exact = parameter.grad.double(), arbiter[name].grad
-            largest = lambda x: x.abs().max().item()
-            tensors.append({
-                "name": name,
-                "difference": largest(theirs - peer) / largest(peer),
-                "worse": largest(theirs - exact) / largest(peer - exact),
-            })
-            for side, value in (("ours", theirs - exact), ("peer", peer - exact), ("exact", exact)):
-                square[side] += value.square().sum().item()
-        norm = {side: (square[side] / square["exact"]) ** 0.5 for side in ("ours", "peer")}
-        self.arbiter = None
+            peer = parameter.grad
+            apart = {"ours": square(ours.pop(name) - peer), "twin": square(twins[name].grad - peer),
+                     "peer": square(peer)}
+            for side, value in apart.items():
+                total[side] += value
+            tensors.append(relative(name, apart))
+        self.twin = None
         self.sgd.step()
-        return {"tensors": tensors, "norm": norm, "unexpected": sorted(ours)}
+        tensors.append(relative("", total))
+        return {"tensors": tensors, "unexpected": sorted(ours)}
+
+
+def relative(name, squares):
+    return {"name": name, "norm": squares["peer"] ** 0.5,
+            **{side: (squares[side] / squares["peer"]) ** 0.5 for side in ("ours", "twin")}}
+
+
+def moved_by_an_ulp(model):
+    """A copy with every parameter one float up or down, at random."""
+    twin = copy.deepcopy(model)
+    with torch.no_grad():
+        for parameter in twin.parameters():
+            direction = torch.where(torch.rand_like(parameter) < 0.5, -1.0, 1.0) * torch.inf
+            parameter.copy_(torch.nextafter(parameter, direction))
+    return twin
 
 
 def main():

@@ -1,6 +1,7 @@
 // One drawn bird as pixels: pose, size, place, background, clutter, twigs, light and noise vary with
 // the image, the marks of its class do not. A pure function of (seed, class, split, index).
 
+import { setImmediate } from 'node:timers/promises'
 import { renderSvg } from '../images.js'
 import { below, draws, Stream, uniform } from '../rng.js'
 import { birdClass } from './bird-classes.js'
@@ -27,6 +28,7 @@ export interface DrawnBird {
   mask?: Uint8Array
 }
 
+const BYTES_A_TURN = 30_000 // drawn before the event loop gets its turn, 2-3 ms
 const NOISE_DRAWS = 2 ** 20 // draws from here on are noise; a scene takes some 300
 const NOISE_DEVIATION = 2 // levels of 255
 // The sum of a draw's four bytes is nearly normal, and exact on every machine.
@@ -45,12 +47,17 @@ export async function drawBird(drawing: BirdDrawing): Promise<DrawnBird> {
   const { behind, bird, before } = birdScene(birdClass(cls), random)
   const light = random.real(0.75, 1.2)
   const { pixels } = await renderSvg(svgDocument(size, behind + bird + before))
-  addLightAndNoise(pixels, light, draws(seed, step, index, Stream.drawing, NOISE_DRAWS))
+  await addLightAndNoise(pixels, light, draws(seed, step, index, Stream.drawing, NOISE_DRAWS))
   return drawing.mask ? { pixels, mask: await birdMask(size, bird) } : { pixels }
 }
 
-function addLightAndNoise(pixels: Uint8Array, light: number, next: () => number): void {
+async function addLightAndNoise(
+  pixels: Uint8Array,
+  light: number,
+  next: () => number,
+): Promise<void> {
   for (let at = 0; at < pixels.length; at++) {
+    if (at % BYTES_A_TURN === BYTES_A_TURN - 1) await setImmediate()
     const word = next()
     const sum = (word & 255) + ((word >>> 8) & 255) + ((word >>> 16) & 255) + (word >>> 24)
     const noise = ((sum - BYTES.mean) / BYTES.deviation) * NOISE_DEVIATION
@@ -62,7 +69,7 @@ function addLightAndNoise(pixels: Uint8Array, light: number, next: () => number)
 async function birdMask(size: number, bird: string): Promise<Uint8Array> {
   const white = '<style>*{fill:#fff}line{stroke:#fff}</style>'
   const { pixels } = await renderSvg(svgDocument(size, white + bird))
-  return Uint8Array.from({ length: size * size }, (_, at) =>
-    (pixels[at * 3] ?? 0) < 128 ? 0 : 255,
-  )
+  const mask = new Uint8Array(size * size)
+  for (let at = 0; at < mask.length; at++) mask[at] = (pixels[at * 3] as number) < 128 ? 0 : 255
+  return mask
 }

@@ -9,8 +9,16 @@ import { checkDataset } from './check.js'
 import { listInside, openRoot } from './inside.js'
 import { type Line, lineError, readNumbered, requireSameIds } from './numbered-list.js'
 
+export interface Cub200Counts {
+  classes: number
+  /** Images. */
+  train: number
+  /** Images. */
+  test: number
+}
+
 /** The counts of the official release, from its README. */
-export const CUB200_OFFICIAL = { classes: 200, images: 11_788, train: 5_994, test: 5_794 } as const
+export const CUB200_OFFICIAL: Readonly<Cub200Counts> = { classes: 200, train: 5_994, test: 5_794 }
 
 const LAYOUT =
   'Expected the folder CUB_200_2011 (or its parent) with images.txt, image_class_labels.txt, ' +
@@ -19,12 +27,13 @@ const LAYOUT =
 /**
  * Reads the official lists and checks that every listed file is there; no image is opened. `root` is
  * the folder CUB_200_2011 or its parent. Class i is line i + 1 of classes.txt; samples keep the
- * order of images.txt and carry their bounding box. Counts other than the official ones are a warning.
+ * order of images.txt and carry their bounding box. `counts` declares a subset of one's own.
  *
  * @throws McLossError E_DATA naming file and line for a line that cannot be read, an id in one list
- * and not in another, a label out of range, a path that leaves the root or a file that is missing.
+ * and not in another, a label out of range, a path that leaves the root, is listed twice or is of no
+ * file; also for other counts than `counts`.
  */
-export async function cub200(root: string): Promise<Dataset> {
+export async function cub200(root: string, counts = CUB200_OFFICIAL): Promise<Dataset> {
   const folder = await findRoot(root)
   const classLines = await readNumbered(folder, 'classes.txt')
   const images = await readNumbered(folder, 'images.txt')
@@ -44,24 +53,23 @@ export async function cub200(root: string): Promise<Dataset> {
     dataset[isTrain ? 'train' : 'test'].push(sample)
   }
   await requireFiles(folder, [...images.lines.values()])
-  const { train, test } = dataset
-  const counts = {
-    classes: classes.length,
-    images: images.lines.size,
-    train: train.length,
-    test: test.length,
-  }
-  const odd = Object.entries(CUB200_OFFICIAL).filter(
-    ([key, n]) => counts[key as keyof typeof counts] !== n,
-  )
-  if (odd.length > 0) {
-    const all = odd.map(
-      ([key, n]) => `${counts[key as keyof typeof counts]} ${key} instead of ${n}`,
-    )
-    dataset.warnings = [`cub200: ${folder} is not the official release: ${all.join(', ')}.`]
-  }
+  requireCounts(folder, dataset, counts)
   checkDataset(dataset)
   return dataset
+}
+
+function requireCounts(folder: string, dataset: Dataset, counts: Cub200Counts): void {
+  const say = ({ classes, train, test }: Cub200Counts) =>
+    `${classes} classes, ${train} training and ${test} test images`
+  const { classes, train, test } = dataset
+  const found = { classes: classes.length, train: train.length, test: test.length }
+  if (say(found) === say(counts)) return
+  throw new McLossError(
+    'E_DATA',
+    `cub200: expected ${say(counts)} in ${folder} but the lists have ${say(found)}. Unpack ` +
+      'CUB_200_2011.tgz again; for a subset of your own call datasets.cub200(root, counts) in a ' +
+      'script and give the result as data.dataset.',
+  )
 }
 
 async function findRoot(root: string): Promise<string> {
@@ -95,16 +103,17 @@ function integer(line: Line, least: number, most: number, what: string): number 
 }
 
 function boxOf(line: Line): [number, number, number, number] {
-  const values = line.rest.split(/\s+/).map(Number)
-  if (values.length !== 4 || !values.every((value) => Number.isFinite(value) && value >= 0)) {
+  const values = line.rest.split(/ +/)
+  if (values.length !== 4 || !values.every((value) => /^\d{1,9}(\.\d{1,9})?$/.test(value))) {
     throw lineError(line, 'a box: x y width height, each >= 0')
   }
-  return values as [number, number, number, number]
+  return values.map(Number) as [number, number, number, number]
 }
 
 /** One listing a folder instead of one question a file: 200 calls for the official 11,788 images. */
 async function requireFiles(root: string, images: Line[]): Promise<void> {
   const folders = new Map<string, Set<string>>()
+  const seen = new Set<string>()
   for (const line of images) {
     const path = join(root, 'images', relativePath(line))
     const folder = dirname(path)
@@ -114,6 +123,7 @@ async function requireFiles(root: string, images: Line[]): Promise<void> {
       files = new Set(entries.filter(({ kind }) => kind === 'file').map(({ name }) => name))
       folders.set(folder, files)
     }
+    if (seen.size === seen.add(path).size) throw lineError(line, 'a path that no other line has')
     if (!files.has(basename(path))) throw lineError(line, `a file that exists at ${path}`)
   }
 }

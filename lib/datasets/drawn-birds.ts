@@ -1,6 +1,7 @@
 // The drawn birds as a folder of JPEG files in the image-folder layout, beside a drawn-birds.json
 // that says what is drawn. The file says `complete` only when all images are there, so that an
-// interrupted drawing is drawn again; a folder without it is not ours and is never written into.
+// interrupted drawing is drawn again. A folder without it is not ours and is never written into, nor
+// is a complete one of other options.
 
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -20,7 +21,7 @@ export interface DrawnBirdsOptions {
   trainPerClass?: number | undefined
   /** Images in ROOT/test/CLASS. Default 50. */
   testPerClass?: number | undefined
-  /** Side of the square images, pixels. Default 96. */
+  /** Side of the square images, pixels, 16..1000. Default 96. */
   size?: number | undefined
   /** 0..2^53-1: other images of the same classes. Default 1. */
   seed?: number | undefined
@@ -36,33 +37,28 @@ const PARALLEL = 4 // drawings at a time, the threads sharp works on
 type Parameters = ReturnType<typeof parametersOf>
 
 /**
- * Draws the set if `root` does not hold it already with the same parameters, then reads it.
+ * Draws the set if `root` does not hold it already, then reads it.
  *
  * @throws McLossError as writeDrawnBirds.
  */
 export async function drawnBirds(options: DrawnBirdsOptions): Promise<Dataset> {
-  const parameters = parametersOf(options)
-  const found = await readSheet(options.root)
-  const isDrawn =
-    found?.complete === true &&
-    Object.entries(parameters).every(
-      ([key, value]) => found[key] === value || (key === 'masks' && found.masks === true),
-    )
-  if (!isDrawn) await writeDrawnBirds(options)
+  await writeDrawnBirds(options)
   return { ...(await imageFolder(options.root)), name: 'drawn-birds' }
 }
 
 /**
- * Draws classes * (trainPerClass + testPerClass) images to ROOT/{train,test}/CLASS/NNN.jpg. Images
- * of an earlier drawing in `root` are removed first.
+ * Draws classes * (trainPerClass + testPerClass) images to ROOT/{train,test}/CLASS/NNN.jpg, unless
+ * they are there already. The same options give the same bytes; more classes or images a class leave
+ * the pixels of the others as they are.
  *
  * @throws McLossError E_CONFIG for parameters out of range, E_ARGUMENT for the seed, E_DATA for a
- * folder that holds something else, E_IO when a file cannot be written.
+ * folder that holds other files or birds of other options, E_IO when a file cannot be written.
  */
 export async function writeDrawnBirds(options: DrawnBirdsOptions): Promise<void> {
   const parameters = parametersOf(options)
   const { root } = options
-  await requireOurs(root)
+  const found = await findSheet(root)
+  if (found?.complete === true) return requireSame(root, found, parameters)
   try {
     await mkdir(root, { recursive: true })
     await writeSheet(root, { ...parameters, complete: false })
@@ -85,7 +81,7 @@ function parametersOf(options: DrawnBirdsOptions) {
     ['classes', classes, 1, MAX_BIRD_CLASSES],
     ['trainPerClass', trainPerClass, 1, 100_000],
     ['testPerClass', testPerClass, 1, 100_000],
-    ['size', size, 16, 2_000],
+    ['size', size, 16, 1_000],
   ] as const) {
     if (!Number.isInteger(value) || value < least || value > most) {
       throw new McLossError(
@@ -124,32 +120,47 @@ async function drawAll(root: string, parameters: Parameters): Promise<void> {
   const draw = async () => {
     for (let next = pending.pop(); next; next = pending.pop()) await next()
   }
-  await Promise.all(Array.from({ length: PARALLEL }, draw))
+  const hands = Array.from({ length: PARALLEL }, draw)
+  try {
+    await Promise.all(hands)
+  } finally {
+    pending.length = 0 // after a failure nothing goes on writing behind its error
+    await Promise.allSettled(hands)
+  }
 }
 
-async function requireOurs(root: string): Promise<void> {
+/** The sheet of an earlier drawing; undefined for a folder that is empty or not there. */
+async function findSheet(root: string): Promise<Record<string, unknown> | undefined> {
   const entries = await readdir(root).catch((cause) => {
     if (cause.code === 'ENOENT') return []
     throw new McLossError('E_DATA', `drawn-birds: ${root} cannot be used (${cause.code}).`, {
       cause,
     })
   })
-  if (entries.length === 0 || (await readSheet(root))) return
+  if (entries.length === 0) return undefined
+  const text = await readFile(join(root, SHEET), 'utf8').catch(() => '')
+  try {
+    const sheet: unknown = JSON.parse(text)
+    if (sheet instanceof Object && 'drawing' in sheet) return { ...sheet }
+  } catch {} // refused below, as a folder without the file is
   throw new McLossError(
     'E_DATA',
-    `drawn-birds: ${root} holds other files (no ${SHEET}) and is left alone. ` +
+    `drawn-birds: ${root} holds other files (no readable ${SHEET}) and is left alone. ` +
       'Name an empty or new folder as root.',
   )
 }
 
-async function readSheet(root: string): Promise<Record<string, unknown> | undefined> {
-  const text = await readFile(join(root, SHEET), 'utf8').catch(() => '')
-  try {
-    const sheet: unknown = JSON.parse(text)
-    return sheet instanceof Object && 'drawing' in sheet ? { ...sheet } : undefined
-  } catch {
-    return undefined
-  }
+function requireSame(root: string, found: Record<string, unknown>, wanted: Parameters): void {
+  const differences = Object.entries(wanted)
+    // Masks that nobody asked for do no harm.
+    .filter(([key, value]) => found[key] !== value && !(key === 'masks' && found.masks === true))
+    .map(([key, value]) => `${key} ${found[key]} instead of ${value}`)
+  if (differences.length === 0) return
+  throw new McLossError(
+    'E_DATA',
+    `drawn-birds: ${root} holds birds drawn with other options: ${differences.join(', ')}. ` +
+      'Give the options it was drawn with, name another root, or delete the folder.',
+  )
 }
 
 async function writeSheet(root: string, sheet: Parameters & { complete: boolean }): Promise<void> {

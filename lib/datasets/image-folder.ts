@@ -1,6 +1,6 @@
 // Images sorted into folders: root/train/<class>/* and root/test/<class>/* (or root/val where there
 // is no root/test). Classes are numbered in the order of their names by UTF-16 code units, as
-// Array.sort does: 'B' before 'a', '10' before '9'; pad numbers with zeros. Files come in the same order.
+// Array.sort does: 'B' before 'a', '10' before '9'; pad numbers with zeros. So are their files.
 
 import { join, relative } from 'node:path'
 import type { Dataset, Sample } from '../batch.js'

@@ -8,7 +8,7 @@ import { type DrawnBirdsOptions, drawnBirds } from './drawn-birds.js'
 import { imageFolder } from './image-folder.js'
 
 export { type BirdDrawing, type DrawnBird, drawBird } from './bird-drawing.js'
-export { CUB200_OFFICIAL, cub200 } from './cub200.js'
+export { CUB200_OFFICIAL, type Cub200Counts, cub200 } from './cub200.js'
 export { type DrawnBirdsOptions, drawnBirds, writeDrawnBirds } from './drawn-birds.js'
 export { imageFolder } from './image-folder.js'
 
@@ -19,13 +19,13 @@ export interface DatasetOptions extends Omit<DrawnBirdsOptions, 'root'> {
   dataset?: Dataset | undefined
 }
 
-const readers: Record<string, (options: DrawnBirdsOptions) => Promise<Dataset>> = {
-  'image-folder': ({ root }) => imageFolder(root),
-  cub200: ({ root }) => cub200(root),
-  'drawn-birds': drawnBirds,
-}
+const readers = new Map<string, (options: DrawnBirdsOptions) => Promise<Dataset>>([
+  ['image-folder', ({ root }) => imageFolder(root)],
+  ['cub200', ({ root }) => cub200(root)],
+  ['drawn-birds', drawnBirds],
+])
 
-export const datasetNames = Object.keys(readers)
+export const datasetNames = [...readers.keys()]
 
 /**
  * Opens a data set: reads its lists and checks them, opens no image.
@@ -38,7 +38,7 @@ export async function openDataset(options: DatasetOptions): Promise<Dataset> {
     checkDataset(dataset)
     return dataset
   }
-  const read = readers[name]
+  const read = readers.get(name)
   if (read) return read({ ...options, root })
   throw new McLossError(
     'E_CONFIG',

@@ -1,0 +1,61 @@
+import { describe, expect, test } from 'vitest'
+import type { Dataset } from '../../lib/batch.js'
+import { datasetNames, openDataset } from '../../lib/datasets/index.js'
+import { dataError, empty, tree } from './tree.js'
+
+describe('openDataset', () => {
+  test('reads the sets it knows by name', async () => {
+    expect(datasetNames).toEqual(['image-folder', 'cub200', 'drawn-birds'])
+    const root = await tree(empty('train/a/1.jpg', 'test/a/1.jpg'))
+    expect(await openDataset({ name: 'image-folder', root })).toMatchObject({ classes: ['a'] })
+    const birds = { classes: 2, trainPerClass: 2, testPerClass: 1, size: 16 }
+    const drawn = await openDataset({ name: 'drawn-birds', root: await tree(), ...birds })
+    expect([drawn.train.length, drawn.test.length]).toEqual([4, 2])
+    await expect(openDataset({ name: 'cub200', root })).rejects.toEqual(dataError('images.txt'))
+  })
+
+  test('refuses other names, saying which there are', async () => {
+    for (const [name, part] of [
+      ['cub', 'image-folder, cub200, drawn-birds'],
+      ['constructor', 'image-folder, cub200, drawn-birds'],
+      ['own', 'give it again'],
+    ] as const) {
+      await expect(openDataset({ name, root: '.' })).rejects.toMatchObject({
+        code: 'E_CONFIG',
+        message: expect.stringContaining(part),
+      })
+    }
+  })
+})
+
+describe("a script's own dataset", () => {
+  const own: Dataset = {
+    name: 'own birds',
+    classes: ['robin', 'jay'],
+    train: [{ path: 'a.jpg', label: 0 }],
+    test: [{ path: 'b.jpg', label: 1 }],
+  }
+
+  test('is given back as it is', async () => {
+    expect(await openDataset({ dataset: own })).toBe(own)
+  })
+
+  test.each([
+    ['an empty split', { test: [] }, ['test split of own birds is empty']],
+    [
+      'label 2 of 2',
+      { train: [{ path: 'x.jpg', label: 2 }] },
+      ['x.jpg in the train split', '0..1'],
+    ],
+    ['label -1', { train: [{ path: 'x.jpg', label: -1 }] }, ['x.jpg', '-1']],
+    ['label 0.5', { test: [{ path: 'x.jpg', label: 0.5 }] }, ['x.jpg in the test split', '0.5']],
+    ['a class twice', { classes: ['jay', 'jay'] }, ["'jay' is listed twice"]],
+  ] as [string, Partial<Dataset>, string[]][])(
+    'with %s is E_DATA',
+    async (_name, change, parts) => {
+      await expect(openDataset({ dataset: { ...own, ...change } })).rejects.toEqual(
+        dataError(...parts),
+      )
+    },
+  )
+})
