@@ -62,7 +62,7 @@ for (const { path, description } of configKeys()) {
 program
   .command('eval')
   .requiredOption('--weights <path>', 'model.safetensors, checkpoint folder or run folder')
-  .option('--data.root <folder>', 'other data than the model was trained on')
+  .option('--data.root <folder>', 'other data of the kind the model was trained on')
   .addOption(deviceOption())
   .option('--json', 'print JSON')
   .description("loss, top-1 and top-5 on the data's test split")
@@ -129,8 +129,9 @@ async function runTrain(file: string | undefined, options: Record<string, string
 }
 
 async function runEval(options: ModelOptions & { json?: boolean; 'data.root'?: string }) {
-  const figures = await evaluate({ ...options })
-  if (options.json) return printJson(figures)
+  const { 'data.root': root, json, ...model } = options
+  const figures = await evaluate({ ...model, ...(root && { data: { root } }) })
+  if (json) return printJson(figures)
   print(`loss ${figures.loss.toFixed(4)}`)
   print(`top-1 ${(100 * figures.top1).toFixed(2)} %, top-5 ${(100 * figures.top5).toFixed(2)} %`)
   print(`${figures.n} images`)

@@ -28,7 +28,12 @@ const data = z.strictObject({
   classes: count.optional().describe('drawn-birds: classes to draw, default 20'),
   trainPerClass: count.optional().describe('drawn-birds: training images a class, default 30'),
   testPerClass: count.optional().describe('drawn-birds: test images a class, default 50'),
-  size: z.int().min(16).optional().describe('drawn-birds: side of the images, pixels, default 96'),
+  size: z
+    .int()
+    .min(16)
+    .max(1000)
+    .optional()
+    .describe('drawn-birds: side of the images, pixels, default 96'),
   seed: z
     .int()
     .min(0)

@@ -80,16 +80,23 @@ export function configJsonSchema(): object {
   })
 }
 
-/** A configuration as JSON that defineConfig takes again; a Dataset or function becomes 'own'. */
+/**
+ * A configuration as JSON that defineConfig takes again; a Dataset or function becomes 'own', a
+ * headLr that is lr stays out, so that it follows lr where a resume changes that.
+ */
 export function configToJson(config: Config): object {
   const { dataset, ...data } = config.data
   const { form: _, ...loss } = { form: undefined, ...config.loss }
-  const { schedule } = config.optim
+  const { schedule, headLr, ...optim } = config.optim
   return {
     ...config,
     data,
     loss,
-    optim: { ...config.optim, schedule: typeof schedule === 'function' ? 'own' : schedule },
+    optim: {
+      ...optim,
+      ...(headLr !== optim.lr && { headLr }),
+      schedule: typeof schedule === 'function' ? 'own' : schedule,
+    },
   }
 }
 

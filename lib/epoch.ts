@@ -55,6 +55,7 @@ export async function trainEpoch(
   let idle = 0
   let running = 0
   let previous = Promise.resolve()
+  let reported = position.stepInEpoch
 
   const report = async () => {
     const stats = await trainer.stats()
@@ -65,6 +66,7 @@ export async function trainEpoch(
     totals.waitSeconds += waitSeconds
     since = now
     idle = 0
+    reported = position.stepInEpoch
     const done = stats.steps || 1
     context.onProgress({
       type: 'progress',
@@ -102,7 +104,7 @@ export async function trainEpoch(
     }
   }
   await previous
-  await report()
+  if (position.stepInEpoch > reported) await report()
   return position.stepInEpoch === stepsPerEpoch
 }
 

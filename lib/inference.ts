@@ -21,8 +21,11 @@ export interface ModelOptions {
 }
 
 export interface EvaluateOptions extends ModelOptions {
-  /** Other data than the model was trained on; its classes must be the same. */
-  data?: ConfigInput['data']
+  /**
+   * Other data than the model was trained on, with the same classes. Keys left out stay the model's:
+   * a root alone is the same reader at another place.
+   */
+  data?: Partial<ConfigInput['data']>
 }
 
 /**
@@ -32,7 +35,7 @@ export interface EvaluateOptions extends ModelOptions {
  * cannot, or whose classes are not the model's.
  */
 export async function evaluate(options: EvaluateOptions): Promise<TestFigures> {
-  const model = await openModel(options, options.data)
+  const model = await openModel(options)
   try {
     const dataset = await openDataset(model.config.data)
     requireSameClasses(model.classes, dataset.classes)
@@ -85,13 +88,13 @@ interface Model {
   trainer: NativeTrainer
 }
 
-async function openModel(options: ModelOptions, data?: ConfigInput['data']): Promise<Model> {
+async function openModel(options: EvaluateOptions): Promise<Model> {
   const file = await modelFile(options.weights)
   const metadata = await readModelMetadata(file)
   const input = metadata.config as ConfigInput
   const config = defineConfig({
     ...input,
-    ...(data && { data }),
+    data: dataFor(input.data, options.data),
     ...(options.device && { device: options.device }),
     optim: { ...input.optim, ...(options.batchSize && { batchSize: options.batchSize }) },
   })
@@ -103,6 +106,13 @@ async function openModel(options: ModelOptions, data?: ConfigInput['data']): Pro
     throw error
   }
   return { config, classes: metadata.classes, trainer }
+}
+
+/** `other` over the model's data; another reader takes over only how images become pixels. */
+function dataFor(model: ConfigInput['data'], other: EvaluateOptions['data'] = {}) {
+  if (other.name === undefined && other.dataset === undefined) return { ...model, ...other }
+  const { resize, crop, padding, mean, std } = model
+  return { resize, crop, padding, mean, std, ...other }
 }
 
 async function modelFile(path: string): Promise<string> {

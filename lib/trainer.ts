@@ -74,7 +74,9 @@ export function train(config: Config, options: TrainOptions = {}): Run {
 }
 
 async function execute(config: Config, options: TrainOptions, publish: Publish) {
-  options.signal?.throwIfAborted()
+  if (options.signal?.aborted) {
+    throw new McLossError('E_ABORTED', 'train: the signal was aborted before the run began.')
+  }
   const dataset = await openDataset(config.data)
   const stepsPerEpoch = loader(dataset, config, { split: 'train', epoch: 0 }).length
   if (stepsPerEpoch === 0) {
@@ -212,16 +214,16 @@ async function finishEpoch(
   const { epochs } = config.optim
   const epoch = position.epoch
   const due = (every: number) => epoch + 1 === epochs || (epoch + 1) % every === 0
-  position.epoch++
-  position.stepInEpoch = 0
-  run.totals = emptyTotals()
-
   const began = performance.now()
   let test: TestFigures | undefined
   if (due(config.evalEvery)) {
     test = await evaluateBatches(trainer, loader(dataset, config, { split: 'test', epoch }), signal)
+    // Saved as all steps done, epoch not: a resume evaluates it first.
     if (!test) return await saveAndAbort(run, emit)
   }
+  position.epoch++
+  position.stepInEpoch = 0
+  run.totals = emptyTotals()
   const train = trainFigures(totals.stats, totals.seconds, totals.waitSeconds)
   const isBest = test !== undefined && isBetter(config.best.metric, test, run.best)
   let checkpoint = ''

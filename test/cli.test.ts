@@ -31,6 +31,10 @@ test('train leaves a run; eval and predict read it', async () => {
   expect(evaluated.code).toBe(0)
   expect(JSON.parse(evaluated.stdout)).toMatchObject({ n: 15, top5: 1 })
 
+  const root = join(folder, 'other-birds')
+  expect(await mcloss('eval', '--weights', runDir, '--data.root', root)).toMatchObject({ code: 0 })
+  expect(readdirSync(root)).toEqual(readdirSync(join(folder, 'birds')))
+
   const images = join(folder, 'birds', 'test')
   const first = readdirSync(images)[0] ?? ''
   const image = join(images, first, readdirSync(join(images, first))[0] ?? '')

@@ -100,6 +100,42 @@ test('an abort saves within a step; the resumed run goes on at that step and end
   expect(last.loss).toBeCloseTo(whole.last.loss, 6)
 })
 
+test('an abort during the evaluation loses none: the resumed run evaluates that epoch first', async () => {
+  const name = 'evaluating'
+  const optim = { lr: 0.05, epochs: 2, batchSize: 8 }
+  const options = config({ optim, name, logEvery: 100 })
+  const abort = new AbortController()
+  const run = train(options, { signal: abort.signal })
+  const iterate = async () => {
+    for await (const event of run) if (event.type === 'progress') abort.abort()
+  }
+  await expect(iterate()).rejects.toMatchObject({ code: 'E_ABORTED' })
+  const runDir = join(folder, 'runs', name)
+  const state = JSON.parse(readFileSync(join(runDir, 'last', 'state.json'), 'utf8'))
+  expect(state).toMatchObject({ epoch: 0, stepInEpoch: 3, step: 3 })
+
+  await train(options, { resume: runDir }).result
+  const lines = readFileSync(join(runDir, 'metrics.jsonl'), 'utf8').trim().split('\n')
+  const epochs = lines.map((line) => JSON.parse(line)).filter(({ type }) => type === 'epoch')
+  expect(epochs.map(({ epoch, test }) => [epoch, test.n])).toEqual([
+    [0, 15],
+    [1, 15],
+  ])
+})
+
+test('a signal that is aborted before the run begins makes no run folder', async () => {
+  const run = train(config({ name: 'never' }), { signal: AbortSignal.abort() })
+  await expect(run.result).rejects.toMatchObject({ code: 'E_ABORTED' })
+  expect(existsSync(join(folder, 'runs', 'never'))).toBe(false)
+})
+
+test('evaluate takes other data of the same classes, with the pixels as the model wants them', async () => {
+  const weights = join(result.runDir, 'last')
+  const root = join(folder, 'birds')
+  const figures = await evaluate({ weights, data: { name: 'image-folder', root } })
+  expect(figures.loss).toBeCloseTo(result.last.loss, 5)
+})
+
 test('nobody has to iterate, and an unread run still ends', async () => {
   const { best } = await train(config({ name: 'unread' })).result
   expect(best.checkpoint).toBe(join(folder, 'runs', 'unread', 'best'))
