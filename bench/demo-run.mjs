@@ -1,5 +1,5 @@
-// One run of bench/demo-seeds in a process of its own. Argument: a JSON request {config, recipe, out};
-// writes {recipe, top1, testLoss, n, trainLoss per epoch, seconds, libtorch} to `out`.
+// One run of bench/demo-seeds in a process of its own. Argument: a JSON request {config, recipe,
+// out}; writes {recipe, top1, testLoss, n, trainLoss per epoch, seconds, libtorch} to `out`.
 
 import { renameSync, writeFileSync } from 'node:fs'
 import { native } from '../dist/binding.js'

@@ -4,8 +4,8 @@
 //
 //   npm run bench -- demo-seeds [--phase all|tune|final|pytorch|report] [--seeds 0-4] [--jobs 2]
 //
-// Every run is kept under --work; a phase that was stopped goes on. The recipe is lib/demo.ts's: after
-// `tune`, write the winners there, then run `final`.
+// Every run is kept under --work; a phase that was stopped goes on. The recipe is lib/demo.ts's:
+// after `tune`, write the winners there, then run `final`.
 
 import { mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'

@@ -2,7 +2,7 @@
 // program that links the same objects (bench/driver.cpp) are at most 1 % faster. Same initial
 // weights, batches, threads; where the losses differ the row is void.
 //
-//   node scripts/build.mjs with -DMCLOSS_BENCH=ON builds the driver; MCLOSS_BENCH_DRIVER names another
+//   npm run bench -- driver-overhead [--rounds 9] [--steps 0] [--threads N] [--dry]
 
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
@@ -22,13 +22,11 @@ const options = readOptions({
   threads: availableParallelism(),
   dry: false,
 })
-const driver =
-  process.env.MCLOSS_BENCH_DRIVER ??
-  fileURLToPath(new URL('../build/Release/bench_driver', import.meta.url))
+const driver = fileURLToPath(new URL('../build/Release/bench_driver', import.meta.url))
 if (!existsSync(driver)) {
   console.error(
-    `driver-overhead: ${driver} is not there. Build it with: ` +
-      'cmake -S . -B build -DMCLOSS_BENCH=ON && cmake --build build --target bench_driver',
+    `driver-overhead: ${driver} is not there. Run it as npm run bench -- driver-overhead, or build ` +
+      'it with: node scripts/build.mjs --bench',
   )
   process.exit(1)
 }

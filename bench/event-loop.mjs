@@ -1,6 +1,6 @@
 // Claim (goal 13): training leaves the event loop free. Trains the demo's configuration through the
-// public API and measures the event loop's delay all the while: p99 minus the 1 ms of the timer that
-// measures it. The peer is the same timer in the same process while nothing runs.
+// public API and measures the event loop's delay all the while: p99 minus the 1 ms of the timer
+// that measures it. The peer is the same timer in the same process while nothing runs.
 
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'

@@ -1,5 +1,5 @@
-// A long-lived child that is asked one thing at a time: a JSON line in, a JSON line back. Between two
-// questions it is blocked on its pipe, so that only one side of a comparison computes.
+// A long-lived child that is asked one thing at a time: a JSON line in, a JSON line back. Between
+// two questions it is blocked on its pipe, so that only one side of a comparison computes.
 
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'

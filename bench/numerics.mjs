@@ -1,15 +1,15 @@
 // The numerics rule of a training benchmark: at each of some steps both sides start from the peer's
 // weights, batch and masks; the loss and every gradient must agree. Gradients do not cross the
-// boundary: a fresh trainer with momentum and without weight decay holds exactly the gradient in its
-// momentum buffers after one step, and saves them.
+// boundary: a fresh trainer with momentum and without weight decay holds exactly the gradient in
+// its momentum buffers after one step, and saves them.
 //
-// The tolerance of a gradient is measured, since float32 alone decides how many ReLU and pooling ties
-// fall the other way: a twin of the peer whose weights differ by one ulp. Over the steps, the largest
-// relative 2-norm difference of ours from the peer is at most TIMES_THE_TWINS of the twin's largest,
-// for every tensor and for all together, and never above CAP for all together. A tensor also agrees
-// within ONE_TIE, what one tie in a late layer can do, or where the difference is below ROUNDING of the
-// whole gradient's norm (a bias before a batch norm: its true gradient is 0). The loss is within
-// LOSS_TOLERANCE, or TIMES_THE_TWINS of the twin's difference.
+// The tolerance of a gradient is measured, since float32 alone decides how many ReLU and pooling
+// ties fall the other way: a twin of the peer whose weights differ by one ulp. Over the steps, the
+// largest relative 2-norm difference of ours from the peer is at most TIMES_THE_TWINS of the twin's
+// largest, for every tensor and for all together, and never above CAP for all together. A tensor
+// also agrees within ONE_TIE, what one tie in a late layer can do, or where the difference is below
+// ROUNDING of the whole gradient's norm (a bias before a batch norm: its true gradient is 0). The
+// loss is within LOSS_TOLERANCE, or TIMES_THE_TWINS of the twin's difference.
 
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,5 +1,5 @@
-// Writes bench/RESULTS.md: one dated row a measurement, appended to the table at its end, and sections
-// of their own above it.
+// Writes bench/RESULTS.md: one dated row a measurement, appended to the table at its end, and
+// sections of their own above it.
 
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus } from 'node:os'

@@ -1,6 +1,7 @@
-// Claim (goal 15): from the command to the first finished step, a script with this library needs less
-// time than the Python script of peer A: ResNet-18, 112 px, batch 8, from a folder of JPEG files.
-// Every start is a new process; the two take turns, and one start of each is thrown away first.
+// Claim (goal 15): from the command to the first finished step, a script with this library needs
+// less time than the Python script of peer A: ResNet-18, 112 px, batch 8, from a folder of JPEG
+// files. Every start is a new process; the two take turns, and one start of each is thrown away
+// first.
 
 import { spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'

@@ -80,7 +80,8 @@ export function window(
 
 /** Half the difference; an odd one goes to the even neighbour, as Python's round(x / 2.0). */
 function centre(size: number, crop: number): number {
-  // A crop that needs padding is placed as torchvision pads: the smaller half above and on the left.
+  // A crop that needs padding is placed as torchvision pads: the smaller half above and on the
+  // left.
   if (crop > size) return -Math.floor((crop - size) / 2)
   const half = (size - crop) / 2
   return Number.isInteger(half) ? half : 2 * Math.round(half / 2)

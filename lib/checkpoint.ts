@@ -1,5 +1,6 @@
-// Checkpoints of a run: folders that are complete or not there, and the links last and best. Written
-// beside their final name, flushed, renamed; older ones go only after the new one has been verified.
+// Checkpoints of a run: folders that are complete or not there, and the links last and best.
+// Written beside their final name, flushed, renamed; older ones go only after the new one has been
+// verified.
 
 import {
   mkdir,
@@ -46,7 +47,8 @@ export interface SaveOptions {
 }
 
 /**
- * Saves a checkpoint, points the links at it, removes checkpoints no link names. Returns its folder.
+ * Saves a checkpoint, points the links at it, removes checkpoints no link names. Returns its
+ * folder.
  *
  * @throws McLossError E_IO when it cannot be written; the checkpoints there before stay.
  */

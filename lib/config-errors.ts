@@ -1,5 +1,5 @@
-// What does not fit a schema, as one E_CONFIG: a line a problem, with the path, what was expected and
-// received, and for an unknown key the one that may have been meant.
+// What does not fit a schema, as one E_CONFIG: a line a problem, with the path, what was expected
+// and received, and for an unknown key the one that may have been meant.
 
 import { z } from 'zod'
 import { McLossError } from './errors.js'

@@ -43,8 +43,8 @@ export function configKeys(): ConfigKey[] {
 }
 
 /**
- * Sets one key from a flag's text: a number, true or false, JSON, or a comma list where the key takes
- * those; else the text itself.
+ * Sets one key from a flag's text: a number, true or false, JSON, or a comma list where the key
+ * takes those; else the text itself.
  *
  * @throws McLossError E_USAGE for a key that does not exist, or lies in what is no object.
  */

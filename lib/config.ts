@@ -1,6 +1,6 @@
 // A run's configuration, checked and complete. config-schema.ts holds the options, config-checks.ts
-// what must fit between them; config-errors.ts turns every problem into one E_CONFIG; config-file.ts
-// reads files and command-line flags.
+// what must fit between them; config-errors.ts turns every problem into one E_CONFIG;
+// config-file.ts reads files and command-line flags.
 
 import { z } from 'zod'
 import type { NativeLoss, NativeTrainerConfig } from './binding.js'

@@ -1,5 +1,5 @@
-// What is found on this machine: the LibTorch the add-on was built with, the add-on, CUDA, the build
-// tools, and whether a loss computed here is right. Gathers only; the command line prints it.
+// What is found on this machine: the LibTorch the add-on was built with, the add-on, CUDA, the
+// build tools, and whether a loss computed here is right. Gathers only; the command line prints it.
 
 import { execFile } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'

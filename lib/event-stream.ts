@@ -1,5 +1,5 @@
-// The bridge between a run that never waits and a reader who may: events queue up until read, unread
-// progress events collapse to the newest.
+// The bridge between a run that never waits and a reader who may: events queue up until read,
+// unread progress events collapse to the newest.
 
 import type { RunEvent } from './events.js'
 

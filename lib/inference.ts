@@ -1,5 +1,5 @@
-// Trained weights at work: a model file describes itself (classes, preprocessing, configuration), so
-// evaluate and predict need nothing else.
+// Trained weights at work: a model file describes itself (classes, preprocessing, configuration),
+// so evaluate and predict need nothing else.
 
 import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
@@ -22,8 +22,8 @@ export interface ModelOptions {
 
 export interface EvaluateOptions extends ModelOptions {
   /**
-   * Other data than the model was trained on, with the same classes. Keys left out stay the model's:
-   * a root alone is the same reader at another place.
+   * Other data than the model was trained on, with the same classes. Keys left out stay the
+   * model's: a root alone is the same reader at another place.
    */
   data?: Partial<ConfigInput['data']>
 }

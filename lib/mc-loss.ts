@@ -19,8 +19,8 @@ export type McLossOptions = {
 } & (PaperWeights | OfficialWeights)
 
 /**
- * L_dis, L_div and their weighted sum (Chang et al., TIP 29, 2020, section III), computed natively off
- * the event loop; in float64 for Float64Array features, else in float32.
+ * L_dis, L_div and their weighted sum (Chang et al., TIP 29, 2020, section III), computed natively
+ * off the event loop; in float64 for Float64Array features, else in float32.
  *
  * `form: 'paper'` with `mu`, `lambda`: loss = mu * (L_dis - lambda * L_div).
  * `form: 'official'` with `alpha`, `beta`: loss = alpha * L_dis + beta * mean(1 - h_i / xi_i).

@@ -49,7 +49,8 @@ export function testFigures(all: EvalStats[]): TestFigures {
 
 /**
  * Whether `test` beats the best so far: strictly, so that of equal epochs the first stays. A figure
- * that is not finite (a diverged epoch; null once it has been through JSON) is beaten by any that is.
+ * that is not finite (a diverged epoch; null once it has been through JSON) is beaten by any that
+ * is.
  */
 export function isBetter(
   metric: 'top1' | 'top5' | 'loss',

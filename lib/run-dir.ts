@@ -6,8 +6,8 @@ import { type Config, configToJson } from './config.js'
 import { McLossError } from './errors.js'
 
 /**
- * Makes a new folder under config.out: config.name, or date-data-backbone-loss; a name that is taken
- * gets -2, -3, ... Returns its absolute path.
+ * Makes a new folder under config.out: config.name, or date-data-backbone-loss; a name that is
+ * taken gets -2, -3, ... Returns its absolute path.
  *
  * @throws McLossError E_IO when it cannot be made.
  */

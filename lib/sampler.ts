@@ -19,10 +19,10 @@ export function batchCount(count: number, batchSize: number, dropLast: boolean):
 }
 
 /**
- * Cuts an order into global batches of `batchSize` samples and takes one rank's slice of each. Every
- * rank gets the same number of batches and every sample is on one rank. Where the last batch is
- * smaller its slices differ by at most one sample; a slice is empty only when that batch holds fewer
- * samples than there are ranks.
+ * Cuts an order into global batches of `batchSize` samples and takes one rank's slice of each.
+ * Every rank gets the same number of batches and every sample is on one rank. Where the last batch
+ * is smaller its slices differ by at most one sample; a slice is empty only when that batch holds
+ * fewer samples than there are ranks.
  *
  * @throws McLossError E_CONFIG when batchSize is not a positive multiple of worldSize.
  */

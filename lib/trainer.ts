@@ -51,7 +51,8 @@ type Publish = (event: RunEvent) => void
 
 /**
  * Starts training. The run goes on whether or not anyone iterates over its events; unread progress
- * events collapse to the newest. An error rejects `result` and ends an iteration with the same error.
+ * events collapse to the newest. An error rejects `result` and ends an iteration with the same
+ * error.
  *
  * @throws (as a rejection) McLossError E_CONFIG, E_DATA, E_ARGUMENT, E_DEVICE, E_WEIGHTS,
  * E_CHECKPOINT before work starts; E_IMAGE, E_OOM, E_IO, E_NATIVE while it runs; E_ABORTED after an

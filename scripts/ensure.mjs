@@ -1,6 +1,7 @@
 // @ts-check
 // Makes a clone ready: dependencies, LibTorch, the add-on, dist/. What is ready is left alone, so a
-// second call takes a fraction of a second. Before npm install has run it may use only node's modules.
+// second call takes a fraction of a second. Before npm install has run it may use only node's
+// modules.
 
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'

@@ -1,5 +1,5 @@
-// Checkpoints with a trainer that only writes two files: what is saved is read back, damage is found
-// and told, links never name what is not whole, whenever the writer is killed.
+// Checkpoints with a trainer that only writes two files: what is saved is read back, damage is
+// found and told, links never name what is not whole, whenever the writer is killed.
 
 import { execFile, execFileSync, spawn } from 'node:child_process'
 import {
@@ -221,8 +221,8 @@ const writer = (runDir: string, from: number, to: number, killAt: number) => [
 ]
 
 /**
- * What has to hold whenever a writer was killed: both links open, every folder with a checkpoint's name
- * is a whole one, and the next save tidies up.
+ * What has to hold whenever a writer was killed: both links open, every folder with a checkpoint's
+ * name is a whole one, and the next save tidies up.
  */
 async function expectUsable(runDir: string, least: number): Promise<number> {
   for (const name of folders(runDir)) {

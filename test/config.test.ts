@@ -1,5 +1,5 @@
-// The configuration: every key wrong once, keys that do not fit together, defaults, and the way to a
-// file and back.
+// The configuration: every key wrong once, keys that do not fit together, defaults, and the way to
+// a file and back.
 
 import { availableParallelism } from 'node:os'
 import { expect, test } from 'vitest'

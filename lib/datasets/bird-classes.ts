@@ -1,5 +1,5 @@
-// The kinds of drawn birds. Four families share a body plan and each has its body colours; within
-// a family kinds differ only in small parts: crown, wing bars, beak, tail band, eye ring. What class
+// The kinds of drawn birds. Four families share a body plan and each has its body colours; within a
+// family kinds differ only in small parts: crown, wing bars, beak, tail band, eye ring. What class
 // i looks like never depends on a seed or on the number of classes.
 
 import { McLossError } from '../errors.js'

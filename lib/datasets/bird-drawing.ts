@@ -1,5 +1,5 @@
-// One drawn bird as pixels: pose, size, place, background, clutter, twigs, light and noise vary with
-// the image, the marks of its class do not. A pure function of (seed, class, split, index).
+// One drawn bird as pixels: pose, size, place, background, clutter, twigs, light and noise vary
+// with the image, the marks of its class do not. A pure function of (seed, class, split, index).
 
 import { setImmediate } from 'node:timers/promises'
 import { renderSvg } from '../images.js'

@@ -1,5 +1,5 @@
-// A drawn bird in its scene as SVG: background, clutter, stalks, the bird in a random pose, twigs in
-// front of it. Units are those of a canvas of 192 x 192.
+// A drawn bird in its scene as SVG: background, clutter, stalks, the bird in a random pose, twigs
+// in front of it. Units are those of a canvas of 192 x 192.
 
 import type { Bird, Colour } from './bird-classes.js'
 

@@ -25,13 +25,13 @@ const LAYOUT =
   'train_test_split.txt, classes.txt, bounding_boxes.txt and images/, as CUB_200_2011.tgz unpacks.'
 
 /**
- * Reads the official lists and checks that every listed file is there; no image is opened. `root` is
- * the folder CUB_200_2011 or its parent. Class i is line i + 1 of classes.txt; samples keep the
+ * Reads the official lists and checks that every listed file is there; no image is opened. `root`
+ * is the folder CUB_200_2011 or its parent. Class i is line i + 1 of classes.txt; samples keep the
  * order of images.txt and carry their bounding box. `counts` declares a subset of one's own.
  *
  * @throws McLossError E_DATA naming file and line for a line that cannot be read, an id in one list
- * and not in another, a label out of range, a path that leaves the root, is listed twice or is of no
- * file; also for other counts than `counts`.
+ * and not in another, a label out of range, a path that leaves the root, is listed twice or is of
+ * no file; also for other counts than `counts`.
  */
 export async function cub200(root: string, counts = CUB200_OFFICIAL): Promise<Dataset> {
   const folder = await findRoot(root)

@@ -1,7 +1,7 @@
 // The drawn birds as a folder of JPEG files in the image-folder layout, beside a drawn-birds.json
 // that says what is drawn. The file says `complete` only when all images are there, so that an
-// interrupted drawing is drawn again. A folder without it is not ours and is never written into, nor
-// is a complete one of other options.
+// interrupted drawing is drawn again. A folder without it is not ours and is never written into,
+// nor is a complete one of other options.
 
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -48,8 +48,8 @@ export async function drawnBirds(options: DrawnBirdsOptions): Promise<Dataset> {
 
 /**
  * Draws classes * (trainPerClass + testPerClass) images to ROOT/{train,test}/CLASS/NNN.jpg, unless
- * they are there already. The same options give the same bytes; more classes or images a class leave
- * the pixels of the others as they are.
+ * they are there already. The same options give the same bytes; more classes or images a class
+ * leave the pixels of the others as they are.
  *
  * @throws McLossError E_CONFIG for parameters out of range, E_ARGUMENT for the seed, E_DATA for a
  * folder that holds other files or birds of other options, E_IO when a file cannot be written.

@@ -1,5 +1,5 @@
-// Writing, in the official writer's order (dtype, then name), so that the same tensors give the same
-// bytes there and here.
+// Writing, in the official writer's order (dtype, then name), so that the same tensors give the
+// same bytes there and here.
 #include <algorithm>
 #include <string_view>
 

@@ -18,8 +18,8 @@ struct ClassifierOutput {
 
 class Classifier {
  public:
-  // Builds on the CPU with initial weights from `init_seed`. Throws E_CONFIG for an unknown name or a
-  // pair that does not exist, E_ARGUMENT for sizes that cannot be.
+  // Builds on the CPU with initial weights from `init_seed`. Throws E_CONFIG for an unknown name or
+  // a pair that does not exist, E_ARGUMENT for sizes that cannot be.
   Classifier(const ModelConfig& config, uint64_t init_seed);
 
   // input: float [N, 3, h, w].

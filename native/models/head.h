@@ -13,8 +13,8 @@
 
 namespace mcloss {
 
-// Where a dropout mask comes from: Philox (ops/philox.h, Stream::dropout), so that it is the same for
-// any micro-batch split and on any device.
+// Where a dropout mask comes from: Philox (ops/philox.h, Stream::dropout), so that it is the same
+// for any micro-batch split and on any device.
 struct DropoutDraw {
   uint64_t seed = 0;
   int64_t step = 0;
@@ -27,8 +27,8 @@ class Head : public torch::nn::Module {
   virtual at::Tensor forward(const at::Tensor& features, const DropoutDraw& dropout) = 0;
 };
 
-// map: the shape of the features `config` gives. Throws E_CONFIG for an unknown name, or a torchvision
-// head on a backbone torchvision does not have.
+// map: the shape of the features `config` gives. Throws E_CONFIG for an unknown name, or a
+// torchvision head on a backbone torchvision does not have.
 std::shared_ptr<Head> make_head(const ModelConfig& config, const MapShape& map,
                                 at::Generator& generator);
 

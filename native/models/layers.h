@@ -27,8 +27,8 @@ class Conv2d : public torch::nn::Module {
   int64_t stride_, padding_;
 };
 
-// Over the channels of [N, C, H, W] or [N, C]; momentum 0.1, eps 1e-5. Its parameters start as 1 and
-// 0, its running statistics as mean 0 and variance 1.
+// Over the channels of [N, C, H, W] or [N, C]; momentum 0.1, eps 1e-5. Its parameters start as 1
+// and 0, its running statistics as mean 0 and variance 1.
 class BatchNorm : public torch::nn::Module {
  public:
   explicit BatchNorm(int64_t channels);

@@ -12,8 +12,8 @@
 
 namespace mcloss {
 
-// config.backbone is vgg16, vgg16_bn, vgg-small or toy. vgg-small exists only widened: throws E_CONFIG
-// when channels_per_class is 0.
+// config.backbone is vgg16, vgg16_bn, vgg-small or toy. vgg-small exists only widened: throws
+// E_CONFIG when channels_per_class is 0.
 std::shared_ptr<Backbone> make_vgg(const ModelConfig& config, at::Generator& generator);
 MapShape vgg_map_shape(const ModelConfig& config);
 

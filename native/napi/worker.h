@@ -1,6 +1,6 @@
 // The one long-lived thread of a trainer. Jobs run on it in order; each settles its promise on the
-// JavaScript thread. LibTorch keeps thread count, grad mode and autocast per thread, so everything a
-// trainer does happens here.
+// JavaScript thread. LibTorch keeps thread count, grad mode and autocast per thread, so everything
+// a trainer does happens here.
 #pragma once
 
 #include <napi.h>

@@ -24,11 +24,10 @@ struct McLoss {
   at::Tensor diversity;     // h [N, K]
 };
 
-// Differentiable in `features`. Results are float32 (float64 for float64 features).
-// features: [N, C, H, W] f64 f32 bf16 f16, any strides, N >= 1, H * W >= 1. target: [N] int64, 0..K-1
-// (checked on the CPU only). mask: bool [C] or [N, C], or none (every channel kept); it is moved to
-// the device of the features.
-// Throws E_ARGUMENT for anything else.
+// Differentiable in `features`. Results are float32 (float64 for float64 features). features: [N,
+// C, H, W] f64 f32 bf16 f16, any strides, N >= 1, H * W >= 1. target: [N] int64, 0..K-1 (checked on
+// the CPU only). mask: bool [C] or [N, C], or none (every channel kept); it is moved to the device
+// of the features. Throws E_ARGUMENT for anything else.
 McLoss mc_loss(const at::Tensor& features, const at::Tensor& target, int64_t num_classes,
                const std::optional<at::Tensor>& mask, const McWeights& weights);
 

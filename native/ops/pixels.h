@@ -12,9 +12,10 @@ namespace mcloss {
 at::Tensor resize_u8(const at::Tensor& pixels, int64_t out_height, int64_t out_width);
 
 // pixels: u8 [N, H, W, 3]. windows: int32 [N, 3] = (top, left, flip) on the CPU. Cuts out_height x
-// out_width at (top, left), zero (black) outside the image, mirrors left-right where flip is 1, then
-// (value / 255 - mean) / std per channel. -> float32 [N, 3, out_height, out_width], channels_last.
-// The result lives where `pixels` lives. Registered as mcloss::crop_flip_normalize (CPU, CUDA).
+// out_width at (top, left), zero (black) outside the image, mirrors left-right where flip is 1,
+// then (value / 255 - mean) / std per channel. -> float32 [N, 3, out_height, out_width],
+// channels_last. The result lives where `pixels` lives. Registered as mcloss::crop_flip_normalize
+// (CPU, CUDA).
 at::Tensor crop_flip_normalize(const at::Tensor& pixels, const at::Tensor& windows,
                                int64_t out_height, int64_t out_width,
                                const std::array<float, 3>& mean, const std::array<float, 3>& std);

@@ -1,5 +1,5 @@
-// The statistics of steps, summed on the device and read only when asked for, so that a step does not
-// wait for it.
+// The statistics of steps, summed on the device and read only when asked for, so that a step does
+// not wait for it.
 #pragma once
 
 #include "losses/loss.h"

@@ -1,5 +1,5 @@
-// The training step, evaluation, statistics and weights of one model on one device. Not thread-safe:
-// every call comes from one thread (napi/worker).
+// The training step, evaluation, statistics and weights of one model on one device. Not
+// thread-safe: every call comes from one thread (napi/worker).
 #pragma once
 
 #include <map>
@@ -30,8 +30,9 @@ class Trainer {
   void save(const std::string& dir, const std::map<std::string, std::string>& metadata);
   // Reads both back.
   void load(const std::string& dir);
-  // Reads weights alone from a .safetensors file; backbone_only leaves the head as it is and ignores
-  // the file's own head entries. Throws E_WEIGHTS listing missing, unexpected, mis-shaped names.
+  // Reads weights alone from a .safetensors file; backbone_only leaves the head as it is and
+  // ignores the file's own head entries. Throws E_WEIGHTS listing missing, unexpected, mis-shaped
+  // names.
   void load_weights(const std::string& path, bool backbone_only);
 
  private:

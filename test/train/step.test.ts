@@ -23,8 +23,8 @@ interface Case {
 }
 
 /**
- * The gradient's norm gets more room than the losses: a ReLU or a maximum may fall to the other side
- * within rounding, and over 1e8 elements (the large case) a float32 norm itself is 2e-3 low.
+ * The gradient's norm gets more room than the losses: a ReLU or a maximum may fall to the other
+ * side within rounding, and over 1e8 elements (the large case) a float32 norm itself is 2e-3 low.
  */
 function toleranceOf(key: string, large: boolean): number {
   if (key !== 'gradNorm') return 1e-4
