@@ -11,20 +11,20 @@ export const confirmingSeeds = [101, 102]
 
 /** Six trials a loss: what each replaces in the demo's recipe. */
 export const trials = {
-  ce: [0.005, 0.01, 0.02, 0.03, 0.05, 0.1].map((lr) => ({ lr })),
+  ce: [0.02, 0.03, 0.05, 0.1, 0.15, 0.2].map((lr) => ({ lr })),
   mc: [
     { lr: 0.05, alpha: 3, beta: 2 },
     { lr: 0.1, alpha: 3, beta: 2 },
+    { lr: 0.2, alpha: 3, beta: 2 },
+    { lr: 0.3, alpha: 3, beta: 2 },
     { lr: 0.1, alpha: 1.5, beta: 2 },
-    { lr: 0.05, alpha: 1.5, beta: 2 },
-    { lr: 0.1, alpha: 3, beta: 0.5 },
-    { lr: 0.02, alpha: 3, beta: 2 },
+    { lr: 0.2, alpha: 1.5, beta: 2 },
   ],
 }
 
 // Another drawing than the demo's (data.seed, default 1), so that tuning sees none of its images.
 const TUNING_DRAWING = 2
-const VALIDATION_PER_CLASS = 30
+const VALIDATION_PER_CLASS = 50
 
 /** One tuning run; its test split is the validation split of the tuning images. */
 export function tuningRun(loss, trial, seed, options) {

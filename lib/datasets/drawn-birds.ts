@@ -1,10 +1,11 @@
 // The drawn birds as a folder of JPEG files in the image-folder layout, beside a drawn-birds.json
-// that says what is drawn. The file says `complete` only when all images are there, so that an
-// interrupted drawing is drawn again. A folder without it is not ours and is never written into,
-// nor is a complete one of other options.
+// that says what is drawn. Drawn beside the root and moved there by rename, so that the folder is
+// complete or not there, whoever draws it at the same time. A folder without the file is not ours
+// and is never written into, nor is one of other options.
 
+import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Dataset } from '../batch.js'
 import { McLossError } from '../errors.js'
 import { encodeGreyPng, encodeJpeg } from '../images.js'
@@ -33,7 +34,7 @@ const SHEET = 'drawn-birds.json'
 const JPEG_QUALITY = 92
 const PARALLEL = 4 // drawings at a time, the threads sharp works on
 
-/** What decides the images; the content of drawn-birds.json beside `complete`. */
+/** What decides the images; the content of drawn-birds.json. */
 type Parameters = ReturnType<typeof parametersOf>
 
 /**
@@ -56,21 +57,25 @@ export async function drawnBirds(options: DrawnBirdsOptions): Promise<Dataset> {
  */
 export async function writeDrawnBirds(options: DrawnBirdsOptions): Promise<void> {
   const parameters = parametersOf(options)
-  const { root } = options
+  const root = resolve(options.root)
   const found = await findSheet(root)
-  if (found?.complete === true) return requireSame(root, found, parameters)
+  if (found) return requireSame(root, found, parameters)
+  const unfinished = `${root}.part-${randomUUID()}`
   try {
-    await mkdir(root, { recursive: true })
-    await writeSheet(root, { ...parameters, complete: false })
-    for (const folder of ['train', 'test', 'masks']) {
-      await rm(join(root, folder), { recursive: true, force: true })
-    }
-    await drawAll(root, parameters)
-    await writeSheet(root, { ...parameters, complete: true })
+    await mkdir(unfinished, { recursive: true })
+    await drawAll(unfinished, parameters)
+    await writeFile(join(unfinished, SHEET), `${JSON.stringify(parameters, null, 2)}\n`)
+    await rename(unfinished, root).catch(async (error) => {
+      const other = await findSheet(root) // drawn by someone else meanwhile
+      if (!other) throw error
+      requireSame(root, other, parameters)
+    })
   } catch (cause) {
     if (cause instanceof McLossError) throw cause
     const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new McLossError('E_IO', `drawn-birds: cannot write into ${root}: ${reason}.`, { cause })
+    throw new McLossError('E_IO', `drawn-birds: cannot write ${root}: ${reason}.`, { cause })
+  } finally {
+    await rm(unfinished, { recursive: true, force: true })
   }
 }
 
@@ -129,7 +134,7 @@ async function drawAll(root: string, parameters: Parameters): Promise<void> {
   }
 }
 
-/** The sheet of an earlier drawing; undefined for a folder that is empty or not there. */
+/** The sheet of a drawing; undefined for a folder that is empty or not there. */
 async function findSheet(root: string): Promise<Record<string, unknown> | undefined> {
   const entries = await readdir(root).catch((cause) => {
     if (cause.code === 'ENOENT') return []
@@ -161,10 +166,4 @@ function requireSame(root: string, found: Record<string, unknown>, wanted: Param
     `drawn-birds: ${root} holds birds drawn with other options: ${differences.join(', ')}. ` +
       'Give the options it was drawn with, name another root, or delete the folder.',
   )
-}
-
-async function writeSheet(root: string, sheet: Parameters & { complete: boolean }): Promise<void> {
-  const file = join(root, SHEET)
-  await writeFile(`${file}.new`, `${JSON.stringify(sheet, null, 2)}\n`)
-  await rename(`${file}.new`, file)
 }
