@@ -75,7 +75,7 @@ export async function writeDrawnBirds(options: DrawnBirdsOptions): Promise<void>
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new McLossError('E_IO', `drawn-birds: cannot write ${root}: ${reason}.`, { cause })
   } finally {
-    await rm(unfinished, { recursive: true, force: true })
+    await rm(unfinished, { recursive: true, force: true }).catch(() => {}) // the first error counts
   }
 }
 
