@@ -38,8 +38,8 @@ export function demoConfig(loss: DemoLoss, options: DemoOptions): Config {
     loss:
       loss === 'ce'
         ? { name: 'cross-entropy' }
-        : { name: 'mc', alpha: 3, beta: 2, keep: 'ceil-half' },
-    optim: { lr: loss === 'ce' ? 0.02 : 0.05, epochs: options.epochs ?? 30, batchSize: 32 },
+        : { name: 'mc', alpha: 1.5, beta: 2, keep: 'ceil-half' },
+    optim: { lr: loss === 'ce' ? 0.05 : 0.1, epochs: options.epochs ?? 30, batchSize: 32 },
     evalEvery: 5,
     checkpointEvery: 30,
   })
