@@ -8,8 +8,8 @@ const [root = 'data/drawn-birds', epochs = '30'] = process.argv.slice(2)
 const config = defineConfig({
   data: { name: 'drawn-birds', root, resize: 96, padding: 4 },
   model: { backbone: 'vgg-small', head: 'two-layer', channelsPerClass: 3 },
-  loss: { name: 'mc', alpha: 3, beta: 2 },
-  optim: { lr: 0.05, epochs: Number(epochs), batchSize: 32 },
+  loss: { name: 'mc', alpha: 1.5, beta: 2 },
+  optim: { lr: 0.1, epochs: Number(epochs), batchSize: 32 },
 })
 const dataset = await datasets.openDataset(config.data)
 const trainer = await Trainer.create(config, dataset.classes.length)

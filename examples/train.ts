@@ -9,8 +9,8 @@ const run = train(
   defineConfig({
     data: { name: 'drawn-birds', root, resize: 96, padding: 4 },
     model: { backbone: 'vgg-small', head: 'two-layer', channelsPerClass: 3 },
-    loss: { name: 'mc', alpha: 3, beta: 2 },
-    optim: { lr: 0.05, epochs: Number(epochs), batchSize: 32 },
+    loss: { name: 'mc', alpha: 1.5, beta: 2 },
+    optim: { lr: 0.1, epochs: Number(epochs), batchSize: 32 },
   }),
 )
 for await (const event of run) {
