@@ -15,7 +15,11 @@ namespace mcloss {
 
 class File {
  public:
-  static File open_to_read(const std::string& path) { return {path, O_RDONLY, "open"}; }
+  // O_NONBLOCK: a pipe without a writer would hold up open() for ever; size() refuses it. On a
+  // regular file it does nothing.
+  static File open_to_read(const std::string& path) {
+    return {path, O_RDONLY | O_NONBLOCK, "open"};
+  }
   static File create(const std::string& path) {
     return {path, O_WRONLY | O_CREAT | O_TRUNC, "create"};
   }
