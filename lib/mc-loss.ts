@@ -26,10 +26,17 @@ export type McLossOptions = {
  * `form: 'official'` with `alpha`, `beta`: loss = alpha * L_dis + beta * mean(1 - h_i / xi_i).
  *
  * @throws McLossError E_ARGUMENT for parameters of both forms or of none, lengths that do not match
- * the shape, labels out of range, C < K.
+ * the shape, labels out of range, a mask of other values than 0 and 1, C < K.
  */
 export async function mcLoss(options: McLossOptions): Promise<McLossResult> {
   const { features, shape, target, numClasses, mask, grad = false } = options
+  const strange = mask?.find((value) => value > 1)
+  if (strange !== undefined) {
+    throw new McLossError(
+      'E_ARGUMENT',
+      `mcLoss: expected a mask of 0 and 1 but received ${strange}. Give 1 for channels to keep.`,
+    )
+  }
   return native().mcLoss({
     features,
     shape: [...shape],

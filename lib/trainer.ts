@@ -87,6 +87,7 @@ async function execute(config: Config, options: TrainOptions, publish: Publish) 
         'lower optim.batchSize or set optim.dropLast to false.',
     )
   }
+  checkSmallestBatch(config, dataset.train.length)
   const trainer = await Trainer.create(config, dataset.classes.length)
   try {
     const session = await (options.resume === undefined
@@ -97,6 +98,20 @@ async function execute(config: Config, options: TrainOptions, publish: Publish) 
   } finally {
     await trainer.dispose()
   }
+}
+
+/** The two-layer head normalises over samples alone, which one sample does not allow. */
+function checkSmallestBatch({ model, optim }: Config, samples: number): void {
+  const { batchSize, gradAccumSteps, dropLast } = optim
+  const part = batchSize / gradAccumSteps
+  const leavesOne = !dropLast && (samples % batchSize) % part === 1
+  if (model.head !== 'two-layer' || (part > 1 && !leavesOne)) return
+  throw new McLossError(
+    'E_CONFIG',
+    'train: the two-layer head normalises over the samples of a forward pass and needs two, but ' +
+      `${samples} images in batches of ${batchSize} with gradAccumSteps ${gradAccumSteps} leave a ` +
+      'pass of one. Change optim.batchSize, lower optim.gradAccumSteps or set optim.dropLast to true.',
+  )
 }
 
 /** What a run carries from step to step, and a checkpoint keeps. */

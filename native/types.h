@@ -90,13 +90,13 @@ struct StepArgs {
   int64_t micro_batch = 0;  // samples per forward and backward; 0: the whole batch at once
 };
 
-// Sums and counts since the last call (divide by n, or by steps for gradNorm). Skipped steps add
+// Sums and counts since the last call (divide by n, or by steps - skipped for gradNorm). Skipped steps add
 // to `skipped` and `steps` alone.
 struct StepStats {
   int64_t steps = 0, skipped = 0, n = 0, correct = 0;
   double loss = 0;                                      // sum over samples of the whole loss
   std::vector<std::pair<std::string, double>> parts;    // sums over samples, by name: ce, dis, div
-  double grad_norm = 0;                                 // sum over steps of the 2-norm
+  double grad_norm = 0;                                 // sum of the 2-norm over steps not skipped
   double ms = 0;                                        // wall time inside steps
 };
 

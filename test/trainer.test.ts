@@ -158,5 +158,11 @@ test('what cannot be trained is refused before work starts', async () => {
     /1x1|diversity/,
   )
   await refuse({ optim: { lr: 0.1, epochs: 1, batchSize: 64 } }, 'E_CONFIG', /batchSize/)
+  for (const optim of [
+    { lr: 0.1, epochs: 1, batchSize: 8, gradAccumSteps: 8 },
+    { lr: 0.1, epochs: 1, batchSize: 23, dropLast: false }, // of 24 images one is left
+  ]) {
+    await refuse({ model: { ...model, head: 'two-layer' }, optim }, 'E_CONFIG', /pass of one/)
+  }
   await refuse({ model: { ...model, weights: join(folder, 'none.safetensors') } }, 'E_IO', /none/)
 })

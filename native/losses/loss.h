@@ -1,5 +1,5 @@
-// A loss: an nn::Module (its own parameters, where it has some, are an optimiser group and part of
-// the checkpoint). One file a loss; make_loss is the registry.
+// A loss: an nn::Module. None has parameters yet: the trainer neither optimises nor saves any. One
+// file a loss; make_loss is the registry.
 #pragma once
 
 #include <torch/nn/module.h>

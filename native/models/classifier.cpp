@@ -64,6 +64,13 @@ MapShape map_shape(const ModelConfig& config) {
                                   std::to_string(config.input_width) +
                                   " pixels leaves no feature map; use a larger crop.");
   }
+  const bool pools_again = config.head == "torchvision" && is_vgg(config.backbone);
+  if (pools_again && (shape.height < 2 || shape.width < 2)) {
+    throw Error("E_ARGUMENT", "model " + config.backbone + ": torchvision's head pools the feature "
+                              "map once more and needs at least 2x2 positions, this input leaves " +
+                                  std::to_string(shape.height) + "x" + std::to_string(shape.width) +
+                                  "; use a larger crop.");
+  }
   return shape;
 }
 
@@ -114,15 +121,18 @@ NamedTensors Classifier::state() const {
   return out;
 }
 
-void Classifier::load(const NamedTensors& weights, bool backbone_only, const std::string& source) {
+Classifier::Copies Classifier::check(const NamedTensors& weights, bool backbone_only,
+                                     const std::string& source) const {
   std::map<std::string, at::Tensor> given(weights.begin(), weights.end());
   std::vector<std::string> missing, mis_shaped, unexpected;
-  std::vector<std::pair<at::Tensor, at::Tensor>> copies;
+  Copies copies;
   for (const auto& [name, own] : state()) {
     const bool is_head = is_head_name(name);
     const auto found = given.find(name);
     if (!(backbone_only && is_head)) {
-      if (found == given.end()) {
+      if (found == given.end() && name.ends_with(".num_batches_tracked")) {
+        // Files of PyTorch before 0.4.1 lack it; it counts only, and stays as it is.
+      } else if (found == given.end()) {
         missing.push_back(name);
       } else if (found->second.sizes() != own.sizes()) {
         mis_shaped.push_back(name + " " + text_of(found->second.sizes()) + " instead of " +
@@ -144,8 +154,12 @@ void Classifier::load(const NamedTensors& weights, bool backbone_only, const std
     message += "\n  Check model.backbone, model.head, model.channelsPerClass and the number of classes.";
     throw Error("E_WEIGHTS", message);
   }
+  return copies;
+}
+
+void Classifier::load(const Copies& copies) {
   const c10::NoGradGuard no_grad;
-  for (auto& [own, value] : copies) own.copy_(value);
+  for (const auto& [own, value] : copies) own.copy_(value);
 }
 
 }  // namespace mcloss

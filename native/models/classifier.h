@@ -3,6 +3,8 @@
 
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "io/safetensors.h"
 #include "models/backbone.h"
@@ -34,17 +36,20 @@ class Classifier {
   NamedTensors buffers() const;  // running_mean, running_var, num_batches_tracked
   NamedTensors state() const;    // parameters and buffers, all of the above
 
-  // Copies `weights` in; with backbone_only the head stays as it is and the file's own head entries
-  // are ignored. Throws E_WEIGHTS listing every missing, unexpected and mis-shaped name; nothing is
-  // copied then. source: the file, for the message.
-  void load(const NamedTensors& weights, bool backbone_only, const std::string& source);
+  // Each tensor of the model with the one of `weights` it takes; with backbone_only the head stays
+  // as it is and the file's own head entries are ignored. Throws E_WEIGHTS listing every missing,
+  // unexpected and mis-shaped name. source: the file, for the message.
+  using Copies = std::vector<std::pair<at::Tensor, at::Tensor>>;
+  Copies check(const NamedTensors& weights, bool backbone_only, const std::string& source) const;
+  static void load(const Copies& copies);
 
  private:
   std::shared_ptr<Backbone> backbone_;
   std::shared_ptr<Head> head_;
 };
 
-// The feature map's shape for a configuration, without building it. Throws as the constructor does.
+// The feature map's shape for a configuration, without building it. Throws E_CONFIG for an unknown
+// backbone, E_ARGUMENT for sizes that cannot be.
 MapShape map_shape(const ModelConfig& config);
 
 }  // namespace mcloss

@@ -9,13 +9,10 @@ namespace {
 
 constexpr double max_integer = 9007199254740991.0;  // 2^53 - 1
 
-// Every size of a batch: small enough that products of four fit an int64.
-constexpr int64_t max_size = 1 << 24;
-
-int64_t size_of(const Fields& fields, const char* name) {
-  const int64_t size = fields.integer(name);
-  if (size < 1 || size > max_size) fields.refuse(name, "1.." + std::to_string(max_size));
-  return size;
+double not_negative(const Fields& fields, const char* name) {
+  const double value = fields.number(name);
+  if (!(std::isfinite(value) && value >= 0)) fields.refuse(name, "a finite number >= 0");
+  return value;
 }
 
 std::array<float, 3> per_channel(const Fields& fields, const char* name) {
@@ -122,11 +119,20 @@ Napi::TypedArray Fields::array(const char* name, napi_typedarray_type type, int6
       {napi_float64_array, "Float64Array"}};
   std::string received = "something else";
   if (value.IsTypedArray()) {
-    received = std::to_string(value.As<Napi::TypedArray>().ElementLength()) + " elements";
+    const auto given = value.As<Napi::TypedArray>();
+    const auto name_of = names.find(given.TypedArrayType());
+    received = (name_of == names.end() ? "another array" : name_of->second) + std::string(" of ") +
+               std::to_string(given.ElementLength());
   }
   throw Error("E_ARGUMENT", who_ + ": expected " + name + " to be " + names.at(type) + " of " +
                                 std::to_string(length) + " elements but received " + received +
                                 ".");
+}
+
+int64_t size_of(const Fields& fields, const char* name) {
+  const int64_t size = fields.integer(name);
+  if (size < 1 || size > max_size) fields.refuse(name, "1.." + std::to_string(max_size));
+  return size;
 }
 
 ModelConfig model_config(const Fields& fields) {
@@ -151,9 +157,12 @@ TrainerConfig trainer_config(const Napi::Value& value) {
   config.loss = loss_config(fields.object("loss"));
   const Fields optim = fields.object("optim");
   config.optim.momentum = optim.number("momentum");
+  if (!(config.optim.momentum >= 0 && config.optim.momentum < 1)) {
+    optim.refuse("momentum", "in [0, 1)");
+  }
   config.optim.nesterov = optim.boolean("nesterov");
-  config.optim.weight_decay = optim.number("weightDecay");
-  config.optim.head_lr_scale = optim.number("headLrScale");
+  config.optim.weight_decay = not_negative(optim, "weightDecay");
+  config.optim.head_lr_scale = not_negative(optim, "headLrScale");
   config.init_seed = static_cast<uint64_t>(fields.integer("initSeed"));
   config.device = fields.text("device");
   const std::string precision = fields.text("precision");
@@ -178,12 +187,12 @@ McWeights mc_weights(const Fields& fields) {
   const std::string form = fields.text("form");
   if (form == "paper") {
     weights.form = LossForm::paper;
-    weights.mu = fields.number("mu");
-    weights.lambda = fields.number("lambda");
+    weights.mu = not_negative(fields, "mu");
+    weights.lambda = not_negative(fields, "lambda");
   } else if (form == "official") {
     weights.form = LossForm::official;
-    weights.alpha = fields.number("alpha");
-    weights.beta = fields.number("beta");
+    weights.alpha = not_negative(fields, "alpha");
+    weights.beta = not_negative(fields, "beta");
   } else {
     fields.refuse("form", "paper or official");
   }
@@ -191,9 +200,14 @@ McWeights mc_weights(const Fields& fields) {
 }
 
 Keep keep_of(const Fields& fields) {
-  if (!fields.value("keep").IsString()) return {fields.number("keep")};
-  if (fields.text("keep") != "ceil-half") fields.refuse("keep", "'ceil-half' or a ratio");
-  return {};
+  const char* const expected = "'ceil-half' or a ratio in (0, 1]";
+  if (fields.value("keep").IsString()) {
+    if (fields.text("keep") != "ceil-half") fields.refuse("keep", expected);
+    return {};
+  }
+  const double ratio = fields.number("keep");
+  if (!(ratio > 0 && ratio <= 1)) fields.refuse("keep", expected);
+  return {ratio};
 }
 
 MaskScope mask_scope_of(const Fields& fields) {
@@ -214,34 +228,29 @@ StepArgs step_args(const Napi::Value& value) {
   return args;
 }
 
-Batch batch_of(const Napi::Value& value, bool with_labels) {
+KeptBatch batch_of(const Napi::Value& value, bool with_labels) {
   const Fields fields(value, "batch");
-  Batch batch;
+  KeptBatch kept;
+  Batch& batch = kept.batch;
   batch.count = size_of(fields, "count");
   batch.height = size_of(fields, "height");
   batch.width = size_of(fields, "width");
   const int64_t bytes = batch.count * batch.height;  // < 2^48
   if (bytes > INT64_MAX / (batch.width * 3)) fields.refuse("count", "smaller");
-  batch.pixels = fields.array("pixels", napi_uint8_array, bytes * batch.width * 3)
+  // Each buffer is asked for once: a getter may give another one the next time.
+  const auto buffer = [&](const char* name, napi_typedarray_type type, int64_t length) {
+    const Napi::TypedArray array = fields.array(name, type, length);
+    kept.keep.push_back(Napi::Persistent(array.As<Napi::Object>()));
+    return array;
+  };
+  batch.pixels = buffer("pixels", napi_uint8_array, bytes * batch.width * 3)
                      .As<Napi::Uint8Array>().Data();
   batch.windows =
-      fields.array("windows", napi_int32_array, batch.count * 3).As<Napi::Int32Array>().Data();
+      buffer("windows", napi_int32_array, batch.count * 3).As<Napi::Int32Array>().Data();
   if (with_labels) {
-    batch.labels =
-        fields.array("labels", napi_int32_array, batch.count).As<Napi::Int32Array>().Data();
+    batch.labels = buffer("labels", napi_int32_array, batch.count).As<Napi::Int32Array>().Data();
   }
-  return batch;
-}
-
-std::vector<Napi::ObjectReference> buffers_of(const Napi::Value& batch) {
-  std::vector<Napi::ObjectReference> references;
-  for (const char* name : {"pixels", "windows", "labels"}) {
-    const Napi::Value buffer = batch.As<Napi::Object>().Get(name);
-    if (buffer.IsTypedArray()) {
-      references.push_back(Napi::Persistent(buffer.As<Napi::Object>()));
-    }
-  }
-  return references;
+  return kept;
 }
 
 Napi::Value to_js(Napi::Env env, const StepStats& stats) {
@@ -289,7 +298,7 @@ std::map<std::string, std::string> string_map(const Napi::Value& value, const st
   const Napi::Array names = object.GetPropertyNames();
   for (uint32_t i = 0; i < names.Length(); ++i) {
     const std::string name = Napi::Value(names[i]).ToString().Utf8Value();
-    map[name] = string_of(object.Get(name), who + "." + name);
+    map[name] = string_of(object.Get(Napi::Value(names[i])), who + "." + name);
   }
   return map;
 }

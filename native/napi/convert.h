@@ -36,6 +36,10 @@ class Fields {
   std::string who_;
 };
 
+// Of a batch, a map, a model.
+constexpr int64_t max_size = 1 << 24;
+int64_t size_of(const Fields& fields, const char* name);  // 1..max_size
+
 ModelConfig model_config(const Fields& fields);
 TrainerConfig trainer_config(const Napi::Value& value);
 McWeights mc_weights(const Fields& fields);
@@ -43,9 +47,12 @@ Keep keep_of(const Fields& fields);
 MaskScope mask_scope_of(const Fields& fields);
 StepArgs step_args(const Napi::Value& value);
 
-// The struct points into the JavaScript buffers: keep those referenced until it is done with.
-Batch batch_of(const Napi::Value& value, bool with_labels);
-std::vector<Napi::ObjectReference> buffers_of(const Napi::Value& batch);
+// The batch points into JavaScript's buffers: `keep` is for as long as it is used.
+struct KeptBatch {
+  Batch batch;
+  std::vector<Napi::ObjectReference> keep;
+};
+KeptBatch batch_of(const Napi::Value& value, bool with_labels);
 
 Napi::Value to_js(Napi::Env env, const StepStats& stats);
 Napi::Value to_js(Napi::Env env, const EvalStats& stats);

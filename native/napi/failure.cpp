@@ -13,6 +13,10 @@ namespace {
 const char* const memory_advice =
     "out of memory. Lower optim.batchSize, raise optim.gradAccumSteps, or use a smaller crop. ";
 
+const char* const native_advice =
+    "mcloss: a native operation failed where nothing wrong was given; please report it with the "
+    "run's config.json: ";
+
 }  // namespace
 
 Failure current_failure() {
@@ -28,13 +32,13 @@ Failure current_failure() {
     if (message.find("DefaultCPUAllocator") != std::string::npos) {
       return {"E_OOM", memory_advice + message};
     }
-    return {"E_NATIVE", message};
+    return {"E_NATIVE", native_advice + message};
   } catch (const std::bad_alloc&) {
     return {"E_OOM", memory_advice};
   } catch (const std::exception& error) {
-    return {"E_NATIVE", error.what()};
+    return {"E_NATIVE", native_advice + std::string(error.what())};
   } catch (...) {
-    return {"E_NATIVE", "an exception of unknown type"};
+    return {"E_NATIVE", native_advice + std::string("an exception of unknown type")};
   }
 }
 

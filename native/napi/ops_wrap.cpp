@@ -31,8 +31,8 @@ Napi::Value map_shape_js(const Napi::CallbackInfo& info) {
 
 int64_t integer_argument(const Napi::CallbackInfo& info, size_t index, const char* who) {
   const double value = info[index].IsNumber() ? info[index].As<Napi::Number>().DoubleValue() : -1;
-  if (!(value >= 1 && value <= INT32_MAX) || value != static_cast<double>(int64_t(value))) {
-    throw Error("E_ARGUMENT", std::string(who) + ": expected integers >= 1 but received " +
+  if (!(value >= 1 && value <= max_size) || value != static_cast<double>(int64_t(value))) {
+    throw Error("E_ARGUMENT", std::string(who) + ": expected integers 1..2^24 but received " +
                                   info[index].ToString().Utf8Value() + ".");
   }
   return static_cast<int64_t>(value);
@@ -53,11 +53,11 @@ Napi::Value channel_groups_js(const Napi::CallbackInfo& info) {
 Napi::Value cwa_mask_js(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const Fields fields(info[0], "cwaMask");
-    const ChannelGroups groups(fields.integer("channels"), fields.integer("classes"));
+    const ChannelGroups groups(size_of(fields, "channels"), size_of(fields, "classes"));
     const at::Tensor mask =
         cwa_mask(groups, keep_of(fields), mask_scope_of(fields),
                  static_cast<uint64_t>(fields.integer("seed")), fields.integer("step"),
-                 fields.integer("samples"))
+                 size_of(fields, "samples"))
             .to(at::kByte)
             .contiguous();
     Napi::Uint8Array array = Napi::Uint8Array::New(info.Env(), static_cast<size_t>(mask.numel()));
@@ -102,7 +102,7 @@ Napi::Value mc_loss_js(const Napi::CallbackInfo& info) {
     const Fields fields(info[0], "mcLoss");
     const std::vector<int64_t> shape = fields.integers("shape");
     const bool sizes = shape.size() == 4 && std::all_of(shape.begin(), shape.end(), [](int64_t n) {
-                         return n >= 1 && n < (1 << 24);
+                         return n >= 1 && n <= max_size;
                        });
     if (!sizes) fields.refuse("shape", "[N, C, H, W], each at least 1");
     const int64_t samples = shape[0], channels = shape[1];
@@ -115,7 +115,8 @@ Napi::Value mc_loss_js(const Napi::CallbackInfo& info) {
                           at::IntArrayRef view_shape, int64_t count) {
       Napi::TypedArray array = fields.array(name, type, count);
       keep.push_back(Napi::Persistent(array.As<Napi::Object>()));
-      auto* const begin = static_cast<char*>(array.ArrayBuffer().Data()) + array.ByteOffset();
+      void* begin = nullptr;  // also of a SharedArrayBuffer, which ArrayBuffer() does not take
+      napi_get_typedarray_info(array.Env(), array, nullptr, nullptr, &begin, nullptr, nullptr);
       return at::from_blob(begin, view_shape, dtype);
     };
 
@@ -186,7 +187,8 @@ Napi::Value resize_js(const Napi::CallbackInfo& info) {
 
 Napi::Value crop_flip_normalize_js(const Napi::CallbackInfo& info) {
   return guarded_promise(info.Env(), [&]() -> Napi::Value {
-    const Batch batch = batch_of(info[0], /*with_labels=*/false);
+    KeptBatch kept = batch_of(info[0], /*with_labels=*/false);
+    const Batch batch = kept.batch;
     const Fields options(info[1], "cropFlipNormalize");
     const int64_t height = options.integer("outHeight"), width = options.integer("outWidth");
     std::array<float, 3> mean{}, std{};
@@ -208,7 +210,7 @@ Napi::Value crop_flip_normalize_js(const Napi::CallbackInfo& info) {
     };
     return AsyncOp::start(
         info.Env(), run, [result](Napi::Env env) { return array_of(env, *result); },
-        buffers_of(info[0]));
+        std::move(kept.keep));
   });
 }
 

@@ -10,6 +10,13 @@ constexpr int max_steps_in_flight = 2;
 
 using TrainerPtr = std::unique_ptr<Trainer>;
 
+// Its buffers stay until the job is done.
+Batch take_batch(Job& job, const Napi::Value& value, bool with_labels) {
+  KeptBatch kept = batch_of(value, with_labels);
+  for (auto& buffer : kept.keep) job.keep.push_back(std::move(buffer));
+  return kept.batch;
+}
+
 }  // namespace
 
 Napi::Function TrainerWrap::define(Napi::Env env) {
@@ -67,9 +74,8 @@ Napi::Value TrainerWrap::step(const Napi::CallbackInfo& info) {
       throw Error("E_STATE",
                   "This trainer has two steps in flight; await the first before the third.");
     }
-    const Batch batch = batch_of(info[0], /*with_labels=*/true);
+    const Batch batch = take_batch(*job, info[0], /*with_labels=*/true);
     const StepArgs args = step_args(info[1]);
-    for (auto& buffer : buffers_of(info[0])) job->keep.push_back(std::move(buffer));
     job->run = [batch, args](TrainerPtr& trainer) { trainer->step(batch, args); };
     job->settled = [this](bool) { --steps_in_flight_; };
     ++steps_in_flight_;
@@ -90,8 +96,7 @@ Napi::Value TrainerWrap::stats(const Napi::CallbackInfo& info) {
 Napi::Value TrainerWrap::evaluate(const Napi::CallbackInfo& info) {
   return guarded_promise(info.Env(), [&]() -> Napi::Value {
     auto job = make_job(info.Env());
-    const Batch batch = batch_of(info[0], /*with_labels=*/true);
-    for (auto& buffer : buffers_of(info[0])) job->keep.push_back(std::move(buffer));
+    const Batch batch = take_batch(*job, info[0], /*with_labels=*/true);
     const auto stats = std::make_shared<EvalStats>();
     job->run = [batch, stats](TrainerPtr& trainer) { *stats = trainer->evaluate(batch); };
     job->result = [stats](Napi::Env env) { return to_js(env, *stats); };
@@ -102,8 +107,7 @@ Napi::Value TrainerWrap::evaluate(const Napi::CallbackInfo& info) {
 Napi::Value TrainerWrap::predict(const Napi::CallbackInfo& info) {
   return guarded_promise(info.Env(), [&]() -> Napi::Value {
     auto job = make_job(info.Env());
-    const Batch batch = batch_of(info[0], /*with_labels=*/false);
-    for (auto& buffer : buffers_of(info[0])) job->keep.push_back(std::move(buffer));
+    const Batch batch = take_batch(*job, info[0], /*with_labels=*/false);
     const auto logits = std::make_shared<std::vector<float>>();
     job->run = [batch, logits](TrainerPtr& trainer) { *logits = trainer->predict(batch); };
     job->result = [logits](Napi::Env env) { return to_js(env, *logits); };
@@ -118,8 +122,7 @@ Napi::Value TrainerWrap::features(const Napi::CallbackInfo& info) {
       std::vector<int64_t> shape;
     };
     auto job = make_job(info.Env());
-    const Batch batch = batch_of(info[0], /*with_labels=*/false);
-    for (auto& buffer : buffers_of(info[0])) job->keep.push_back(std::move(buffer));
+    const Batch batch = take_batch(*job, info[0], /*with_labels=*/false);
     const std::vector<int64_t> channels = Fields(info[1], "trainer.features").integers("channels");
     const auto maps = std::make_shared<Maps>();
     job->run = [batch, channels, maps](TrainerPtr& trainer) {

@@ -5,6 +5,15 @@
 namespace mcloss {
 namespace {
 
+void settle_promise(Napi::Env env, Job& job) {
+  try {
+    if (job.failure) throw to_js_error(env, *job.failure);
+    job.deferred.Resolve(job.result ? job.result(env) : env.Undefined());
+  } catch (const Napi::Error& error) {
+    job.deferred.Reject(error.Value());
+  }
+}
+
 void close_worker(void* worker) { static_cast<Worker*>(worker)->close(); }
 
 }  // namespace
@@ -16,10 +25,10 @@ Worker::Worker(Napi::Env env) : env_(env) {
                                            /*initial_thread_count=*/1, nullptr, nullptr, this,
                                            &Worker::settle, &settle_));
   napi_unref_threadsafe_function(env, settle_);
+  thread_ = std::thread([this] { loop(); });
   // Hooks run last in, first out: this one joins the thread before Node takes settle_ down.
   napi_add_env_cleanup_hook(env, close_worker, this);
   env.GetInstanceData<AddonData>()->workers.insert(this);
-  thread_ = std::thread([this] { loop(); });
 }
 
 void Worker::close_all(Napi::Env env) {
@@ -68,18 +77,12 @@ void Worker::settle(napi_env raw_env, napi_value, void* context, void* data) {
   const Napi::Env env(raw_env);
   const Napi::HandleScope scope(env);
   if (--worker->pending_ == 0) napi_unref_threadsafe_function(env, worker->settle_);
+  if (job->settled) job->settled(!job->failure);
+  // An exception that left here would end the process, and in an environment that is being
+  // terminated every call fails: then nobody is left to tell.
   try {
-    const bool succeeded = !job->failure;
-    const Napi::Value result =
-        succeeded && job->result ? job->result(env) : env.Undefined().As<Napi::Value>();
-    if (job->settled) job->settled(succeeded);
-    if (succeeded) {
-      job->deferred.Resolve(result);
-    } else {
-      job->deferred.Reject(to_js_error(env, *job->failure).Value());
-    }
-  } catch (const Napi::Error& error) {
-    job->deferred.Reject(error.Value());
+    settle_promise(env, *job);
+  } catch (...) {
   }
 }
 

@@ -31,7 +31,7 @@ Sgd::Group Sgd::make_group(const NamedTensors& parameters, double lr_scale) cons
   for (const auto& [name, parameter] : parameters) {
     group.names.push_back(name);
     group.parameters.push_back(parameter);
-    group.velocities.push_back(at::zeros_like(parameter));
+    if (config_.momentum > 0) group.velocities.push_back(at::zeros_like(parameter));
   }
   return group;
 }
@@ -67,14 +67,14 @@ void Sgd::step(double lr, const at::Tensor& found_inf) {
 NamedTensors Sgd::state() const {
   NamedTensors state;
   for (const Group& group : groups_) {
-    for (size_t i = 0; i < group.names.size(); ++i) {
+    for (size_t i = 0; i < group.velocities.size(); ++i) {
       state.emplace_back(group.names[i], group.velocities[i]);
     }
   }
   return state;
 }
 
-void Sgd::load(const NamedTensors& state, const std::string& source) {
+void Sgd::check(const NamedTensors& state, const std::string& source) const {
   const std::map<std::string, at::Tensor> given(state.begin(), state.end());
   const NamedTensors own = this->state();
   const auto fits = [&](const auto& item) {
@@ -86,8 +86,12 @@ void Sgd::load(const NamedTensors& state, const std::string& source) {
                                     " are not those of this model. Resume with the configuration "
                                     "the run was started with.");
   }
+}
+
+void Sgd::load(const NamedTensors& state) {
   const c10::NoGradGuard no_grad;
-  for (const auto& [name, velocity] : own) velocity.copy_(given.at(name));
+  const std::map<std::string, at::Tensor> given(state.begin(), state.end());
+  for (const auto& [name, velocity] : this->state()) velocity.copy_(given.at(name));
 }
 
 }  // namespace mcloss

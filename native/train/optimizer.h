@@ -20,10 +20,11 @@ class Sgd {
   // lr: the backbone's. found_inf: float scalar on the device; where it is 1 nothing changes.
   void step(double lr, const at::Tensor& found_inf);
 
-  // The velocities under their parameters' names.
+  // The velocities under their parameters' names; none without momentum.
   NamedTensors state() const;
   // Throws E_CHECKPOINT when names or shapes are not those of state(). source: the file.
-  void load(const NamedTensors& state, const std::string& source);
+  void check(const NamedTensors& state, const std::string& source) const;
+  void load(const NamedTensors& state);  // what check() has passed
 
  private:
   struct Group {

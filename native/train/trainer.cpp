@@ -3,6 +3,7 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/isfinite.h>
@@ -34,6 +35,13 @@ at::Device device_of(const std::string& name) {
     throw Error("E_DEVICE",
                 "trainer: device cuda was asked for, but this LibTorch sees no CUDA GPU. Run "
                 "'npx mcloss doctor' to see why, or set device to cpu.");
+  }
+  const auto pixels =
+      c10::Dispatcher::singleton().findSchemaOrThrow("mcloss::crop_flip_normalize", "");
+  if (!pixels.hasKernelForDispatchKey(c10::DispatchKey::CUDA)) {
+    throw Error("E_DEVICE",
+                "trainer: device cuda was asked for, but this add-on was built without nvcc and has "
+                "no CUDA operators. Install the CUDA toolkit, then run 'npx mcloss setup --force'.");
   }
   return {at::kCUDA, 0};
 }
@@ -79,6 +87,7 @@ struct Trainer::Impl {
   StepSums accumulate_gradients(const Batch& batch, const StepArgs& args);
   ClassifierOutput infer(const Batch& batch);
   at::Tensor input_of(const Batch& batch) const;
+  void check_labels(const Batch& batch) const;
   at::Tensor target_of(const Batch& batch) const;
 
   const TrainerConfig config;
@@ -93,18 +102,20 @@ struct Trainer::Impl {
 
 void Trainer::Impl::step(const Batch& batch, const StepArgs& args) {
   const auto began = std::chrono::steady_clock::now();
+  check_labels(batch);
   model.train(true);
   optimizer->zero_grad();
   buffers->save();
   StepSums step;
+  at::Tensor grad_norm;
   try {
     step = accumulate_gradients(batch, args);
+    reduce_gradients(*optimizer);
+    grad_norm = optimizer->gradient_norm();
   } catch (...) {
     buffers->restore();
     throw;
   }
-  reduce_gradients(*optimizer);
-  const at::Tensor grad_norm = optimizer->gradient_norm();
   const at::Tensor skip = at::isfinite(grad_norm + step.loss).logical_not();
   optimizer->step(args.lr, skip.to(at::kFloat));
   buffers->restore_where(skip);
@@ -161,7 +172,7 @@ at::Tensor Trainer::Impl::input_of(const Batch& batch) const {
   return config.channels_last ? input : input.contiguous();
 }
 
-at::Tensor Trainer::Impl::target_of(const Batch& batch) const {
+void Trainer::Impl::check_labels(const Batch& batch) const {
   const int64_t classes = config.model.num_classes;
   const auto* bad = std::find_if(batch.labels, batch.labels + batch.count, [&](int32_t label) {
     return label < 0 || label >= classes;
@@ -170,6 +181,9 @@ at::Tensor Trainer::Impl::target_of(const Batch& batch) const {
     throw Error("E_ARGUMENT", "trainer: expected labels 0.." + std::to_string(classes - 1) +
                                   " but received " + std::to_string(*bad) + ".");
   }
+}
+
+at::Tensor Trainer::Impl::target_of(const Batch& batch) const {
   return at::from_blob(const_cast<int32_t*>(batch.labels), {batch.count}, at::kInt)
       .to(device, at::kLong);
 }
@@ -178,8 +192,6 @@ Trainer::Trainer(const TrainerConfig& config) {
   at::set_num_threads(config.threads);
   check_feature_map(config);
   impl_ = std::make_unique<Impl>(config);
-  // Shapes do not change within a run, so cuDNN's search for the fastest kernel pays off.
-  if (impl_->device.is_cuda()) at::globalContext().setBenchmarkCuDNN(true);
 }
 
 Trainer::~Trainer() = default;
@@ -197,6 +209,7 @@ StepStats Trainer::stats() {
 }
 
 EvalStats Trainer::evaluate(const Batch& batch) {
+  impl_->check_labels(batch);
   const at::Tensor target = impl_->target_of(batch);
   const at::Tensor logits = impl_->infer(batch).logits;
   const int64_t five = std::min<int64_t>(5, logits.size(1));
@@ -244,14 +257,17 @@ void Trainer::save(const std::string& dir, const std::map<std::string, std::stri
 
 void Trainer::load(const std::string& dir) {
   const std::string model = dir + "/model.safetensors", optimizer = dir + "/optimizer.safetensors";
-  // Both are read before either is used, so that a damaged file changes nothing.
+  // Both are read and checked before either is used, so that a wrong file changes nothing.
   const SafetensorsFile weights = read_safetensors(model), state = read_safetensors(optimizer);
-  impl_->model.load(weights.tensors, /*backbone_only=*/false, model);
-  impl_->optimizer->load(state.tensors, optimizer);
+  const auto copies = impl_->model.check(weights.tensors, /*backbone_only=*/false, model);
+  impl_->optimizer->check(state.tensors, optimizer);
+  Classifier::load(copies);
+  impl_->optimizer->load(state.tensors);
 }
 
 void Trainer::load_weights(const std::string& path, bool backbone_only) {
-  impl_->model.load(read_safetensors(path).tensors, backbone_only, path);
+  const SafetensorsFile weights = read_safetensors(path);
+  Classifier::load(impl_->model.check(weights.tensors, backbone_only, path));
 }
 
 }  // namespace mcloss

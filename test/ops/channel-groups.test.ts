@@ -37,14 +37,14 @@ test('the published boundaries: CUB and Cars at 2048 channels', () => {
 
 test.each<[unknown, unknown, RegExp]>([
   [3, 5, /3 channels for 5 classes/],
-  [5, 0, /integers >= 1.*0/],
-  [0, 1, /integers >= 1.*0/],
-  [-1, 1, /integers >= 1.*-1/],
-  [2.5, 1, /integers >= 1.*2\.5/],
-  [Number.NaN, 1, /integers >= 1.*NaN/],
+  [5, 0, /integers 1.*0/],
+  [0, 1, /integers 1.*0/],
+  [-1, 1, /integers 1.*-1/],
+  [2.5, 1, /integers 1.*2\.5/],
+  [Number.NaN, 1, /integers 1.*NaN/],
   [2 ** 40, 1, /1099511627776/],
-  ['6', 2, /integers >= 1/],
-  [6, undefined, /integers >= 1.*undefined/],
+  ['6', 2, /integers 1/],
+  [6, undefined, /integers 1.*undefined/],
 ])('%s channels for %s classes is refused', (channels, classes, words) => {
   expect(() => channelGroups(channels as number, classes as number)).toThrow(
     expect.objectContaining({ code: 'E_ARGUMENT', message: expect.stringMatching(words) }),

@@ -50,6 +50,31 @@ describe('create', () => {
     await refused(create({ model: tiny }), 'E_ARGUMENT', '3x32')
   })
 
+  test("a map that torchvision's VGG head cannot pool once more", async () => {
+    const input = { height: 31, width: 64 }
+    const small = { ...model, backbone: 'vgg16_bn', head: 'torchvision', input }
+    await refused(create({ model: small }), 'E_ARGUMENT', '1x4', 'crop')
+  })
+
+  test.each<[string, object]>([
+    ['momentum', { momentum: Number.NaN }],
+    ['momentum', { momentum: 1 }],
+    ['weightDecay', { weightDecay: -1 }],
+    ['headLrScale', { headLrScale: Number.POSITIVE_INFINITY }],
+  ])('%s as %o', async (name, change) => {
+    await refused(create({ optim: { ...toyTrainer().optim, ...change } }), 'E_ARGUMENT', name)
+  })
+
+  test.each<[string, object]>([
+    ['alpha', { alpha: Number.NaN }],
+    ['beta', { beta: -1 }],
+    ['keep', { keep: 0 }],
+    ['keep', { keep: 1.5 }],
+    ['keep', { keep: 'half' }],
+  ])('%s as %o', async (name, change) => {
+    await refused(create({ loss: { ...mcLossConfig, ...change } as never }), 'E_ARGUMENT', name)
+  })
+
   const hasGpu = native().deviceCount() > 0
   test.skipIf(hasGpu)(
     `cuda without a GPU${hasGpu ? ' (skipped: a GPU is here)' : ''}`,

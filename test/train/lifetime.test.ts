@@ -37,6 +37,20 @@ test('dispose waits for what is running, twice is fine, calls after it are refus
   }
 })
 
+test('a batch is asked for each buffer once, so that what is kept is what is used', async () => {
+  const trainer = await native().NativeTrainer.create(toyTrainer())
+  const asked: string[] = []
+  const counting = new Proxy(batch, {
+    get(target, name, receiver) {
+      if (['pixels', 'windows', 'labels'].includes(String(name))) asked.push(String(name))
+      return Reflect.get(target, name, receiver)
+    },
+  })
+  await trainer.step(counting, options)
+  expect(asked.sort()).toEqual(['labels', 'pixels', 'windows'])
+  await trainer.dispose()
+})
+
 const program = (ending: string) => `
   const addon = process.env.MCLOSS_NATIVE
     ? require(process.env.MCLOSS_NATIVE)
@@ -53,6 +67,39 @@ const program = (ending: string) => `
     console.log('trained')
     ${ending}
   })`
+
+const workerProgram = `
+  const { Worker, isMainThread, parentPort, workerData } = require('node:worker_threads')
+  if (isMainThread) {
+    const argument = process.argv[1]
+    ;(async () => {
+      for (let n = 0; n < 12; n++) {
+        const worker = new Worker(process.env.PROGRAM, { eval: true, workerData: argument })
+        await new Promise((settle) => worker.once('message', settle))
+        await new Promise((settle) => setTimeout(settle, n))
+        await worker.terminate()
+      }
+      console.log('terminated')
+    })()
+  } else {
+    process.argv[1] = workerData
+    ${program(`
+      parentPort.postMessage('trained')
+      for (let step = 1; ; step++) await Promise.all([trainer.step(batch, options), trainer.stats()])
+    `)}
+  }`
+
+test('terminating a worker thread while it trains leaves the process alive', () => {
+  const argument = JSON.stringify({ config: toyTrainer(), count: 16 })
+  const child = spawnSync(process.execPath, ['-e', workerProgram, argument], {
+    cwd: join(import.meta.dirname, '..', '..'),
+    env: { ...process.env, PROGRAM: workerProgram },
+    encoding: 'utf8',
+    timeout: 60_000,
+  })
+  expect(child).toMatchObject({ stderr: '', status: 0, signal: null })
+  expect(child.stdout).toMatch(/terminated\n$/)
+})
 
 for (const [what, ending, status] of [
   ['an undisposed trainer', '', 0],

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { type NativeTrainer, native } from '../../lib/binding.js'
 import { mcLossConfig, toyTrainer, wholeBatch } from '../formula-batch.js'
-import { stateOf, writeWeights } from '../formula-weights.js'
+import { readHeader, stateOf, writeWeights } from '../formula-weights.js'
 import { temporaryFolder } from '../small-birds.js'
 
 const batch = wholeBatch(16, 32, 5)
@@ -41,6 +41,37 @@ test('save, load into another trainer, and the next steps are the same bits', as
   expect(end).not.toEqual(saved)
   expect(await bytesOf(second, join(folder, 'second'))).toEqual(end)
   await Promise.all([first.dispose(), second.dispose()])
+  rmSync(folder, { recursive: true })
+})
+
+test('without momentum a step is what the first step with momentum is, and nothing is kept', async () => {
+  const folder = temporaryFolder()
+  const optim = { ...toyTrainer().optim, momentum: 0 }
+  const files: (Buffer | undefined)[][] = []
+  for (const [index, config] of [toyTrainer(), toyTrainer({ optim })].entries()) {
+    const trainer = await native().NativeTrainer.create(config)
+    await trainer.step(batch, { step: 0, seed: 5, lr: 0.05 })
+    const saved = join(folder, String(index))
+    files.push(await bytesOf(trainer, saved))
+    await trainer.load(saved)
+    await trainer.dispose()
+  }
+  expect(files[1]?.[0]).toEqual(files[0]?.[0])
+  expect([...readHeader(join(folder, '0', 'optimizer.safetensors')).keys()]).not.toEqual([])
+  expect([...readHeader(join(folder, '1', 'optimizer.safetensors')).keys()]).toEqual([])
+  rmSync(folder, { recursive: true })
+})
+
+test("another run's velocities are refused, and the weights beside them not taken", async () => {
+  const folder = temporaryFolder()
+  const trainer = await native().NativeTrainer.create(toyTrainer({ initSeed: 1 }))
+  const other = await native().NativeTrainer.create(toyTrainer({ initSeed: 2 }))
+  const before = await bytesOf(trainer, join(folder, 'before'))
+  await bytesOf(other, join(folder, 'other'))
+  writeWeights(join(folder, 'other', 'optimizer.safetensors'), new Map())
+  await expect(trainer.load(join(folder, 'other'))).rejects.toMatchObject({ code: 'E_CHECKPOINT' })
+  expect(await bytesOf(trainer, join(folder, 'after'))).toEqual(before)
+  await Promise.all([trainer.dispose(), other.dispose()])
   rmSync(folder, { recursive: true })
 })
 

@@ -49,6 +49,16 @@ test('missing, unexpected and mis-shaped names are all listed', async () => {
   await expect(load()).rejects.toThrow(path)
 })
 
+test('a file without batch counts, as PyTorch before 0.4.1 wrote them, is whole', async () => {
+  const old = await native().NativeTrainer.create(toyTrainer())
+  const given: StateHeader = new Map(state)
+  for (const name of state.keys()) if (name.endsWith('num_batches_tracked')) given.delete(name)
+  expect(given.size).toBeLessThan(state.size)
+  writeWeights(path, given)
+  await old.loadWeights(path, { backboneOnly: false })
+  await old.dispose()
+})
+
 test('a file cut short, at any place', async () => {
   writeWeights(path, state)
   const whole = readFileSync(path)
