@@ -24,6 +24,8 @@ export function requirePython(python, modules) {
   process.exit(1)
 }
 
+/** The peer inherits THP_MEM_ALLOC_ENABLE=1, which the add-on set in this process: both sides get huge
+ * pages, though PyTorch has them off by default. */
 export function startPeer(python, name) {
   return new LineProcess(`peer ${name}`, python, [peerScript(name)])
 }

@@ -150,6 +150,8 @@ export interface BuildInfo {
   libtorch: string
   /** The CUDA version of the LibTorch in use, or null for a CPU build. */
   cuda: string | null
+  /** E.g. '9.10.2', null without it. */
+  cudnn: string | null
   compiler: string
   cppStandard: number
   /** CPU capability LibTorch dispatches to, e.g. 'AVX512'. */
@@ -227,7 +229,7 @@ function loadFailure(cause: unknown, override: string | undefined): string {
     `mcloss: the native add-on could not be loaded: ${built} ${state}.`,
     reason,
     'What to do:',
-    '  1. npx mcloss setup     finds or fetches LibTorch and builds the add-on',
+    '  1. npx mcloss setup     builds the add-on with the LibTorch found here; --fetch fetches one',
     '  2. npx mcloss doctor    shows what was found on this machine',
     '  3. MCLOSS_NATIVE=/path/to/mcloss.node if the add-on was built elsewhere',
   ].join('\n')

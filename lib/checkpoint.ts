@@ -35,14 +35,22 @@ export interface CheckpointState {
   /** As configToJson. */
   config: object
   classes: string[]
+  trainSamples: number
+  stepsPerEpoch: number
   libtorch: string
+}
+
+export interface Checkpoint {
+  /** Its folder, links followed. */
+  path: string
+  state: CheckpointState
 }
 
 export interface SaveOptions {
   runDir: string
   trainer: Pick<NativeTrainer, 'save'>
   state: CheckpointState
-  /** The links that shall name this checkpoint. */
+  /** The links that shall name this checkpoint, moved in this order. */
   links: ('last' | 'best')[]
 }
 
@@ -73,6 +81,7 @@ export async function saveCheckpoint(options: SaveOptions): Promise<string> {
     await prune(runDir)
     return path
   } catch (cause) {
+    await rm(unfinished, { recursive: true, force: true }).catch(() => {})
     if (cause instanceof McLossError) throw cause
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new McLossError(
@@ -90,9 +99,7 @@ export async function saveCheckpoint(options: SaveOptions): Promise<string> {
  * @throws McLossError E_CHECKPOINT saying what is missing or damaged, and which other checkpoint of
  * the run is whole.
  */
-export async function openCheckpoint(
-  path: string,
-): Promise<{ path: string; state: CheckpointState }> {
+export async function openCheckpoint(path: string): Promise<Checkpoint> {
   const named = resolve(path)
   const isRun = (await stat(join(named, 'checkpoints')).catch(() => undefined)) !== undefined
   const target = isRun ? join(named, 'last') : named
@@ -166,6 +173,9 @@ export async function readModelMetadata(path: string): Promise<ModelMetadata> {
 }
 
 // ---- names and contents ----
+
+/** What saveCheckpoint makes, whole, unfinished or half removed. */
+const OWN = /^\.?epoch-\d+-step-\d+(-\d+)?(\.tmp|\.old)?$/
 
 /** Zero-padded, so that names sort as steps do. */
 function checkpointName({ epoch, step }: CheckpointState): string {
@@ -250,7 +260,7 @@ async function prune(runDir: string): Promise<void> {
   }
   const folder = join(runDir, 'checkpoints')
   for (const name of await readdir(folder)) {
-    if (linked.has(name)) continue
+    if (linked.has(name) || !OWN.test(name)) continue
     const hidden = join(folder, name.startsWith('.') ? name : `.${name}.old`)
     if (!name.startsWith('.')) await rename(join(folder, name), hidden) // a half-removed one hides
     await rm(hidden, { recursive: true, force: true })

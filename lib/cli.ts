@@ -13,7 +13,7 @@ import { demoTable, runDemo } from './demo.js'
 import { doctor, formatDoctor } from './doctor.js'
 import { McLossError } from './errors.js'
 import { evaluate, type ModelOptions, predict } from './inference.js'
-import { createLogger } from './logger.js'
+import { createLogger, type Logger } from './logger.js'
 import { channelGroups } from './mc-loss.js'
 import { train } from './trainer.js'
 
@@ -22,15 +22,26 @@ const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), '
 
 const exitCodes = { failure: 1, usage: 2, SIGINT: 130, SIGTERM: 143 } as const
 
-// ---- signals: the first asks the run to save and stop, a second ends at once ----
+const signals = ['SIGINT', 'SIGTERM'] as const
+let stoppedBy: (typeof signals)[number] | undefined
 
-const stop = new AbortController()
-let stoppedBy: 'SIGINT' | 'SIGTERM' | undefined
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.on(signal, () => {
-    if (stoppedBy) process.exit(exitCodes[signal])
-    stoppedBy = signal
-    stop.abort()
+/** The first signal asks a run to save and stop, a second ends the process at once. */
+function stopOnSignals(): AbortSignal {
+  const stop = new AbortController()
+  for (const signal of signals) {
+    process.once(signal, () => {
+      stoppedBy = signal
+      stop.abort()
+      for (const again of signals) process.removeAllListeners(again)
+    })
+  }
+  return stop.signal
+}
+
+// A reader that has gone (a closed pipe) ends no run; what it would have read is dropped.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
   })
 }
 
@@ -89,8 +100,9 @@ program
 program
   .command('setup')
   .allowUnknownOption()
+  .helpOption(false)
   .argument('[options...]')
-  .description('find or fetch LibTorch and build the add-on')
+  .description('build the add-on with the LibTorch found here, or with --fetch a fetched one')
   .action(runSetup)
 
 program
@@ -118,9 +130,11 @@ async function runTrain(file: string | undefined, options: Record<string, string
       ? ((await openCheckpoint(resume)).state.config as ConfigInput)
       : ({} as ConfigInput)
   for (const [path, value] of Object.entries(flags)) setConfigValue(input, path, value)
-  const run = train(defineConfig(input), { signal: stop.signal, ...(resume && { resume }) })
-  const log = createLogger({ stream: process.stdout, isTty: process.stdout.isTTY })
-  for await (const event of run) log(event)
+  const config = defineConfig(input)
+  const run = train(config, { signal: stopOnSignals(), ...(resume && { resume }) })
+  await withLogger(async (log) => {
+    for await (const event of run) log.show(event)
+  })
   const { best, last, runDir } = await run.result
   const percent = (share: number) => `${(100 * share).toFixed(2)} %`
   print(`best  epoch ${best.epoch + 1}: top-1 ${percent(best.top1)}, top-5 ${percent(best.top5)}`)
@@ -176,8 +190,10 @@ function runSetup(args: string[]): Promise<void> {
   })
   return new Promise((settle, reject) => {
     child.on('error', reject)
-    child.on('exit', (code) => {
-      process.exitCode = code ?? exitCodes.failure
+    for (const signal of signals) process.on(signal, () => child.kill(signal))
+    child.on('exit', (code, signal) => {
+      const ended = signals.find((name) => name === signal) ?? 'failure'
+      process.exitCode = code ?? exitCodes[ended]
       settle()
     })
   })
@@ -197,14 +213,25 @@ async function runDemoCommand(options: {
   epochs?: number
 }) {
   const out = resolve(options.out)
+  const demo = runDemo({ ...options, out, root: join(out, 'drawn-birds') }, stopOnSignals())
+  const rows = await withLogger(async (log) => {
+    let next = await demo.next()
+    for (; !next.done; next = await demo.next()) log.show(next.value)
+    return next.value
+  })
+  print('')
+  print(demoTable(rows))
+  print('')
+  for (const { loss, runDir } of rows) print(`${loss}  ${runDir}`)
+}
+
+async function withLogger<T>(use: (log: Logger) => Promise<T>): Promise<T> {
   const log = createLogger({ stream: process.stdout, isTty: process.stdout.isTTY })
-  const demo = runDemo({ ...options, out, root: join(out, 'drawn-birds') }, stop.signal)
-  let next = await demo.next()
-  for (; !next.done; next = await demo.next()) log(next.value)
-  print('')
-  print(demoTable(next.value))
-  print('')
-  for (const { loss, runDir } of next.value) print(`${loss}  ${runDir}`)
+  try {
+    return await use(log)
+  } finally {
+    log.close()
+  }
 }
 
 // ---- options ----

@@ -143,8 +143,10 @@ export function formatDoctor(report: DoctorReport): string {
   ]
   if (buildInfo) {
     const { compiler, cppStandard, cpuCapability } = buildInfo
-    const cudaVersion = buildInfo.cuda ? `CUDA ${buildInfo.cuda}` : 'no CUDA'
-    rows.push(['build', `${compiler}, C++${cppStandard}, ${cpuCapability}, ${cudaVersion}`])
+    const named = (name: string, version: string | null) =>
+      version ? `${name} ${version}` : `no ${name}`
+    const libraries = `${named('CUDA', buildInfo.cuda)}, ${named('cuDNN', buildInfo.cudnn)}`
+    rows.push(['build', `${compiler}, C++${cppStandard}, ${cpuCapability}, ${libraries}`])
   }
   rows.push(['CUDA devices', String(cuda.deviceCount)])
   rows.push(['driver', cuda.driver ?? 'no nvidia-smi'])

@@ -8,8 +8,6 @@ export class EventStream implements AsyncIterable<RunEvent> {
   #wake: (() => void) | undefined
   #ended = false
   #error: unknown
-  /** Whether anyone has asked for events, and so will also see the error. */
-  watched = false
 
   push(event: RunEvent): void {
     if (event.type === 'progress' && this.#unread.at(-1)?.type === 'progress') this.#unread.pop()
@@ -24,7 +22,6 @@ export class EventStream implements AsyncIterable<RunEvent> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<RunEvent> {
-    this.watched = true
     for (;;) {
       const event = this.#unread.shift()
       if (event) yield event

@@ -1,7 +1,16 @@
 // The public surface.
 
 export type { Batch, Dataset, Sample, Size } from './batch.js'
-export type { BuildInfo, EvalStats, McLossResult, StepOptions, StepStats } from './binding.js'
+export type {
+  BuildInfo,
+  EvalStats,
+  FeatureMaps,
+  McLossResult,
+  NativeBatch,
+  NativeTrainer,
+  StepOptions,
+  StepStats,
+} from './binding.js'
 export { type Config, type ConfigInput, configJsonSchema, defineConfig } from './config.js'
 export * as datasets from './datasets/index.js'
 export { type ErrorCode, McLossError } from './errors.js'
@@ -13,7 +22,7 @@ export {
   type Prediction,
   predict,
 } from './inference.js'
-export { loader } from './loader.js'
+export { type EpochOptions, type Loader, type LoaderOptions, loader } from './loader.js'
 export { type ChannelGroup, channelGroups, type McLossOptions, mcLoss } from './mc-loss.js'
 export { makeSchedule } from './schedule.js'
 export {

@@ -91,12 +91,19 @@ interface Model {
 async function openModel(options: EvaluateOptions): Promise<Model> {
   const file = await modelFile(options.weights)
   const metadata = await readModelMetadata(file)
-  const input = metadata.config as ConfigInput
+  // How many threads, which number format and how many micro-batches were the training machine's.
+  const { threads: _, precision, ...input } = metadata.config as ConfigInput
+  const device = options.device ?? input.device
   const config = defineConfig({
     ...input,
+    device,
+    ...(device === input.device && { precision }),
     data: dataFor(input.data, options.data),
-    ...(options.device && { device: options.device }),
-    optim: { ...input.optim, ...(options.batchSize && { batchSize: options.batchSize }) },
+    optim: {
+      ...input.optim,
+      gradAccumSteps: 1,
+      ...(options.batchSize && { batchSize: options.batchSize }),
+    },
   })
   const trainer = await native().NativeTrainer.create(nativeConfig(config, metadata.classes.length))
   try {

@@ -12,11 +12,17 @@ export interface LoggerOptions {
   isTty: boolean
 }
 
-/** A function that shows each event. On a terminal, progress is a bar; elsewhere it is a line. */
-export function createLogger({ stream, isTty }: LoggerOptions): (event: RunEvent) => void {
+export interface Logger {
+  show(event: RunEvent): void
+  /** Takes the bar away and gives the terminal back as it was; also when the run failed. */
+  close(): void
+}
+
+/** Shows each event. On a terminal, progress is a bar; elsewhere it is a line. */
+export function createLogger({ stream, isTty }: LoggerOptions): Logger {
   const print = (line: string) => stream.write(`${line}\n`)
   const bar = isTty ? progressBar(stream) : undefined
-  return (event) => {
+  const show = (event: RunEvent) => {
     if (event.type === 'progress') {
       if (bar) bar.show(event)
       else print(`${where(event)}  ${progressText(event)}`)
@@ -28,6 +34,7 @@ export function createLogger({ stream, isTty }: LoggerOptions): (event: RunEvent
     if (event.type === 'warning') print(`warning: ${event.message}`)
     if (event.type === 'checkpoint' && event.kind !== 'last') print(`${event.kind} ${event.path}`)
   }
+  return { show, close: () => bar?.clear() }
 }
 
 /** A bar whose redraw timer does not keep a process alive that has ended with an error. */

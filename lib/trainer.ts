@@ -1,10 +1,15 @@
 // A training run, top to bottom: open, start or resume, epochs, evaluation, checkpoints. What is
 // computed is native's; this file decides the order of things.
 
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import type { Dataset } from './batch.js'
 import { type NativeTrainer, native } from './binding.js'
-import { type CheckpointState, openCheckpoint, saveCheckpoint } from './checkpoint.js'
+import {
+  type Checkpoint,
+  type CheckpointState,
+  openCheckpoint,
+  saveCheckpoint,
+} from './checkpoint.js'
 import { type Config, configToJson, nativeConfig } from './config.js'
 import { openDataset } from './datasets/index.js'
 import {
@@ -60,11 +65,17 @@ type Publish = (event: RunEvent) => void
  */
 export function train(config: Config, options: TrainOptions = {}): Run {
   const events = new EventStream()
-  const result = execute(config, options, (event) => events.push(event))
-  result.then(
-    () => events.end(),
-    (error) => events.end(error),
-  )
+  const run = async () => {
+    try {
+      const result = await execute(config, options, (event) => events.push(event))
+      events.end()
+      return result
+    } catch (error) {
+      events.end(error)
+      throw error
+    }
+  }
+  const result = run()
   return {
     result,
     [Symbol.asyncIterator]() {
@@ -75,10 +86,11 @@ export function train(config: Config, options: TrainOptions = {}): Run {
 }
 
 async function execute(config: Config, options: TrainOptions, publish: Publish) {
-  if (options.signal?.aborted) {
-    throw new McLossError('E_ABORTED', 'train: the signal was aborted before the run began.')
-  }
-  const dataset = await openDataset(config.data)
+  const { signal, resume } = options
+  requireNotAborted(signal)
+  native() // an add-on that does not load is told before data is drawn or read
+  const checkpoint = resume === undefined ? undefined : await openCheckpoint(resume)
+  const dataset = await openDataset({ ...config.data, signal })
   const stepsPerEpoch = loader(dataset, config, { split: 'train', epoch: 0 }).length
   if (stepsPerEpoch === 0) {
     throw new McLossError(
@@ -88,16 +100,25 @@ async function execute(config: Config, options: TrainOptions, publish: Publish) 
     )
   }
   checkSmallestBatch(config, dataset.train.length)
-  const trainer = await Trainer.create(config, dataset.classes.length)
+  const lrAt = makeSchedule(config, stepsPerEpoch)
+  if (checkpoint) requireSameRun(checkpoint, config, dataset, stepsPerEpoch)
+  const trainer = await (checkpoint
+    ? native().NativeTrainer.create(nativeConfig(config, dataset.classes.length))
+    : Trainer.create(config, dataset.classes.length))
   try {
-    const session = await (options.resume === undefined
-      ? freshSession(config)
-      : resumedSession(options.resume, dataset, trainer))
-    const run = { config, dataset, trainer, stepsPerEpoch, ...session }
-    return await runEpochs(run, options.signal, publish)
+    if (checkpoint) await trainer.load(checkpoint.path)
+    requireNotAborted(signal)
+    const session = checkpoint ? resumedSession(checkpoint) : await freshSession(config)
+    const run = { config, dataset, trainer, stepsPerEpoch, lrAt, ...session }
+    return await runEpochs(run, signal, publish)
   } finally {
     await trainer.dispose()
   }
+}
+
+function requireNotAborted(signal: AbortSignal | undefined): void {
+  if (!signal?.aborted) return
+  throw new McLossError('E_ABORTED', 'train: the signal was aborted before the run began.')
 }
 
 /** The two-layer head normalises over samples alone, which one sample does not allow. */
@@ -133,26 +154,48 @@ async function freshSession(config: Config): Promise<Session> {
   }
 }
 
-async function resumedSession(
-  path: string,
+/** Only its own run goes on from a checkpoint: its data, order and steps are those of the start. */
+function requireSameRun(
+  { path, state }: Checkpoint,
+  config: Config,
   dataset: Dataset,
-  trainer: NativeTrainer,
-): Promise<Session> {
-  const { path: checkpoint, state } = await openCheckpoint(path)
+  stepsPerEpoch: number,
+): void {
+  if (basename(dirname(path)) !== 'checkpoints') {
+    throw new McLossError(
+      'E_CHECKPOINT',
+      `train: ${path} lies in no run folder (expected RUN/checkpoints/NAME). Resume from the run ` +
+        'folder, or put the checkpoint back into one.',
+    )
+  }
   if (state.classes.join('\n') !== dataset.classes.join('\n')) {
     throw new McLossError(
       'E_CHECKPOINT',
-      `train: ${checkpoint} was trained on ${state.classes.length} classes ` +
+      `train: ${path} was trained on ${state.classes.length} classes ` +
         `(${state.classes.slice(0, 3).join(', ')}, ...), the data has ${dataset.classes.length} ` +
         `(${dataset.classes.slice(0, 3).join(', ')}, ...). Resume with the data it was trained on.`,
     )
   }
-  await trainer.load(checkpoint)
+  const differences = [
+    ['seed', (state.config as Config).seed, config.seed],
+    ['training images', state.trainSamples, dataset.train.length],
+    ['steps an epoch', state.stepsPerEpoch, stepsPerEpoch],
+  ].filter(([, then, now]) => then !== now)
+  if (differences.length === 0) return
+  throw new McLossError(
+    'E_CHECKPOINT',
+    `train: ${path} cannot go on with other samples in other steps: ` +
+      `${differences.map(([name, then, now]) => `${name} ${then} then, ${now} now`).join('; ')}. ` +
+      'Resume with the seed, data, optim.batchSize and optim.dropLast it was started with.',
+  )
+}
+
+function resumedSession({ path, state }: Checkpoint): Session {
   const { epoch, stepInEpoch, step } = state
   return {
-    runDir: dirname(dirname(checkpoint)),
+    runDir: dirname(dirname(path)),
     position: { epoch, stepInEpoch, step },
-    totals: state.totals ?? emptyTotals(),
+    totals: state.totals,
     best: state.best,
   }
 }
@@ -162,6 +205,7 @@ type RunContext = Session & {
   dataset: Dataset
   trainer: NativeTrainer
   stepsPerEpoch: number
+  lrAt: (step: number) => number
 }
 
 async function runEpochs(
@@ -169,9 +213,8 @@ async function runEpochs(
   signal: AbortSignal | undefined,
   publish: Publish,
 ): Promise<RunResult> {
-  const { config, dataset, trainer, stepsPerEpoch, position } = run
+  const { config, dataset, trainer, stepsPerEpoch, lrAt, position } = run
   const { epochs, batchSize, gradAccumSteps } = config.optim
-  const lrAt = makeSchedule(config, stepsPerEpoch)
   const metrics = await openMetricsFile(run.runDir)
   const emit: Publish = (event) => {
     if (event.type !== 'progress') metrics.write(event)
@@ -203,7 +246,7 @@ async function runEpochs(
         run.totals,
       )
       if (!finished) await saveAndAbort(run, emit)
-      last = await finishEpoch(run, lrAt(position.step - 1), signal, emit)
+      last = await finishEpoch(run, signal, emit)
     }
   } finally {
     await metrics.close()
@@ -222,7 +265,6 @@ async function runEpochs(
 /** Evaluates, saves and reports the epoch that has just ended. */
 async function finishEpoch(
   run: RunContext,
-  lr: number,
   signal: AbortSignal | undefined,
   emit: Publish,
 ): Promise<EpochResult | undefined> {
@@ -244,7 +286,8 @@ async function finishEpoch(
   const isBest = test !== undefined && isBetter(config.best.metric, test, run.best)
   let checkpoint = ''
   if (isBest || due(config.checkpointEvery)) {
-    const links = isBest ? (['last', 'best'] as const) : (['last'] as const)
+    // best first: a run killed between the two goes on from the checkpoint before, and gets here again.
+    const links = isBest ? (['best', 'last'] as const) : (['last'] as const)
     if (isBest && test) run.best = { ...test, epoch }
     checkpoint = await saveRun(run, [...links], { train, ...(test && { test }) })
     for (const kind of links) {
@@ -257,7 +300,7 @@ async function finishEpoch(
     epoch,
     epochs,
     step: position.step,
-    lr,
+    lr: run.lrAt(position.step - 1),
     train,
     ...(test && { test }),
     seconds,
@@ -281,7 +324,7 @@ function saveRun(
   links: ('last' | 'best')[],
   metrics: CheckpointState['metrics'],
 ): Promise<string> {
-  const { config, dataset, trainer, runDir, position, totals, best } = run
+  const { config, dataset, trainer, stepsPerEpoch, runDir, position, totals, best } = run
   return saveCheckpoint({
     runDir,
     trainer,
@@ -294,6 +337,8 @@ function saveRun(
       metrics,
       config: configToJson(config),
       classes: dataset.classes,
+      trainSamples: dataset.train.length,
+      stepsPerEpoch,
       libtorch: native().buildInfo().libtorch,
     },
   })

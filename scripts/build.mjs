@@ -41,7 +41,9 @@ export async function build(libtorch, { extra = [], force, out, defines = {} } =
   const record = join(folder, 'libtorch.json')
   const inputs = hashOf(['native', 'CMakeLists.txt'])
   const hashes = Object.fromEntries(extra.map((name) => [name, hashOf(programs[name].sources)]))
-  const state = { ...libtorch, mcloss: packageJson.version, inputs, defines }
+  // A CUDA build without nvcc lacks mcloss's own CUDA operators.
+  const nvcc = libtorch.cuda ? (findNvcc() ?? null) : null
+  const state = { ...libtorch, nvcc, mcloss: packageJson.version, inputs, defines }
 
   const { programs: built = {}, ...before } = readRecord(record)
   const same =

@@ -39,6 +39,8 @@ export function stateOf(step) {
     metrics: {},
     config: { seed: step },
     classes: ['wren', 'jay "blue"', 'Zaunkönig'],
+    trainSamples: 24,
+    stepsPerEpoch: 3,
     libtorch: '9.9.9',
   }
 }

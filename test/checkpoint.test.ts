@@ -88,6 +88,14 @@ test('the remains of an interrupted save go with the next', async () => {
   expect(readdirSync(runDir).sort()).toEqual(['checkpoints', 'last'])
 })
 
+test('what a user put beside the checkpoints stays', async () => {
+  const runDir = temporary()
+  mkdirSync(join(runDir, 'checkpoints', 'epoch-1-kept'), { recursive: true })
+  writeFileSync(join(runDir, 'checkpoints', '.notes'), '')
+  await save(runDir, 1, 'last')
+  expect(folders(runDir)).toEqual(['.notes', 'epoch-0000-step-00000001', 'epoch-1-kept'])
+})
+
 test('a step saved again replaces the one before', async () => {
   const runDir = temporary()
   await save(runDir, 1, 'last', 'best')
@@ -111,6 +119,7 @@ test('a trainer that cannot save leaves the run as it was', async () => {
     message: expect.stringMatching(/ENOSPC.*as they were/),
   })
   expect((await openCheckpoint(runDir)).state.step).toBe(1)
+  expect(folders(runDir)).toEqual(['epoch-0000-step-00000001']) // and takes no space
 })
 
 const flip = (path: string, at: number) => {

@@ -66,6 +66,22 @@ test('bad usage exits with 2, failures with 1, each with what to do', async () =
   expect(await mcloss('--version')).toMatchObject({ code: 0 })
 })
 
+test('a reader that goes away does not end the run', async () => {
+  const args = ['train', configFile, '--name', 'unread', '--optim.epochs', '3']
+  const child = spawn(process.execPath, [cli, ...args], { cwd: folder })
+  child.stdout.once('data', () => child.stdout.destroy())
+  expect(await new Promise((settle) => child.on('exit', settle))).toBe(0)
+  expect(readdirSync(join(folder, 'runs', 'unread'))).toContain('best')
+})
+
+test('evaluation and prediction end at the first signal', async () => {
+  const child = spawn(process.execPath, [cli, 'eval', '--weights', runDir], { cwd: folder })
+  await new Promise((settle) => setTimeout(settle, 200))
+  child.kill('SIGINT')
+  const signal = await new Promise((settle) => child.on('exit', (_, name) => settle(name)))
+  expect(signal).toBe('SIGINT')
+})
+
 for (const [signal, code] of [
   ['SIGINT', 130],
   ['SIGTERM', 143],

@@ -1,5 +1,7 @@
 // What doctor reports with and without an add-on that loads.
 
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { doctor, formatDoctor } from '../lib/doctor.js'
 
@@ -37,3 +39,18 @@ test('the built add-on loads and computes the loss of a map worked out by hand',
   for (const line of text.split('\n')) expect(line).toMatch(/^.{13}\S/)
   expect(JSON.parse(JSON.stringify(report))).toEqual(report)
 })
+
+test.each([
+  [undefined, '1'],
+  ['0', '0'],
+])(
+  'loading asks for huge pages, unless the user has set THP_MEM_ALLOC_ENABLE: %s -> %s',
+  (user, expected) => {
+    const { THP_MEM_ALLOC_ENABLE: _, ...env } = process.env
+    if (user !== undefined) env.THP_MEM_ALLOC_ENABLE = user
+    const addon = given ?? join(import.meta.dirname, '../build/Release/mcloss.node')
+    const program = `require(process.argv[1]); console.log(process.env.THP_MEM_ALLOC_ENABLE)`
+    const output = execFileSync(process.execPath, ['-e', program, addon], { env, encoding: 'utf8' })
+    expect(output.trim()).toBe(expected)
+  },
+)

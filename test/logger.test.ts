@@ -70,7 +70,8 @@ class Screen extends Writable {
 function shown(events: RunEvent[], isTty: boolean): string {
   const stream = new Screen()
   const log = createLogger({ stream, isTty })
-  for (const event of events) log(event)
+  for (const event of events) log.show(event)
+  log.close()
   return stream.text
 }
 

@@ -1,6 +1,7 @@
 // Whole runs of the toy model: events, results, run folders, abort and resume, refusals.
 
-import { existsSync, readFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { cpSync, existsSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import { type ConfigInput, defineConfig } from '../lib/config.js'
@@ -121,6 +122,58 @@ test('an abort during the evaluation loses none: the resumed run evaluates that 
     [0, 15],
     [1, 15],
   ])
+})
+
+test('only its own run goes on from a checkpoint, and that without the first weights', async () => {
+  const name = 'own'
+  const weights = join(result.runDir, 'last/model.safetensors')
+  const moved = join(folder, 'moved.safetensors')
+  cpSync(weights, moved)
+  const model = { backbone: 'toy', head: 'linear', channelsPerClass: 4, weights: moved } as const
+  const optim = { lr: 0.05, epochs: 1, batchSize: 8 }
+  const { runDir } = await train(config({ name, model, optim })).result
+  rmSync(moved)
+  const resume = (overrides: Partial<ConfigInput>, path = runDir) =>
+    train(config({ name, model, ...overrides }), { resume: path }).result
+
+  for (const [overrides, words] of [
+    [{ seed: 2 }, /seed 1 then, 2 now/],
+    [{ optim: { ...optim, batchSize: 4 } }, /steps an epoch 3 then, 6 now.*optim\.batchSize/],
+    [{ optim: { ...optim, batchSize: 12 } }, /steps an epoch 3 then, 2 now/],
+  ] as const) {
+    await expect(resume(overrides)).rejects.toMatchObject({
+      code: 'E_CHECKPOINT',
+      message: expect.stringMatching(words),
+    })
+  }
+  const copy = join(folder, 'elsewhere', 'copy')
+  cpSync(realpathSync(join(runDir, 'last')), copy, { recursive: true })
+  await expect(resume({}, copy)).rejects.toMatchObject({ code: 'E_CHECKPOINT' })
+  expect(readdirSync(join(folder, 'elsewhere'))).toEqual(['copy'])
+
+  const { last } = await resume({ optim: { ...optim, epochs: 2 } })
+  expect(last.epoch).toBe(1)
+})
+
+test('a model is evaluated in batches and on threads of this machine, whatever it was trained in', async () => {
+  const optim = { lr: 0.05, epochs: 1, batchSize: 8, gradAccumSteps: 4 }
+  const { runDir, last } = await train(config({ name: 'micro', optim, threads: 2 })).result
+  const figures = await evaluate({ weights: join(runDir, 'last'), batchSize: 5 })
+  expect(figures.loss).toBeCloseTo(last.loss, 5)
+})
+
+test('a failed run that nobody looks at fails the process', () => {
+  const program = `
+    import { defineConfig, train } from '${join(import.meta.dirname, '../dist/index.js')}'
+    train(defineConfig({
+      data: { name: 'image-folder', root: '${join(folder, 'nowhere')}', resize: 64 },
+      model: { backbone: 'toy', head: 'linear' },
+      loss: { name: 'cross-entropy' },
+      optim: { lr: 0.1, epochs: 1, batchSize: 8 },
+    }))`
+  const child = spawnSync(process.execPath, ['--input-type=module', '-e', program])
+  expect(child.status).toBe(1)
+  expect(`${child.stderr}`).toMatch(/E_DATA/)
 })
 
 test('a signal that is aborted before the run begins makes no run folder', async () => {

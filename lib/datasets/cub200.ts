@@ -2,6 +2,7 @@
 // image_class_labels.txt, train_test_split.txt, classes.txt, bounding_boxes.txt. Lists are not
 // trusted: every line is checked, every listed file must exist within the root.
 
+import { realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join, normalize } from 'node:path'
 import type { Dataset, Sample } from '../batch.js'
 import { McLossError } from '../errors.js'
@@ -75,8 +76,10 @@ function requireCounts(folder: string, dataset: Dataset, counts: Cub200Counts): 
 async function findRoot(root: string): Promise<string> {
   const real = await openRoot(root, LAYOUT)
   for (const folder of [real, join(real, 'CUB_200_2011')]) {
-    const entries = (await listInside(real, folder)) ?? []
-    if (entries.some(({ name }) => name === 'images.txt')) return folder
+    const list = await stat(join(folder, 'images.txt')).catch(() => undefined)
+    if (!list?.isFile()) continue
+    await listInside(real, folder) // refuses links that leave the root
+    return await realpath(folder)
   }
   throw new McLossError('E_DATA', `cub200: ${root} holds no images.txt. ${LAYOUT}`)
 }

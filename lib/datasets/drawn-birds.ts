@@ -28,6 +28,8 @@ export interface DrawnBirdsOptions {
   seed?: number | undefined
   /** Also write each bird's mask to ROOT/masks/{train,test}/CLASS as a PNG. Default false. */
   masks?: boolean | undefined
+  /** Stops the drawing with E_ABORTED; nothing of it is left. */
+  signal?: AbortSignal | undefined
 }
 
 const SHEET = 'drawn-birds.json'
@@ -63,7 +65,7 @@ export async function writeDrawnBirds(options: DrawnBirdsOptions): Promise<void>
   const unfinished = `${root}.part-${randomUUID()}`
   try {
     await mkdir(unfinished, { recursive: true })
-    await drawAll(unfinished, parameters)
+    await drawAll(unfinished, parameters, options.signal)
     await writeFile(join(unfinished, SHEET), `${JSON.stringify(parameters, null, 2)}\n`)
     await rename(unfinished, root).catch(async (error) => {
       const other = await findSheet(root) // drawn by someone else meanwhile
@@ -99,7 +101,7 @@ function parametersOf(options: DrawnBirdsOptions) {
   return { drawing: 1, classes, trainPerClass, testPerClass, size, seed, masks: !!options.masks }
 }
 
-async function drawAll(root: string, parameters: Parameters): Promise<void> {
+async function drawAll(root: string, parameters: Parameters, signal?: AbortSignal): Promise<void> {
   const { classes, trainPerClass, testPerClass, size, seed, masks } = parameters
   const names = birdClassNames(classes)
   const pending: (() => Promise<void>)[] = []
@@ -123,7 +125,12 @@ async function drawAll(root: string, parameters: Parameters): Promise<void> {
     }
   }
   const draw = async () => {
-    for (let next = pending.pop(); next; next = pending.pop()) await next()
+    for (let next = pending.pop(); next; next = pending.pop()) {
+      if (signal?.aborted) {
+        throw new McLossError('E_ABORTED', `drawn-birds: stopped; nothing of ${root} is kept.`)
+      }
+      await next()
+    }
   }
   const hands = Array.from({ length: PARALLEL }, draw)
   try {

@@ -74,6 +74,14 @@ describe('cub200 reads', () => {
     expect(dataset.train.map(({ label }) => label)).toEqual(plain.train.map(({ label }) => label))
     expect(dataset.train[0]?.path).toBe(join(changed, 'CUB_200_2011/images/001.Albatross/a_2.jpg'))
   })
+
+  test('from a folder of many sets, links to other places and to itself among them', async () => {
+    const root = await folder({}, 'birds/')
+    await symlink(await folder(), join(root, 'elsewhere'))
+    await symlink('birds', join(root, 'CUB_200_2011'))
+    const dataset = await cub200(root, COUNTS)
+    expect(dataset.train[0]?.path).toBe(join(root, 'birds/images/001.Albatross/a_2.jpg'))
+  })
 })
 
 describe('cub200 refuses', () => {

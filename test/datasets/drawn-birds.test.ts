@@ -150,6 +150,14 @@ describe('the kinds of birds', () => {
 })
 
 describe('drawn-birds refuses', () => {
+  test('to go on once aborted, and leaves nothing', async () => {
+    const parent = await tree()
+    const signal = AbortSignal.abort()
+    const drawing = writeDrawnBirds({ root: join(parent, 'birds'), ...small, signal })
+    await expect(drawing).rejects.toMatchObject({ code: 'E_ABORTED' })
+    expect(await readdir(parent)).toEqual([])
+  })
+
   test('a folder of other options, and leaves it as it is', async () => {
     const root = await tree()
     await writeDrawnBirds({ root, ...small })
