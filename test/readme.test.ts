@@ -48,7 +48,8 @@ test.each(pages)('%s names commands that exist', (page) => {
     if (program === 'npx' && first === 'mcloss') expect(subcommands, where).toContain(second)
     if (program === 'mcloss') expect(subcommands, where).toContain(first)
     if (program === 'node') expect(existsSync(join(root, first)), where).toBe(true)
-    for (const path of command.match(/\b(examples|bench|scripts|docs|test)\/\S+\.\w+/g) ?? []) {
+    const paths = command.match(/(?<!\S)(examples|bench|scripts|docs|test)\/\S+\.\w+/g) ?? []
+    for (const path of paths) {
       expect(existsSync(join(root, path)), where).toBe(true)
     }
   }
