@@ -53,7 +53,7 @@ async function compileTypeScript() {
   if (done && existsSync(join(packageRoot, 'dist/cli.js'))) return
   // Nothing of a source file that is gone may stay.
   rmSync(join(packageRoot, 'dist'), { recursive: true, force: true })
-  await step('tsc', join(packageRoot, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.build.json'])
+  await step('tsc', 'npm', ['run', '--silent', 'prepare'])
   mkdirSync(dirname(stamp), { recursive: true })
   writeFileSync(stamp, hash)
 }

@@ -1,4 +1,4 @@
-// The command line as a user meets it: exit codes, --json, signals, resume. Runs dist/cli.js.
+// The command line as a user meets it: exit codes, --json, signals, resume. Runs dist/cli.js itself.
 
 import { execFile, spawn } from 'node:child_process'
 import { readdirSync, writeFileSync } from 'node:fs'
@@ -13,7 +13,7 @@ const runDir = join(folder, 'runs', 'cli')
 
 function mcloss(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   return new Promise((settle) => {
-    execFile(process.execPath, [cli, ...args], { cwd: folder }, (error, stdout, stderr) => {
+    execFile(cli, args, { cwd: folder }, (error, stdout, stderr) => {
       settle({ code: error ? Number(error.code) : 0, stdout, stderr })
     })
   })
