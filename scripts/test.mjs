@@ -3,7 +3,7 @@
 // last line is `N passed, N failed`. Arguments go to vitest: npm test -- test/rng.test.ts
 
 import { existsSync, readFileSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { read, show } from './child.mjs'
 import { compileCudaFiles } from './cuda-objects.mjs'
 import { ensure } from './ensure.mjs'
@@ -75,6 +75,10 @@ async function vitest(args) {
   for (const { name, status, assertionResults } of results.testResults) {
     // A file that does not load has no tests to count.
     if (status === 'failed' && assertionResults.length === 0) one(name, false)
+    for (const { status, fullName } of assertionResults) {
+      if (['pending', 'skipped', 'todo'].includes(status))
+        print(`skipped ${relative(packageRoot, name)}: ${fullName}`)
+    }
   }
   if (code !== 0 && count.failed === failedBefore) one(`vitest, code ${code}`, false)
 }

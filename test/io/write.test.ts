@@ -67,8 +67,7 @@ test('the header: all metadata, data that begins at a multiple of 8, aligned ten
 })
 
 const python = process.env.MCLOSS_PYTHON
-const why = python ? '' : ' (skipped: MCLOSS_PYTHON names no Python with torch and safetensors)'
-if (why !== '') console.log(`test/io/write.test.ts: a test${why}`)
+const why = python ? '' : ' (MCLOSS_PYTHON names no Python with torch and safetensors)'
 
 test.skipIf(why !== '')(`the official reader reads a trained model's files${why}`, async () => {
   const batch = wholeBatch(16, 32, 1)

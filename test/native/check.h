@@ -1,11 +1,13 @@
 // The whole test framework of the C++ programs: counted checks that print one line where they fail.
 #pragma once
 
+#include <ATen/Context.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/TensorOperators.h>
 
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include "types.h"
 
@@ -15,6 +17,12 @@ struct Count {
   int passed = 0, failed = 0;
 };
 inline Count count;
+
+// The CPU, and the GPU where LibTorch sees one.
+inline std::vector<at::DeviceType> devices() {
+  if (at::hasCUDA()) return {at::kCPU, at::kCUDA};
+  return {at::kCPU};
+}
 
 inline bool check(bool ok, const std::string& what) {
   ok ? ++count.passed : ++count.failed;
@@ -29,7 +37,7 @@ inline bool check_close(const at::Tensor& actual, const at::Tensor& expected, do
   if (scale == 0) scale = expected.abs().max().item<double>();
   if (scale == 0) scale = 1;
   const double worst =
-      (actual.to(at::kDouble) - expected.to(at::kDouble)).abs().max().item<double>();
+      (actual.to(at::kCPU, at::kDouble) - expected.to(at::kDouble)).abs().max().item<double>();
   return check(worst <= tolerance * scale,
                what + ": differs by " + std::to_string(worst / scale * 1e6) + "e-6, allowed " +
                    std::to_string(tolerance * 1e6) + "e-6");

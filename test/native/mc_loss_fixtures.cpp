@@ -1,4 +1,4 @@
-// mc_loss against test/fixtures/mc-loss (numpy, float64): every dtype in every layout.
+// mc_loss against test/fixtures/mc-loss (numpy, float64): every dtype in every layout on every device.
 // Tolerances are max |difference| / max |reference|; bfloat16 features give float32 values and a
 // bfloat16 gradient. No fixture has a near tie of softmaxes (its maker refuses them).
 #include <algorithm>
@@ -37,29 +37,32 @@ void fixture(const std::string& path) {
   std::optional<at::Tensor> mask;
   if (tensors.count("mask")) mask = tensors.at("mask").to(at::kBool);
 
-  for (const Dtype& dtype : kDtypes) {
-    const std::string suffix = std::string(".") + dtype.suffix;
-    for (const Layout layout : kLayouts) {
-      const at::Tensor features = lay_out(tensors.at("features" + suffix), layout);
-      features.set_requires_grad(true);
-      const auto result = mcloss::mc_loss(features, tensors.at("target"),
-                                          std::stoll(metadata.at("num_classes")), mask, weights);
-      result.loss.backward();
-      const std::string name = std::filesystem::path(path).stem().string() + suffix + " " +
-                               kLayoutNames[static_cast<int>(layout)] + " ";
-      const auto compare = [&](const char* key, const at::Tensor& actual, double tolerance,
-                               double scale = 0) {
-        check_close(actual, tensors.at(key + suffix), tolerance, name + key, scale);
-      };
-      check(features.scalar_type() == dtype.type && features.grad().scalar_type() == dtype.type,
-            name + "dtype of the gradient");
-      compare("g", result.class_scores, dtype.values);
-      compare("h", result.diversity, dtype.values);
-      compare("dis", result.dis, dtype.values);
-      compare("div", result.div, dtype.values);
-      compare("loss", result.loss, dtype.values,
-              tensors.at("loss_scale" + suffix).item<double>());
-      compare("grad", features.grad(), dtype.gradient);
+  for (const at::DeviceType device : devices()) {
+    for (const Dtype& dtype : kDtypes) {
+      for (const Layout layout : kLayouts) {
+        const std::string suffix = std::string(".") + dtype.suffix;
+        const at::Tensor features = lay_out(tensors.at("features" + suffix), layout).to(device);
+        features.set_requires_grad(true);
+        const auto result = mcloss::mc_loss(features, tensors.at("target").to(device),
+                                            std::stoll(metadata.at("num_classes")), mask, weights);
+        result.loss.backward();
+        const std::string name = std::filesystem::path(path).stem().string() + suffix + " " +
+                                 kLayoutNames[static_cast<int>(layout)] + " " +
+                                 c10::DeviceTypeName(device) + " ";
+        const auto compare = [&](const char* key, const at::Tensor& actual, double tolerance,
+                                 double scale = 0) {
+          check_close(actual, tensors.at(key + suffix), tolerance, name + key, scale);
+        };
+        check(features.scalar_type() == dtype.type && features.grad().scalar_type() == dtype.type,
+              name + "dtype of the gradient");
+        compare("g", result.class_scores, dtype.values);
+        compare("h", result.diversity, dtype.values);
+        compare("dis", result.dis, dtype.values);
+        compare("div", result.div, dtype.values);
+        compare("loss", result.loss, dtype.values,
+                tensors.at("loss_scale" + suffix).item<double>());
+        compare("grad", features.grad(), dtype.gradient);
+      }
     }
   }
 }

@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
   } catch (const std::exception& error) {
     test::check(false, std::string("an exception ended the program: ") + error.what());
   }
+  if (test::devices().size() == 1) std::printf("CUDA cases skipped: LibTorch sees no GPU\n");
   std::printf("%d passed, %d failed\n", test::count.passed, test::count.failed);
   return test::count.failed == 0 ? 0 : 1;
 }

@@ -35,15 +35,17 @@ void resize(const std::string& folder) {
   check_error("E_ARGUMENT", "resize", [&] { mcloss::resize_u8(image.to(at::kFloat), 4, 4); });
 }
 
-void crop() {
+void crop(at::DeviceType device) {
   const at::Tensor pixels = at::randint(0, 256, {4, 7, 9, 3}, at::kByte);
   const int32_t cuts[4][3] = {{0, 0, 0}, {1, 2, 1}, {-3, -2, 0}, {4, 6, 1}};
   const at::Tensor windows = at::empty({4, 3}, at::kInt);
   std::copy(&cuts[0][0], &cuts[0][0] + 12, windows.data_ptr<int32_t>());
   const std::array<float, 3> mean{0.485f, 0.456f, 0.406f}, std{0.229f, 0.224f, 0.225f};
-  const at::Tensor actual = mcloss::crop_flip_normalize(pixels, windows, 5, 6, mean, std);
+  const at::Tensor result =
+      mcloss::crop_flip_normalize(pixels.to(device), windows, 5, 6, mean, std);
+  const at::Tensor actual = result.cpu();
   check(actual.sizes() == at::IntArrayRef{4, 3, 5, 6} && actual.scalar_type() == at::kFloat &&
-            actual.is_contiguous(at::MemoryFormat::ChannelsLast),
+            result.is_contiguous(at::MemoryFormat::ChannelsLast) && result.device().type() == device,
         "crop: float32 channels_last");
   double worst = 0;
   for (int64_t n = 0; n < 4; ++n) {
@@ -59,7 +61,8 @@ void crop() {
       }
     }
   }
-  check(worst <= 1e-6, "crop, flip, normalise by definition: off by " + std::to_string(worst));
+  check(worst <= 1e-6, "crop, flip, normalise by definition on " + c10::DeviceTypeName(device) +
+                           ": off by " + std::to_string(worst));
   const auto refuse = [&](const at::Tensor& p, const at::Tensor& w, std::array<float, 3> s) {
     check_error("E_ARGUMENT", "crop_flip_normalize",
                 [&] { mcloss::crop_flip_normalize(p, w, 5, 6, mean, s); });
@@ -74,7 +77,7 @@ void crop() {
 
 void pixels(const std::string& folder) {
   resize(folder);
-  crop();
+  for (const at::DeviceType device : devices()) crop(device);
 }
 
 }  // namespace test

@@ -4,9 +4,15 @@ import { expect, test } from 'vitest'
 import { native } from '../../lib/binding.js'
 import { mcLossConfig, toyTrainer, wholeBatch } from '../formula-batch.js'
 
-for (const loss of [{ name: 'cross-entropy' } as const, { ...mcLossConfig, beta: 0.5 }]) {
-  test(`${loss.name} overfits one batch`, async () => {
-    const trainer = await native().NativeTrainer.create(toyTrainer({ loss }))
+const losses = [{ name: 'cross-entropy' } as const, { ...mcLossConfig, beta: 0.5 }]
+const runs = (['cpu', 'cuda'] as const).flatMap((device) =>
+  losses.map((loss) => ({ loss, device })),
+)
+
+for (const { loss, device } of runs) {
+  const why = device === 'cuda' && native().deviceCount() === 0 ? ' (LibTorch sees no GPU)' : ''
+  test.skipIf(why !== '')(`${loss.name} overfits one batch on ${device}${why}`, async () => {
+    const trainer = await native().NativeTrainer.create(toyTrainer({ loss, device }))
     const batch = wholeBatch(16, 32, 5)
     const crossEntropy: number[] = []
     for (let step = 0; step < 30; step++) {
