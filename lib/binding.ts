@@ -189,7 +189,10 @@ export interface NativeAddon {
     batch: NativeBatch,
     options: { outHeight: number; outWidth: number; mean: number[]; std: number[] },
   ): Promise<Float32Array>
+  /** The CUDA GPUs that LibTorch sees. */
   deviceCount(): number
+  /** @throws McLossError E_DEVICE where a trainer on `device` could not be made. */
+  checkDevice(device: string): void
   buildInfo(): BuildInfo
   /** Native errors are made with this constructor: (code, message). Called once on loading. */
   setErrorClass(errorClass: new (code: never, message: string) => Error): void

@@ -88,7 +88,7 @@ export function train(config: Config, options: TrainOptions = {}): Run {
 async function execute(config: Config, options: TrainOptions, publish: Publish) {
   const { signal, resume } = options
   requireNotAborted(signal)
-  native() // an add-on that does not load is told before data is drawn or read
+  native().checkDevice(config.device) // before data is drawn or read
   const checkpoint = resume === undefined ? undefined : await openCheckpoint(resume)
   const dataset = await openDataset({ ...config.data, signal })
   const stepsPerEpoch = loader(dataset, config, { split: 'train', epoch: 0 }).length

@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
+import { native } from '../lib/binding.js'
 import { type ConfigInput, defineConfig } from '../lib/config.js'
 import { openDataset } from '../lib/datasets/index.js'
 import type { RunEvent } from '../lib/events.js'
@@ -193,6 +194,18 @@ test('nobody has to iterate, and an unread run still ends', async () => {
   const { best } = await train(config({ name: 'unread' })).result
   expect(best.checkpoint).toBe(join(folder, 'runs', 'unread', 'best'))
 })
+
+const hasGpu = native().deviceCount() > 0
+test.skipIf(hasGpu)(
+  `cuda is refused before data is drawn${hasGpu ? ' (a GPU is here)' : ''}`,
+  async () => {
+    const root = join(folder, 'undrawn')
+    const data = { ...toyConfig(folder).data, root } as ConfigInput['data']
+    const error = await train(config({ device: 'cuda', data })).result.catch((reason) => reason)
+    expect(error).toMatchObject({ code: 'E_DEVICE', message: expect.stringMatching(/doctor/) })
+    expect(existsSync(root)).toBe(false)
+  },
+)
 
 test('what cannot be trained is refused before work starts', async () => {
   const refuse = async (overrides: Partial<ConfigInput>, code: string, words: RegExp) => {

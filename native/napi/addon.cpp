@@ -9,18 +9,26 @@
 #include <cstdlib>
 
 #include "napi/addon_data.h"
+#include "napi/convert.h"
 #include "napi/failure.h"
 #include "napi/ops_wrap.h"
 #include "napi/trainer_wrap.h"
 #include "napi/worker.h"
+#include "train/device.h"
 
 namespace mcloss {
 namespace {
 
 Napi::Value device_count(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const int count = at::hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
-    return Napi::Number::New(info.Env(), count);
+    return Napi::Number::New(info.Env(), cuda_device_count());
+  });
+}
+
+void check_device(const Napi::CallbackInfo& info) {
+  guarded(info.Env(), [&]() -> Napi::Value {
+    require_device(string_of(info[0], "checkDevice"));
+    return info.Env().Undefined();
   });
 }
 
@@ -82,6 +90,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports["NativeTrainer"] = trainer;
   export_ops(env, exports);
   exports["deviceCount"] = Napi::Function::New(env, device_count, "deviceCount");
+  exports["checkDevice"] = Napi::Function::New(env, check_device, "checkDevice");
   exports["buildInfo"] = Napi::Function::New(env, build_info, "buildInfo");
   exports["setErrorClass"] = Napi::Function::New(env, set_error_class, "setErrorClass");
   close_workers_on_exit(env);

@@ -1,10 +1,7 @@
 #include "train/trainer.h"
 
-#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/core/dispatch/Dispatcher.h>
-#include <ATen/detail/CUDAHooksInterface.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/tensor.h>
@@ -18,6 +15,7 @@
 #include "models/classifier.h"
 #include "ops/channel_groups.h"
 #include "ops/pixels.h"
+#include "train/device.h"
 #include "train/optimizer.h"
 #include "train/precision.h"
 #include "train/running_buffers.h"
@@ -25,26 +23,6 @@
 
 namespace mcloss {
 namespace {
-
-at::Device device_of(const std::string& name) {
-  if (name == "cpu") return at::kCPU;
-  if (name != "cuda") {
-    throw Error("E_CONFIG", "trainer: expected device cpu or cuda but received '" + name + "'.");
-  }
-  if (!at::hasCUDA() || at::detail::getCUDAHooks().deviceCount() < 1) {
-    throw Error("E_DEVICE",
-                "trainer: device cuda was asked for, but this LibTorch sees no CUDA GPU. Run "
-                "'npx mcloss doctor' to see why, or set device to cpu.");
-  }
-  const auto pixels =
-      c10::Dispatcher::singleton().findSchemaOrThrow("mcloss::crop_flip_normalize", "");
-  if (!pixels.hasKernelForDispatchKey(c10::DispatchKey::CUDA)) {
-    throw Error("E_DEVICE",
-                "trainer: device cuda was asked for, but this add-on was built without nvcc and has "
-                "no CUDA operators. Install the CUDA toolkit, then run 'npx mcloss setup --force'.");
-  }
-  return {at::kCUDA, 0};
-}
 
 void check_feature_map(const TrainerConfig& config) {
   const MapShape map = map_shape(config.model);
@@ -74,7 +52,7 @@ double milliseconds_since(std::chrono::steady_clock::time_point began) {
 struct Trainer::Impl {
   explicit Impl(const TrainerConfig& config)
       : config(config),
-        device(device_of(config.device)),
+        device(require_device(config.device)),
         model(config.model, config.init_seed),
         loss(make_loss(config.loss, config.model.num_classes)) {
     model.to(device, config.channels_last);

@@ -1,0 +1,33 @@
+#include "train/device.h"
+
+#include <ATen/Context.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/detail/CUDAHooksInterface.h>
+
+#include "types.h"
+
+namespace mcloss {
+
+int cuda_device_count() { return at::hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0; }
+
+at::Device require_device(const std::string& name) {
+  if (name == "cpu") return at::kCPU;
+  if (name != "cuda") {
+    throw Error("E_CONFIG", "device: expected cpu or cuda but received '" + name + "'.");
+  }
+  if (cuda_device_count() == 0) {
+    throw Error("E_DEVICE",
+                "device: cuda was asked for, but this LibTorch sees no CUDA GPU. Run "
+                "'npx mcloss doctor' to see why, or set device to cpu.");
+  }
+  const auto pixels =
+      c10::Dispatcher::singleton().findSchemaOrThrow("mcloss::crop_flip_normalize", "");
+  if (!pixels.hasKernelForDispatchKey(c10::DispatchKey::CUDA)) {
+    throw Error("E_DEVICE",
+                "device: cuda was asked for, but this add-on was built without nvcc and has "
+                "no CUDA operators. Install the CUDA toolkit, then run 'npx mcloss setup --force'.");
+  }
+  return {at::kCUDA, 0};
+}
+
+}  // namespace mcloss

@@ -1,0 +1,17 @@
+// The device of a trainer by its name, refused where it is not there.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+
+namespace mcloss {
+
+// The CUDA GPUs that LibTorch sees.
+int cuda_device_count();
+
+// "cpu" or "cuda" (the first GPU). Throws E_CONFIG for another name, E_DEVICE where LibTorch sees no
+// GPU or mcloss was built without its CUDA operators.
+at::Device require_device(const std::string& name);
+
+}  // namespace mcloss
