@@ -25,16 +25,22 @@ const exitCodes = { failure: 1, usage: 2, SIGINT: 130, SIGTERM: 143 } as const
 const signals = ['SIGINT', 'SIGTERM'] as const
 let stoppedBy: (typeof signals)[number] | undefined
 
-/** The first signal asks a run to save and stop, a second ends the process at once. */
+/**
+ * The first signal asks a run to save and stop; one that comes more than a second later ends the
+ * process at once. Until then they are the same one: npx and timeout pass on what the terminal's
+ * process group has got already.
+ */
 function stopOnSignals(): AbortSignal {
   const stop = new AbortController()
-  for (const signal of signals) {
-    process.once(signal, () => {
-      stoppedBy = signal
-      stop.abort()
-      for (const again of signals) process.removeAllListeners(again)
-    })
+  const ask = (signal: NodeJS.Signals) => {
+    if (stoppedBy) return
+    stoppedBy = signal as (typeof signals)[number]
+    stop.abort()
+    setTimeout(() => {
+      for (const again of signals) process.off(again, ask)
+    }, 1000).unref()
   }
+  for (const signal of signals) process.on(signal, ask)
   return stop.signal
 }
 

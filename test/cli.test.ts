@@ -97,6 +97,7 @@ for (const [signal, code] of [
     await new Promise<void>((settle) => child.stdout.once('data', () => settle()))
     await new Promise((settle) => setTimeout(settle, 500))
     child.kill(signal)
+    setTimeout(() => child.kill(signal), 10) // as npx and timeout do
     const exit = await new Promise((settle) => child.on('exit', settle))
     expect(exit, output).toBe(code)
     const [, step] = /step (\d+); saved/.exec(output) ?? []
