@@ -26,6 +26,8 @@ export type NativeLoss =
       name: 'mc'
       keep: 'ceil-half' | number
       maskScope: 'batch' | 'sample'
+      /** The fused operator (default), or LibTorch's own operators. */
+      impl?: 'fused' | 'reference'
     } & (PaperWeights | OfficialWeights))
 
 /** Everything NativeTrainer.create needs; lib/config.ts makes it from the user's configuration. */
@@ -131,6 +133,7 @@ export interface NativeMcLossOptions {
   mask?: Uint8Array
   weights: PaperWeights | OfficialWeights
   grad: boolean
+  impl: 'fused' | 'reference'
 }
 
 export interface McLossResult {

@@ -99,6 +99,10 @@ const loss = z.strictObject({
     .enum(['batch', 'sample'])
     .optional()
     .describe('mc: one attention mask a batch (default) or a sample'),
+  impl: z
+    .enum(['fused', 'reference'])
+    .optional()
+    .describe("mc: the fused operator (default), or its slow twin of LibTorch's own operators"),
 })
 
 const optim = z.strictObject({

@@ -138,10 +138,10 @@ const presets = {
 
 function lossOf(loss: ParsedConfig['loss']): NativeLoss {
   if (loss.name === 'cross-entropy') return { name: 'cross-entropy' }
-  const { maskScope = 'batch', mu, lambda } = loss
+  const { maskScope = 'batch', impl = 'fused', mu, lambda } = loss
   const preset = loss.preset && presets[loss.preset]
   const keep = loss.keep ?? preset?.keep ?? 'ceil-half'
-  const common = { name: 'mc', keep, maskScope } as const
+  const common = { name: 'mc', keep, maskScope, impl } as const
   if (mu !== undefined && lambda !== undefined) return { ...common, form: 'paper', mu, lambda }
   const { alpha = 0, beta = 0 } = preset ?? loss
   return { ...common, form: 'official', alpha, beta }

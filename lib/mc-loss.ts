@@ -16,6 +16,8 @@ export type McLossOptions = {
   mask?: Uint8Array
   /** Also return the gradient of `loss` by the features. Default false. */
   grad?: boolean
+  /** 'fused' (default): the kernels that training uses; 'reference': LibTorch's own operators. */
+  impl?: 'fused' | 'reference'
 } & (PaperWeights | OfficialWeights)
 
 /**
@@ -29,7 +31,7 @@ export type McLossOptions = {
  * the shape, labels out of range, a mask of other values than 0 and 1, C < K.
  */
 export async function mcLoss(options: McLossOptions): Promise<McLossResult> {
-  const { features, shape, target, numClasses, mask, grad = false } = options
+  const { features, shape, target, numClasses, mask, grad = false, impl = 'fused' } = options
   const strange = mask?.find((value) => value > 1)
   if (strange !== undefined) {
     throw new McLossError(
@@ -45,6 +47,7 @@ export async function mcLoss(options: McLossOptions): Promise<McLossResult> {
     ...(mask && { mask }),
     weights: weightsOf(options),
     grad,
+    impl,
   })
 }
 

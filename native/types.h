@@ -24,6 +24,7 @@ class Error : public std::runtime_error {
 
 enum class LossForm { paper, official };
 enum class MaskScope { batch, sample };
+enum class Impl { fused, reference };  // our kernels, or LibTorch's own operators
 enum class Precision { fp32, bf16 };
 
 // How many of a class's xi channels the channel-wise attention mask keeps.
@@ -45,6 +46,7 @@ struct LossConfig {
   McWeights weights;
   Keep keep;
   MaskScope mask_scope = MaskScope::batch;
+  Impl impl = Impl::fused;
 };
 
 struct ModelConfig {

@@ -26,17 +26,23 @@ export async function compileCudaFiles(libtorch) {
     ...['-I', join(packageRoot, 'native'), '-isystem', include],
     ...['-isystem', join(include, 'torch/csrc/api/include'), '-isystem', generated],
   ]
+  const targets = architectures.flatMap((number) => [
+    '-gencode',
+    `arch=compute_${number},code=sm_${number}`,
+  ])
+  const kinds = architectures.map((number) => `sm_${number}`).join(' ')
+  const waiting = cudaFiles()
+  /** @type {{name: string, ok: boolean, output: string}[]} */
   const results = []
-  for (const file of cudaFiles()) {
-    for (const architecture of architectures) {
-      const name = `${file} sm_${architecture}`
-      const object = join(folder, `${basename(file, '.cu')}.sm_${architecture}.o`)
-      const code = `arch=compute_${architecture},code=sm_${architecture}`
-      const args = [...flags, '-gencode', code, '-o', object, join(packageRoot, file)]
-      const { code: exit, stdout, stderr } = await read(nvcc, args)
-      results.push({ name, ok: exit === 0, output: stdout + stderr })
+  const compileNext = async () => {
+    for (let file = waiting.shift(); file; file = waiting.shift()) {
+      const object = join(folder, `${basename(file, '.cu')}.o`)
+      const args = [...flags, ...targets, '-o', object, join(packageRoot, file)]
+      const { code, stdout, stderr } = await read(nvcc, args)
+      results.push({ name: `${file} ${kinds}`, ok: code === 0, output: stdout + stderr })
     }
   }
+  await Promise.all([compileNext(), compileNext()])
   return { results }
 }
 

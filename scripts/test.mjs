@@ -49,15 +49,31 @@ async function cudaObjects(libtorch) {
   }
 }
 
-/** ops_test prints its own `N passed, N failed` last. */
+/** ops_test with the loops for this processor, and with those for lesser ones. */
 async function nativeTests() {
+  await nativeTest('the loops for this processor', {})
+  if (/\bavx2\b/.test(readFileSync('/proc/cpuinfo', 'utf8'))) {
+    await nativeTest('the loops for AVX2', { ATEN_CPU_CAPABILITY: 'avx2' })
+  }
+  await nativeTest('the plain loops', { ATEN_CPU_CAPABILITY: 'default' })
+}
+
+/**
+ * ops_test prints its own `N passed, N failed` last.
+ * @param {string} name @param {NodeJS.ProcessEnv} env
+ */
+async function nativeTest(name, env) {
+  print(`ops_test: ${name}`)
   const program = join(packageRoot, 'build/ops_test')
-  const { code, stdout } = await read(program, ['test/fixtures'], { cwd: packageRoot, echo: true })
+  const options = { cwd: packageRoot, echo: true, env: { ...process.env, ...env } }
+  const { code, stdout } = await read(program, ['test/fixtures'], options)
   const [, passed, failed] = /(\d+) passed, (\d+) failed\s*$/.exec(stdout) ?? []
   count.passed += Number(passed ?? 0)
   count.failed += Number(failed ?? 0)
   // A crash is one failure more than it could still say.
-  if (passed === undefined || (code !== 0 && failed === '0')) one(`ops_test, code ${code}`, false)
+  if (passed === undefined || (code !== 0 && failed === '0')) {
+    one(`ops_test, ${name}: code ${code}`, false)
+  }
 }
 
 /** @param {string[]} args */

@@ -91,6 +91,7 @@ const wrong: Record<string, unknown[]> = {
   'loss.lambda': [Number.POSITIVE_INFINITY],
   'loss.keep': [0, 1.5, 'half'],
   'loss.maskScope': ['image'],
+  'loss.impl': ['slow'],
   'optim.lr': [0, -1, 'fast', Number.NaN],
   'optim.headLr': [0],
   'optim.momentum': [1, -0.1],
@@ -188,7 +189,7 @@ test('cross entropy takes no setting of mc', () => {
   expect(message).toMatch(/loss\.mu: belongs to mc only.*\n.*loss\.keep: belongs to mc only/)
 })
 
-const common = { name: 'mc', keep: 'ceil-half', maskScope: 'batch' }
+const common = { name: 'mc', keep: 'ceil-half', maskScope: 'batch', impl: 'fused' }
 test.each([
   [
     { alpha: 3, beta: 0 },
@@ -197,6 +198,10 @@ test.each([
   [
     { mu: 0.005, lambda: 10, maskScope: 'sample' },
     { ...common, form: 'paper', mu: 0.005, lambda: 10, maskScope: 'sample' },
+  ],
+  [
+    { alpha: 1, beta: 2, impl: 'reference' },
+    { ...common, form: 'official', alpha: 1, beta: 2, impl: 'reference' },
   ],
   [{ preset: 'scratch' }, { ...common, form: 'official', alpha: 1.5, beta: 20 }],
   [{ preset: 'finetune' }, { ...common, form: 'official', alpha: 0.0005, beta: 0.01, keep: 0.6 }],

@@ -28,6 +28,7 @@ LossConfig loss_config(const Fields& fields) {
   config.weights = mc_weights(fields);
   config.keep = keep_of(fields);
   config.mask_scope = mask_scope_of(fields);
+  config.impl = impl_of(fields);
   return config;
 }
 
@@ -208,6 +209,13 @@ Keep keep_of(const Fields& fields) {
   const double ratio = fields.number("keep");
   if (!(ratio > 0 && ratio <= 1)) fields.refuse("keep", expected);
   return {ratio};
+}
+
+Impl impl_of(const Fields& fields) {
+  if (!fields.has("impl")) return Impl::fused;
+  const std::string impl = fields.text("impl");
+  if (impl != "fused" && impl != "reference") fields.refuse("impl", "fused or reference");
+  return impl == "fused" ? Impl::fused : Impl::reference;
 }
 
 MaskScope mask_scope_of(const Fields& fields) {

@@ -45,6 +45,7 @@ TrainerConfig trainer_config(const Napi::Value& value);
 McWeights mc_weights(const Fields& fields);
 Keep keep_of(const Fields& fields);
 MaskScope mask_scope_of(const Fields& fields);
+Impl impl_of(const Fields& fields);
 StepArgs step_args(const Napi::Value& value);
 
 // The batch points into JavaScript's buffers: `keep` is for as long as it is used.

@@ -84,13 +84,15 @@ struct McLossCall {
   std::optional<at::Tensor> mask;
   int64_t num_classes;
   McWeights weights;
+  Impl impl;
   bool with_grad;
   McLoss result;
   at::Tensor grad;
 
   void run() {
     features.requires_grad_(with_grad);
-    result = mc_loss(features, target.to(at::kLong), num_classes, mask, weights);
+    const auto form = impl == Impl::fused ? &mc_loss : &mc_loss_reference;
+    result = form(features, target.to(at::kLong), num_classes, mask, weights);
     if (!with_grad) return;
     result.loss.backward();
     grad = features.grad().contiguous();
@@ -139,6 +141,7 @@ Napi::Value mc_loss_js(const Napi::CallbackInfo& info) {
     }
     call->num_classes = fields.integer("numClasses");
     call->weights = mc_weights(fields.object("weights"));
+    call->impl = impl_of(fields);
     call->with_grad = fields.boolean("grad");
 
     const auto result = [call](Napi::Env env) -> Napi::Value {

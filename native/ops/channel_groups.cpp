@@ -1,6 +1,7 @@
 #include "ops/channel_groups.h"
 
-#include <ATen/ops/zeros.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/empty.h>
 #include <torch/library.h>
 
 #include <algorithm>
@@ -22,9 +23,9 @@ void check_counter(const char* name, int64_t value) {
   }
 }
 
-// One row of the mask: `kept` is [C], all false on entry.
-void draw_row(const ChannelGroups& groups, Keep keep, uint64_t seed, uint32_t step,
-              uint32_t sample, bool* kept) {
+// One row of the mask, [C]. kept_small, kept_large: of the classes with q channels, and with q + 1.
+void draw_row(const GroupLayout& groups, int64_t kept_small, int64_t kept_large, uint64_t seed,
+              uint32_t step, uint32_t sample, bool* kept) {
   std::vector<uint32_t> word(groups.num_channels);
   for (int64_t channel = 0; channel < groups.num_channels; ++channel) {
     word[channel] =
@@ -32,36 +33,52 @@ void draw_row(const ChannelGroups& groups, Keep keep, uint64_t seed, uint32_t st
   }
   std::vector<int64_t> order(groups.num_channels);
   std::iota(order.begin(), order.end(), int64_t{0});
+  std::fill_n(kept, groups.num_channels, false);
   for (int64_t cls = 0; cls < groups.num_classes; ++cls) {
     const auto first = order.begin() + groups.begin(cls);
     const auto last = first + groups.size(cls);
     // stable: of equal words the smaller channel comes first.
     std::stable_sort(first, last, [&](int64_t a, int64_t b) { return word[a] < word[b]; });
-    std::for_each(first, first + kept_channels(groups.size(cls), keep),
+    std::for_each(first, first + (cls < groups.num_small ? kept_small : kept_large),
                   [&](int64_t channel) { kept[channel] = true; });
+  }
+}
+
+void draw_cwa_mask_cpu(at::Tensor& mask, int64_t num_classes, int64_t kept_small,
+                       int64_t kept_large, int64_t seed, int64_t step, int64_t first_sample) {
+  const ChannelGroups groups(mask.size(1), num_classes);
+  for (int64_t row = 0; row < mask.size(0); ++row) {
+    draw_row(groups, kept_small, kept_large, static_cast<uint64_t>(seed),
+             static_cast<uint32_t>(step), static_cast<uint32_t>(first_sample + row),
+             mask.data_ptr<bool>() + row * groups.num_channels);
   }
 }
 
 // For Python: keep_ratio 0 means ceil(xi / 2), as in struct Keep.
 at::Tensor cwa_mask_operator(int64_t num_channels, int64_t num_classes, double keep_ratio,
                              bool per_sample, int64_t seed, int64_t step, int64_t num_samples,
-                             int64_t first_sample) {
+                             int64_t first_sample, std::optional<at::Device> device) {
   return cwa_mask(ChannelGroups(num_channels, num_classes), Keep{keep_ratio},
                   per_sample ? MaskScope::sample : MaskScope::batch, static_cast<uint64_t>(seed),
-                  step, num_samples, first_sample);
+                  step, num_samples, first_sample, device.value_or(at::kCPU));
 }
 
 TORCH_LIBRARY_FRAGMENT(mcloss, m) {
   m.def(
       "cwa_mask(int num_channels, int num_classes, float keep_ratio, bool per_sample, int seed, "
-      "int step, int num_samples, int first_sample=0) -> Tensor",
+      "int step, int num_samples, int first_sample=0, Device? device=None) -> Tensor",
       &cwa_mask_operator);
+  // mask: bool [rows, C], contiguous; row r is that of sample first_sample + r.
+  m.def("draw_cwa_mask_(Tensor(a!) mask, int num_classes, int kept_small, int kept_large, int seed, "
+        "int step, int first_sample) -> ()");
 }
+
+TORCH_LIBRARY_IMPL(mcloss, CPU, m) { m.impl("draw_cwa_mask_", &draw_cwa_mask_cpu); }
 
 }  // namespace
 
 ChannelGroups::ChannelGroups(int64_t num_channels, int64_t num_classes)
-    : num_channels(num_channels), num_classes(num_classes), small_size(0), num_small(0) {
+    : GroupLayout{num_channels, num_classes, 0, 0} {
   if (num_classes < 1 || num_channels < num_classes) {
     throw Error("E_ARGUMENT", "channel groups: expected at least one channel for each of at least "
                               "one class but received " +
@@ -86,20 +103,21 @@ int64_t kept_channels(int64_t xi, Keep keep) {
 }
 
 at::Tensor cwa_mask(const ChannelGroups& groups, Keep keep, MaskScope scope, uint64_t seed,
-                    int64_t step, int64_t num_samples, int64_t first_sample) {
+                    int64_t step, int64_t num_samples, int64_t first_sample, at::Device device) {
+  using Signature = void(at::Tensor&, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t);
+  static const auto op = c10::Dispatcher::singleton()
+                             .findSchemaOrThrow("mcloss::draw_cwa_mask_", "")
+                             .typed<Signature>();
   const bool per_sample = scope == MaskScope::sample;
   check_counter("step", step);
   check_counter("num_samples", num_samples);
   check_counter("first_sample", first_sample);
   check_counter("the last sample", first_sample + num_samples);
-  const int64_t rows = per_sample ? num_samples : 1;
-  const at::Tensor mask = at::zeros({rows, groups.num_channels}, at::kBool);
-  bool* kept = mask.data_ptr<bool>();
-  for (int64_t row = 0; row < rows; ++row) {
-    const auto sample = static_cast<uint32_t>(per_sample ? first_sample + row : 0);
-    draw_row(groups, keep, seed, static_cast<uint32_t>(step), sample,
-             kept + row * groups.num_channels);
-  }
+  at::Tensor mask = at::empty({per_sample ? num_samples : 1, groups.num_channels},
+                              at::TensorOptions().dtype(at::kBool).device(device));
+  op.call(mask, groups.num_classes, kept_channels(groups.small_size, keep),
+          kept_channels(groups.small_size + 1, keep), static_cast<int64_t>(seed), step,
+          per_sample ? first_sample : 0);
   return per_sample ? mask : mask.squeeze(0);
 }
 

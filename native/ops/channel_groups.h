@@ -6,23 +6,15 @@
 
 #include <cstdint>
 
+#include "ops/group_layout.h"
 #include "types.h"
 
 namespace mcloss {
 
-// C channels over K classes: q = C / K, r = C % K; the first K - r classes own q channels each, the
-// last r own q + 1. Every group is contiguous.
-struct ChannelGroups {
+// The layout of num_channels over num_classes, checked.
+struct ChannelGroups : GroupLayout {
   // Throws E_ARGUMENT when num_classes < 1 or num_channels < num_classes.
   ChannelGroups(int64_t num_channels, int64_t num_classes);
-
-  int64_t num_channels, num_classes;
-  int64_t small_size, num_small;  // q, and how many classes own q channels
-
-  int64_t size(int64_t cls) const { return cls < num_small ? small_size : small_size + 1; }
-  int64_t begin(int64_t cls) const {
-    return cls * small_size + (cls > num_small ? cls - num_small : 0);
-  }
 };
 
 // How many of a group's xi channels `keep` keeps, 1..xi (halves round up). Throws E_ARGUMENT for a
@@ -32,8 +24,10 @@ int64_t kept_channels(int64_t xi, Keep keep);
 // The 0/1 mask of one step, bool: [C] for MaskScope::batch, [num_samples, C] for MaskScope::sample.
 // Channel c of sample n has the word philox_draw(seed, step, n, c, Stream::cwa_mask), n = 0 for the
 // whole batch; a class keeps its kept_channels(xi) channels with the smallest (word, channel).
-// first_sample: the position of sample 0 in the whole batch, so that micro-batches agree.
+// first_sample: the position of sample 0 in the whole batch, so that micro-batches agree. Drawn on the
+// device, the same bits on each.
 at::Tensor cwa_mask(const ChannelGroups& groups, Keep keep, MaskScope scope, uint64_t seed,
-                    int64_t step, int64_t num_samples, int64_t first_sample = 0);
+                    int64_t step, int64_t num_samples, int64_t first_sample = 0,
+                    at::Device device = at::kCPU);
 
 }  // namespace mcloss

@@ -1,113 +1,169 @@
+// The operators of the MC-Loss, how they reach their kernels, and their derivative:
+//   mcloss::mc_loss            what users call; differentiable
+//   mcloss::mc_loss_forward    the fused kernels: mc_loss_cpu.cpp, mc_loss_cuda.cu
+//   mcloss::mc_loss_backward
+//   mcloss::mc_loss_reference  composed of LibTorch's operators: mc_loss_reference.cpp
+// Autocast: the operator takes features in whatever dtype they come and sums in float32 or more, so
+// it has no rule of its own: under autocast it computes what it computes without.
 #include "ops/mc_loss.h"
 
-#include <ATen/TensorOperators.h>
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/dispatch/Dispatcher.h>
-#include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/empty_like.h>
+#include <torch/csrc/autograd/autograd_not_implemented_fallback.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/library.h>
 
-#include <cmath>
-#include <sstream>
-
-#include "ops/channel_groups.h"
+#include "ops/mc_loss_parts.h"
 
 namespace mcloss {
 namespace {
 
-[[noreturn]] void refuse(const std::string& expected, const std::string& received) {
-  throw Error("E_ARGUMENT",
-              "mc_loss: expected " + expected + " but received " + received + ".");
+using at::Tensor;
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+using FiveTensors = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor>;
+using EightTensors = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
+
+template <typename Signature>
+c10::TypedOperatorHandle<Signature> find_operator(const char* name) {
+  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
 }
 
-std::string describe(const at::Tensor& tensor) {
-  std::ostringstream text;
-  text << tensor.scalar_type() << " " << tensor.sizes() << " on " << tensor.device();
-  return text.str();
+EightTensors mc_loss_forward(const Tensor& features, const Tensor& target, const MaybeTensor& mask,
+                             int64_t num_classes, const std::string& form, double first,
+                             double second) {
+  static const auto op = find_operator<EightTensors(const Tensor&, const Tensor&, const MaybeTensor&,
+                                                    int64_t, c10::string_view, double, double)>(
+      "mcloss::mc_loss_forward");
+  return op.call(features, target, mask, num_classes, form, first, second);
 }
 
-void check_target(const at::Tensor& target, const at::Tensor& features, int64_t num_classes) {
-  if (target.scalar_type() != at::kLong || target.dim() != 1 ||
-      target.size(0) != features.size(0) || target.device() != features.device()) {
-    refuse("target int64 [N] with N of the features " + describe(features), describe(target));
+Tensor mc_loss_backward(const variable_list& gradients, const variable_list& saved,
+                        int64_t num_classes, const std::string& form, double first, double second) {
+  static const auto op = find_operator<Tensor(
+      const MaybeTensor&, const MaybeTensor&, const MaybeTensor&, const MaybeTensor&,
+      const MaybeTensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&, int64_t,
+      c10::string_view, double, double)>("mcloss::mc_loss_backward");
+  const auto given = [&](size_t i) {
+    return gradients[i].defined() ? MaybeTensor(gradients[i]) : std::nullopt;
+  };
+  return op.call(given(0), given(1), given(2), given(3), given(4), saved[0], saved[1], saved[2],
+                 saved[3], num_classes, form, first, second);
+}
+
+struct McLossFunction : torch::autograd::Function<McLossFunction> {
+  static variable_list forward(AutogradContext* context, const Tensor& features,
+                               const Tensor& target, const MaybeTensor& mask, int64_t num_classes,
+                               const std::string& form, double first, double second) {
+    const at::AutoDispatchBelowADInplaceOrView guard;
+    auto [loss, dis, div, class_scores, diversity, winners, channel_stats, score_grad] =
+        mc_loss_forward(features, target, mask, num_classes, form, first, second);
+    context->save_for_backward({features, winners, channel_stats, score_grad});
+    context->set_materialize_grads(false);
+    context->saved_data["num_classes"] = num_classes;
+    context->saved_data["form"] = form;
+    context->saved_data["first"] = first;
+    context->saved_data["second"] = second;
+    return {loss, dis, div, class_scores, diversity};
   }
-  // Reading labels back from a GPU would make every step wait for it.
-  if (!target.is_cpu()) return;
-  const int64_t smallest = target.min().item<int64_t>(), largest = target.max().item<int64_t>();
-  if (smallest < 0 || largest >= num_classes) {
-    refuse("labels 0.." + std::to_string(num_classes - 1),
-           "a label " + std::to_string(smallest < 0 ? smallest : largest));
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    auto& data = context->saved_data;
+    const Tensor grad = mc_loss_backward(
+        gradients, context->get_saved_variables(), data["num_classes"].toInt(),
+        data["form"].toStringRef(), data["first"].toDouble(), data["second"].toDouble());
+    return {grad, Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
   }
+};
+
+FiveTensors mc_loss_autograd(const Tensor& features, const Tensor& target, const MaybeTensor& mask,
+                             int64_t num_classes, c10::string_view form, double first,
+                             double second) {
+  const variable_list results = McLossFunction::apply(features, target, mask, num_classes,
+                                                      std::string(form), first, second);
+  return {results[0], results[1], results[2], results[3], results[4]};
 }
 
-void check_weights(const McWeights& weights) {
-  const bool paper = weights.form == LossForm::paper;
-  const double first = paper ? weights.mu : weights.alpha;
-  const double second = paper ? weights.lambda : weights.beta;
-  if (!std::isfinite(first) || !std::isfinite(second)) {
-    refuse(paper ? "finite mu and lambda" : "finite alpha and beta",
-           std::to_string(first) + " and " + std::to_string(second));
-  }
+FiveTensors mc_loss_without_autograd(const Tensor& features, const Tensor& target,
+                                     const MaybeTensor& mask, int64_t num_classes,
+                                     c10::string_view form, double first, double second) {
+  auto all = mc_loss_forward(features, target, mask, num_classes, std::string(form), first, second);
+  return {std::get<0>(all), std::get<1>(all), std::get<2>(all), std::get<3>(all), std::get<4>(all)};
 }
 
-// Mean over samples and classes of h_i / xi_i, h: [N, K]. No tensor of sizes: nothing to copy to a
-// device.
-at::Tensor mean_share(const at::Tensor& diversity, const ChannelGroups& groups) {
-  const int64_t num_large = groups.num_classes - groups.num_small;
-  const at::Tensor small = diversity.narrow(1, 0, groups.num_small).sum();
-  const at::Tensor large = diversity.narrow(1, groups.num_small, num_large).sum();
-  const double size = static_cast<double>(groups.small_size);
-  return (small / size + large / (size + 1)) / static_cast<double>(diversity.numel());
+FiveTensors mc_loss_reference_operator(const Tensor& features, const Tensor& target,
+                                       const MaybeTensor& mask, int64_t num_classes,
+                                       c10::string_view form, double first, double second) {
+  McLoss result = mc_loss_reference(features, target, num_classes, mask,
+                                    mc_weights(std::string(form), first, second));
+  return {result.loss, result.dis, result.div, result.class_scores, result.diversity};
+}
+
+// Shapes without values, for tracing with fixed shapes.
+EightTensors mc_loss_forward_meta(const Tensor& features, const Tensor& target,
+                                  const MaybeTensor& mask, int64_t num_classes, c10::string_view form,
+                                  double first, double second) {
+  check_mc_loss(features, target, mask, num_classes);
+  mc_weights(std::string(form), first, second);
+  return empty_mc_forward(features, ChannelGroups(features.size(1), num_classes)).tuple();
+}
+
+Tensor mc_loss_backward_meta(const MaybeTensor&, const MaybeTensor&, const MaybeTensor&,
+                             const MaybeTensor&, const MaybeTensor&, const Tensor& features,
+                             const Tensor&, const Tensor&, const Tensor&, int64_t, c10::string_view,
+                             double, double) {
+  return at::empty_like(features);
+}
+
+TORCH_LIBRARY_FRAGMENT(mcloss, m) {
+  m.def("mc_loss(Tensor features, Tensor target, Tensor? mask, int num_classes, str form, "
+        "float first, float second) -> (Tensor loss, Tensor dis, Tensor div, Tensor class_scores, "
+        "Tensor diversity)");
+  m.def("mc_loss_reference(Tensor features, Tensor target, Tensor? mask, int num_classes, str form, "
+        "float first, float second) -> (Tensor loss, Tensor dis, Tensor div, Tensor class_scores, "
+        "Tensor diversity)",
+        &mc_loss_reference_operator);
+  m.def("mc_loss_forward(Tensor features, Tensor target, Tensor? mask, int num_classes, str form, "
+        "float first, float second) -> (Tensor loss, Tensor dis, Tensor div, Tensor class_scores, "
+        "Tensor diversity, Tensor winners, Tensor channel_stats, Tensor score_grad)");
+  m.def("mc_loss_backward(Tensor? grad_loss, Tensor? grad_dis, Tensor? grad_div, "
+        "Tensor? grad_class_scores, Tensor? grad_diversity, Tensor features, Tensor winners, "
+        "Tensor channel_stats, Tensor score_grad, int num_classes, str form, float first, "
+        "float second) -> Tensor");
+}
+
+TORCH_LIBRARY_IMPL(mcloss, CompositeExplicitAutograd, m) {
+  m.impl("mc_loss", &mc_loss_without_autograd);
+}
+
+TORCH_LIBRARY_IMPL(mcloss, Autograd, m) {
+  m.impl("mc_loss", &mc_loss_autograd);
+  m.impl("mc_loss_forward", torch::autograd::autogradNotImplementedFallback());
+  // A second derivative is refused by name: "derivative for mcloss::mc_loss_backward is not
+  // implemented".
+  m.impl("mc_loss_backward", torch::autograd::autogradNotImplementedFallback());
+}
+
+TORCH_LIBRARY_IMPL(mcloss, Meta, m) {
+  m.impl("mc_loss_forward", &mc_loss_forward_meta);
+  m.impl("mc_loss_backward", &mc_loss_backward_meta);
 }
 
 }  // namespace
 
-void check_mc_scores(const at::Tensor& features, const std::optional<at::Tensor>& mask,
-                     int64_t num_classes) {
-  const auto dtype = features.scalar_type();
-  if (dtype != at::kDouble && dtype != at::kFloat && dtype != at::kBFloat16 && dtype != at::kHalf) {
-    refuse("features of float64, float32, bfloat16 or float16", describe(features));
-  }
-  if (features.dim() != 4 || features.numel() == 0) {
-    refuse("features [N, C, H, W] with at least one sample and one position", describe(features));
-  }
-  const ChannelGroups groups(features.size(1), num_classes);
-  if (!mask) return;
-  const int64_t n = features.size(0), c = groups.num_channels;
-  if (mask->scalar_type() != at::kBool || mask->device() != features.device() ||
-      (mask->sizes() != at::IntArrayRef{c} && mask->sizes() != at::IntArrayRef{n, c})) {
-    refuse("mask bool [C] or [N, C] on the device of the features " + describe(features),
-           describe(*mask));
-  }
-}
-
-std::tuple<at::Tensor, at::Tensor> mc_scores(const at::Tensor& features,
-                                             const std::optional<at::Tensor>& mask,
-                                             int64_t num_classes) {
-  using Signature = std::tuple<at::Tensor, at::Tensor>(
-      const at::Tensor&, const std::optional<at::Tensor>&, int64_t);
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("mcloss::mc_scores", "")
-                             .typed<Signature>();
-  return op.call(features, mask, num_classes);
-}
-
-McLoss mc_loss(const at::Tensor& features, const at::Tensor& target, int64_t num_classes,
-               const std::optional<at::Tensor>& mask, const McWeights& weights) {
-  std::optional<at::Tensor> local_mask;
+McLoss mc_loss(const Tensor& features, const Tensor& target, int64_t num_classes,
+               const MaybeTensor& mask, const McWeights& weights) {
+  static const auto op = find_operator<FiveTensors(const Tensor&, const Tensor&, const MaybeTensor&,
+                                                   int64_t, c10::string_view, double, double)>(
+      "mcloss::mc_loss");
+  MaybeTensor local_mask;
   if (mask) local_mask = mask->to(features.device());
-  check_mc_scores(features, local_mask, num_classes);
-  check_target(target, features, num_classes);
-  check_weights(weights);
-
+  const bool paper = weights.form == LossForm::paper;
   McLoss result;
-  std::tie(result.class_scores, result.diversity) = mc_scores(features, local_mask, num_classes);
-  result.dis = at::cross_entropy_loss(result.class_scores, target);
-  result.div = result.diversity.mean();
-  if (weights.form == LossForm::paper) {
-    result.loss = weights.mu * (result.dis - weights.lambda * result.div);
-  } else {
-    const ChannelGroups groups(features.size(1), num_classes);
-    result.loss = weights.alpha * result.dis +
-                  weights.beta * (1 - mean_share(result.diversity, groups));
-  }
+  std::tie(result.loss, result.dis, result.div, result.class_scores, result.diversity) =
+      op.call(features, target, local_mask, num_classes, paper ? "paper" : "official",
+              paper ? weights.mu : weights.alpha, paper ? weights.lambda : weights.beta);
   return result;
 }
 

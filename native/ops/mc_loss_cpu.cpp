@@ -1,202 +1,182 @@
-// mc_scores on the CPU: the readable statement of the mathematics (docs/mc-loss.md). One (sample,
-// class) at a time: its channels are copied into a small buffer, so any dtype and strides work, and
-// the backward pass computes again what it needs from there.
-//
-//   g_i = 1 / HW * sum_p max_c mask_c F_c(p)         S_c = softmax over positions of F_c
-//   h_i = sum_p max_c S_c(p)
-//   d g_i / d F_c(p) = 1 / HW  where c is the first maximum at p and not masked, else 0
-//   d h_i / d F_c(p) = S_c(p) * ([c is the first maximum at p] - sum of S_c where c is it)
+// The fused MC-Loss on the CPU: tensors to plain arrays, threads over (sample, class), and the terms
+// that follow from the [N, K] scores. The loops over the map: mc_loss_kernel_loops.h.
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
+#include <ATen/Version.h>
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <torch/library.h>
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <vector>
 
-#include "ops/channel_groups.h"
-#include "ops/mc_loss.h"
+#include "ops/mc_loss_kernel.h"
+#include "ops/mc_loss_parts.h"
 
 namespace mcloss {
 namespace {
 
-constexpr int64_t kMasked = -1;
-
-// A NaN replaces every number, and nothing replaces a NaN: as LibTorch's max.
-template <typename T>
-bool beats(T value, T best) {
-  return value > best || (std::isnan(value) && !std::isnan(best));
+// LibTorch's own choice for this processor; the environment variable ATEN_CPU_CAPABILITY lowers it.
+const McPasses& passes(Storage storage) {
+  static const McPasses* const all = [] {
+    const std::string capability = at::get_cpu_capability();
+    if (capability == "AVX512") return mc_passes_avx512();
+    return capability == "AVX2" ? mc_passes_avx2() : mc_passes_plain();
+  }();
+  return all[static_cast<int>(storage)];
 }
 
-// The channels of one (sample, class): `size` maps of `positions` values each. T is float, or
-// double for double features; sums run in double, so their error does not grow with the map.
-template <typename T>
-struct Group {
-  int64_t size, positions;
-  std::vector<T> maps;                // [size, positions]: F, later S
-  std::vector<T> best;                // [positions]: the largest value so far
-  std::vector<int64_t> winner;        // [positions]: the first channel that has it
-
-  T* map(int64_t channel) { return maps.data() + channel * positions; }
-
-  template <typename scalar_t>
-  Group(const at::Tensor& features, const scalar_t* data, int64_t sample, int64_t begin,
-        int64_t size)
-      : size(size), positions(features.size(2) * features.size(3)), maps(size * positions),
-        best(positions), winner(positions) {
-    T* out = maps.data();
-    for (int64_t channel = begin; channel < begin + size; ++channel) {
-      for (int64_t y = 0; y < features.size(2); ++y) {
-        for (int64_t x = 0; x < features.size(3); ++x) {
-          *out++ = static_cast<T>(data[sample * features.stride(0) + channel * features.stride(1) +
-                                       y * features.stride(2) + x * features.stride(3)]);
-        }
-      }
-    }
+Storage storage_of(const at::Tensor& tensor) {
+  switch (tensor.scalar_type()) {
+    case at::kDouble: return Storage::f64;
+    case at::kFloat: return Storage::f32;
+    case at::kBFloat16: return Storage::bf16;
+    default: return Storage::f16;
   }
+}
 
-  // Replaces the maps by their softmax over positions.
-  void softmax() {
-    for (int64_t channel = 0; channel < size; ++channel) {
-      T* values = map(channel);
-      T largest = -std::numeric_limits<T>::infinity();
-      for (int64_t p = 0; p < positions; ++p) {
-        if (beats(values[p], largest)) largest = values[p];
-      }
-      double sum = 0;
-      for (int64_t p = 0; p < positions; ++p) {
-        values[p] = std::exp(values[p] - largest);
-        sum += values[p];
-      }
-      for (int64_t p = 0; p < positions; ++p) values[p] = static_cast<T>(values[p] / sum);
+McMap map_of(const at::Tensor& tensor) {
+  return {.data = const_cast<void*>(tensor.const_data_ptr()), .sample = tensor.stride(0),
+          .channel = tensor.stride(1), .row = tensor.stride(2), .column = tensor.stride(3)};
+}
+
+McArrays arrays_of(const at::Tensor& features, const GroupLayout& groups,
+                   const at::Tensor& winners, const at::Tensor& channel_stats) {
+  return {.groups = groups, .num_samples = features.size(0), .height = features.size(2),
+          .width = features.size(3), .storage = storage_of(features),
+          .wide_winners = winners.scalar_type() == at::kInt, .features = map_of(features),
+          .winners = const_cast<void*>(winners.const_data_ptr()),
+          .channel_stats = const_cast<void*>(channel_stats.const_data_ptr())};
+}
+
+// Runs the pass on all (sample, class) pairs. They are independent of one another, so the result does
+// not depend on the number of threads.
+template <typename Pass, typename Arrays>
+void for_all_groups(Pass pass, const Arrays& arrays) {
+  const int64_t classes = arrays.groups.num_classes;
+  const int64_t element_size = arrays.storage == Storage::f64 ? 8 : 4;
+  at::parallel_for(0, arrays.num_samples * classes, 1, [&](int64_t begin, int64_t end) {
+    std::vector<char> scratch(mc_scratch_bytes(arrays.height * arrays.width, element_size));
+    while (begin < end) {
+      const int64_t sample = begin / classes, first = begin % classes;
+      const int64_t last = std::min(classes, first + end - begin);
+      pass(arrays, sample, first, last, scratch.data());
+      begin += last - first;
     }
-  }
-
-  // Fills best and winner; returns the sum over positions. mask: [size], or null for all ones. A
-  // masked channel takes part as 0; where it wins, winner is kMasked.
-  double maximum(const bool* mask) {
-    for (int64_t channel = 0; channel < size; ++channel) {
-      const bool kept = !mask || mask[channel];
-      const T* values = map(channel);
-      for (int64_t p = 0; p < positions; ++p) {
-        const T value = kept ? values[p] : T(0);
-        if (channel == 0 || beats(value, best[p])) {
-          best[p] = value;
-          winner[p] = kept ? channel : kMasked;
-        }
-      }
-    }
-    double sum = 0;
-    for (const T value : best) sum += value;
-    return sum;
-  }
-};
-
-// Calls body(sample, class) for every pair, in parallel; pairs are independent of one another, so
-// the result does not depend on the number of threads.
-template <typename Body>
-void for_each_group(int64_t num_samples, int64_t num_classes, const Body& body) {
-  at::parallel_for(0, num_samples * num_classes, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) body(i / num_classes, i % num_classes);
   });
 }
 
-// The mask [C] of a sample, or null.
-const bool* mask_row(const at::Tensor& mask, int64_t sample) {
-  if (!mask.defined()) return nullptr;
-  return mask.const_data_ptr<bool>() + (mask.dim() == 2 ? sample * mask.size(1) : 0);
+// The cross entropy of one row of scores; grad [K]: d / d scores, times share.
+template <typename T>
+double cross_entropy(const T* scores, int64_t classes, int64_t label, double share, T* grad) {
+  const double largest = *std::max_element(scores, scores + classes);
+  double sum = 0;
+  for (int64_t k = 0; k < classes; ++k) sum += std::exp(scores[k] - largest);
+  for (int64_t k = 0; k < classes; ++k) {
+    const double probability = std::exp(scores[k] - largest) / sum;
+    grad[k] = static_cast<T>((probability - (k == label)) * share);
+  }
+  return std::log(sum) + largest - scores[label];
 }
 
-at::Tensor contiguous_mask(const std::optional<at::Tensor>& mask) {
-  return mask ? mask->contiguous() : at::Tensor();
+template <typename T>
+void fill_terms(const McForward& result, const at::Tensor& target, const GroupLayout& groups,
+                const McTerms& terms) {
+  const int64_t samples = target.size(0), classes = groups.num_classes;
+  const at::Tensor labels = target.contiguous();
+  const int64_t* label = labels.const_data_ptr<int64_t>();
+  const T* g = result.class_scores.const_data_ptr<T>();
+  const T* h = result.diversity.const_data_ptr<T>();
+  T* grad = result.score_grad.data_ptr<T>();
+  std::vector<double> dis(samples);
+  at::parallel_for(0, samples, 8, [&](int64_t begin, int64_t end) {
+    for (int64_t n = begin; n < end; ++n) {
+      dis[n] = cross_entropy(g + n * classes, classes, label[n], 1.0 / samples, grad + n * classes);
+    }
+  });
+  double dis_sum = 0, small = 0, large = 0;
+  for (int64_t n = 0; n < samples; ++n) {
+    dis_sum += dis[n];
+    for (int64_t k = 0; k < classes; ++k) (k < groups.num_small ? small : large) += h[n * classes + k];
+  }
+  const auto count = static_cast<double>(samples * classes);
+  const double mean_dis = dis_sum / static_cast<double>(samples);
+  *result.dis.data_ptr<T>() = static_cast<T>(mean_dis);
+  *result.div.data_ptr<T>() = static_cast<T>((small + large) / count);
+  *result.loss.data_ptr<T>() = static_cast<T>(terms.dis * mean_dis + terms.constant +
+                                              (terms.small * small + terms.large * large) / count);
 }
 
-std::tuple<at::Tensor, at::Tensor> mc_scores_cpu(const at::Tensor& features,
-                                                 const std::optional<at::Tensor>& mask,
-                                                 int64_t num_classes) {
-  check_mc_scores(features, mask, num_classes);
+// d loss / d g and d loss / d h, [N, K] each.
+template <typename T>
+void fill_grad_of_scores(const McUpstream& upstream, const at::Tensor& score_grad,
+                         const GroupLayout& groups, const McTerms& terms, T* grad_scores,
+                         T* grad_spread) {
+  const auto scalar = [](const MaybeTensor& value) { return value ? value->item<double>() : 0; };
+  const auto rows = [&](const MaybeTensor& value) {
+    return value ? value->to(score_grad.dtype()).contiguous() : at::Tensor();
+  };
+  const bool uses_dis = upstream.loss || upstream.dis;
+  const double loss = scalar(upstream.loss), dis = scalar(upstream.dis) + terms.dis * loss;
+  const double div = scalar(upstream.div);
+  const at::Tensor scores = rows(upstream.class_scores), spread = rows(upstream.diversity);
+  const T* own = score_grad.const_data_ptr<T>();
+  const auto count = static_cast<double>(score_grad.numel());
+  for (int64_t i = 0; i < score_grad.numel(); ++i) {
+    const double weight = i % groups.num_classes < groups.num_small ? terms.small : terms.large;
+    grad_scores[i] = static_cast<T>((uses_dis ? dis * own[i] : 0) +
+                                    (scores.defined() ? scores.const_data_ptr<T>()[i] : 0));
+    grad_spread[i] = static_cast<T>((div + weight * loss) / count +
+                                    (spread.defined() ? spread.const_data_ptr<T>()[i] : 0));
+  }
+}
+
+auto mc_loss_forward_cpu(const at::Tensor& features, const at::Tensor& target,
+                         const MaybeTensor& mask, int64_t num_classes, c10::string_view form,
+                         double first, double second) {
+  check_mc_loss(features, target, mask, num_classes);
+  check_labels(target, num_classes);
   const ChannelGroups groups(features.size(1), num_classes);
-  const at::Tensor masks = contiguous_mask(mask);
-  const auto dtype = features.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  const at::Tensor class_scores = at::empty({features.size(0), num_classes}, dtype);
-  const at::Tensor diversity = at::empty({features.size(0), num_classes}, dtype);
+  const McTerms terms = mc_terms(mc_weights(std::string(form), first, second), groups);
+  const McForward result = empty_mc_forward(features, groups);
+  const at::Tensor masks = mask ? mask->contiguous() : at::Tensor();
 
-  AT_DISPATCH_FLOATING_TYPES_AND2(
-      at::kHalf, at::kBFloat16, features.scalar_type(), "mc_scores_cpu", [&] {
-        using T = std::conditional_t<std::is_same_v<scalar_t, double>, double, float>;
-        const auto* data = features.const_data_ptr<scalar_t>();
-        T* g = class_scores.data_ptr<T>();
-        T* h = diversity.data_ptr<T>();
-        for_each_group(features.size(0), num_classes, [&](int64_t sample, int64_t cls) {
-          const int64_t begin = groups.begin(cls);
-          Group<T> group(features, data, sample, begin, groups.size(cls));
-          const bool* kept = mask_row(masks, sample);
-          const double sum = group.maximum(kept ? kept + begin : nullptr);
-          g[sample * num_classes + cls] = static_cast<T>(sum / group.positions);
-          group.softmax();
-          h[sample * num_classes + cls] = static_cast<T>(group.maximum(nullptr));
-        });
-      });
-  return {class_scores, diversity};
+  const McForwardArrays arrays{arrays_of(features, groups, result.winners, result.channel_stats),
+                         mask ? masks.const_data_ptr<bool>() : nullptr,
+                         mask && masks.dim() == 2 ? masks.size(1) : 0,
+                         result.class_scores.data_ptr(), result.diversity.data_ptr()};
+  for_all_groups(passes(arrays.storage).forward, arrays);
+  AT_DISPATCH_FLOATING_TYPES(result.loss.scalar_type(), "mc_loss_forward", [&] {
+    fill_terms<scalar_t>(result, target, groups, terms);
+  });
+  return result.tuple();
 }
 
-at::Tensor mc_scores_backward_cpu(const at::Tensor& grad_class_scores,
-                                  const at::Tensor& grad_diversity, const at::Tensor& features,
-                                  const std::optional<at::Tensor>& mask, int64_t num_classes) {
-  check_mc_scores(features, mask, num_classes);
+at::Tensor mc_loss_backward_cpu(const MaybeTensor& grad_loss, const MaybeTensor& grad_dis,
+                                const MaybeTensor& grad_div, const MaybeTensor& grad_class_scores,
+                                const MaybeTensor& grad_diversity, const at::Tensor& features,
+                                const at::Tensor& winners, const at::Tensor& channel_stats,
+                                const at::Tensor& score_grad, int64_t num_classes,
+                                c10::string_view form, double first, double second) {
   const ChannelGroups groups(features.size(1), num_classes);
-  const at::Tensor masks = contiguous_mask(mask);
+  const McTerms terms = mc_terms(mc_weights(std::string(form), first, second), groups);
   const at::Tensor grad = at::empty_like(features);
-  const auto dtype = features.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  const at::Tensor grad_g = grad_class_scores.to(dtype).contiguous();
-  const at::Tensor grad_h = grad_diversity.to(dtype).contiguous();
-
-  AT_DISPATCH_FLOATING_TYPES_AND2(
-      at::kHalf, at::kBFloat16, features.scalar_type(), "mc_scores_backward_cpu", [&] {
-        using T = std::conditional_t<std::is_same_v<scalar_t, double>, double, float>;
-        const auto* data = features.const_data_ptr<scalar_t>();
-        auto* out = grad.data_ptr<scalar_t>();
-        const T* dg = grad_g.const_data_ptr<T>();
-        const T* dh = grad_h.const_data_ptr<T>();
-        for_each_group(features.size(0), num_classes, [&](int64_t sample, int64_t cls) {
-          const int64_t begin = groups.begin(cls), width = features.size(3);
-          Group<T> group(features, data, sample, begin, groups.size(cls));
-          const bool* kept = mask_row(masks, sample);
-          group.maximum(kept ? kept + begin : nullptr);
-          const std::vector<int64_t> score_winner = group.winner;
-          group.softmax();
-          group.maximum(nullptr);
-
-          const T score_share = dg[sample * num_classes + cls] / group.positions;
-          const T share = dh[sample * num_classes + cls];
-          for (int64_t channel = 0; channel < group.size; ++channel) {
-            const T* softmax = group.map(channel);
-            double won = 0;
-            for (int64_t p = 0; p < group.positions; ++p) {
-              if (group.winner[p] == channel) won += softmax[p];
-            }
-            const int64_t origin =
-                sample * grad.stride(0) + (begin + channel) * grad.stride(1);
-            for (int64_t p = 0; p < group.positions; ++p) {
-              const T wins = group.winner[p] == channel ? 1 : 0;
-              T value = share * softmax[p] * (wins - static_cast<T>(won));
-              if (score_winner[p] == channel) value += score_share;
-              out[origin + p / width * grad.stride(2) + p % width * grad.stride(3)] =
-                  static_cast<scalar_t>(value);
-            }
-          }
-        });
-      });
+  const at::Tensor grad_scores = at::empty_like(score_grad), grad_spread = at::empty_like(score_grad);
+  const McUpstream upstream{grad_loss, grad_dis, grad_div, grad_class_scores, grad_diversity};
+  AT_DISPATCH_FLOATING_TYPES(score_grad.scalar_type(), "mc_loss_backward", [&] {
+    fill_grad_of_scores(upstream, score_grad, groups, terms, grad_scores.data_ptr<scalar_t>(),
+                        grad_spread.data_ptr<scalar_t>());
+  });
+  const McBackwardArrays arrays{arrays_of(features, groups, winners, channel_stats), map_of(grad),
+                                grad_scores.const_data_ptr(), grad_spread.const_data_ptr()};
+  for_all_groups(passes(arrays.storage).backward, arrays);
   return grad;
 }
 
 TORCH_LIBRARY_IMPL(mcloss, CPU, m) {
-  m.impl("mc_scores", &mc_scores_cpu);
-  m.impl("mc_scores_backward", &mc_scores_backward_cpu);
+  m.impl("mc_loss_forward", &mc_loss_forward_cpu);
+  m.impl("mc_loss_backward", &mc_loss_backward_cpu);
 }
 
 }  // namespace

@@ -1,19 +1,20 @@
-// mc_scores composed of LibTorch's own operators, for devices that have no kernel of ours, and to
-// hold our kernels against. Classes of equal size form one dense block [N, classes, xi, H * W]; the
-// groups have at most two sizes, so two slices do.
+// mc_loss composed of LibTorch's own operators, to hold the fused operator against. Classes of equal
+// size form one dense block [N, classes, xi, H * W]; the groups have at most two sizes, so two
+// slices do.
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/max.h>
 #include <ATen/ops/softmax.h>
 
-#include "ops/channel_groups.h"
 #include "ops/mc_loss.h"
+#include "ops/mc_loss_parts.h"
 
 namespace mcloss {
 namespace {
 
 // [N, C, H * W] -> [N, K]: the sum over positions of the largest channel of each class.
-at::Tensor sum_of_maxima(const at::Tensor& maps, const ChannelGroups& groups) {
+at::Tensor sum_of_maxima(const at::Tensor& maps, const GroupLayout& groups) {
   const int64_t num_large = groups.num_classes - groups.num_small;
   const int64_t boundary = groups.num_small * groups.small_size;
   const auto block = [&](int64_t begin, int64_t classes, int64_t xi) {
@@ -28,18 +29,33 @@ at::Tensor sum_of_maxima(const at::Tensor& maps, const ChannelGroups& groups) {
 
 }  // namespace
 
-std::tuple<at::Tensor, at::Tensor> mc_scores_reference(const at::Tensor& features,
-                                                       const std::optional<at::Tensor>& mask,
-                                                       int64_t num_classes) {
-  check_mc_scores(features, mask, num_classes);
+McLoss mc_loss_reference(const at::Tensor& features, const at::Tensor& target, int64_t num_classes,
+                         const std::optional<at::Tensor>& mask, const McWeights& weights) {
+  std::optional<at::Tensor> local_mask;
+  if (mask) local_mask = mask->to(features.device());
+  check_mc_loss(features, target, local_mask, num_classes);
+  check_labels(target, num_classes);
+  check_weights(weights);
   const ChannelGroups groups(features.size(1), num_classes);
-  const auto dtype = features.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   // Contiguous rows: equal channels then have equal softmaxes to the last bit, whatever the layout.
-  const at::Tensor maps = features.to(dtype).flatten(2).contiguous();
-  const at::Tensor attended = mask ? maps.masked_fill(mask->logical_not().unsqueeze(-1), 0) : maps;
-  const at::Tensor class_scores =
-      sum_of_maxima(attended, groups) / static_cast<double>(maps.size(2));
-  return {class_scores, sum_of_maxima(at::softmax(maps, -1), groups)};
+  const at::Tensor maps =
+      features.to(accumulate_type(features.scalar_type())).flatten(2).contiguous();
+  const at::Tensor attended =
+      local_mask ? maps.masked_fill(local_mask->logical_not().unsqueeze(-1), 0) : maps;
+
+  McLoss result;
+  result.class_scores = sum_of_maxima(attended, groups) / static_cast<double>(maps.size(2));
+  result.diversity = sum_of_maxima(at::softmax(maps, -1), groups);
+  result.dis = at::cross_entropy_loss(result.class_scores, target);
+  result.div = result.diversity.mean();
+  const McTerms terms = mc_terms(weights, groups);
+  const int64_t num_large = groups.num_classes - groups.num_small;
+  const at::Tensor small = result.diversity.narrow(1, 0, groups.num_small).sum();
+  const at::Tensor large = result.diversity.narrow(1, groups.num_small, num_large).sum();
+  result.loss = terms.dis * result.dis + terms.constant +
+                (terms.small * small + terms.large * large) /
+                    static_cast<double>(result.diversity.numel());
+  return result;
 }
 
 }  // namespace mcloss

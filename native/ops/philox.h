@@ -6,11 +6,7 @@
 #include <array>
 #include <cstdint>
 
-#ifdef __CUDACC__
-#define MCLOSS_HOST_DEVICE __host__ __device__
-#else
-#define MCLOSS_HOST_DEVICE
-#endif
+#include "ops/host_device.h"
 
 namespace mcloss {
 

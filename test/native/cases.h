@@ -7,7 +7,9 @@ namespace test {
 
 void channel_groups();
 void mc_loss_fixtures(const std::string& folder);
-void mc_loss_random();
+void vectors();
+void mc_loss_gradients();
+void mc_loss_differential();
 void mc_loss_edges();
 void pixels(const std::string& folder);
 void threads();

@@ -110,6 +110,18 @@ void mask() {
   check(!batch.equal(mcloss::cwa_mask(groups, keep, MaskScope::batch, seed, 42, 4)), "step matters");
   check(!batch.equal(mcloss::cwa_mask(groups, keep, MaskScope::batch, seed ^ (1ull << 40), 41, 4)),
         "the upper half of the seed matters");
+  for (const at::DeviceType device : devices()) {
+    for (const MaskScope scope : {MaskScope::batch, MaskScope::sample}) {
+      // 150 channels for one class: more than a block of threads at once.
+      for (const int64_t classes : {1, 7, 150}) {
+        const ChannelGroups many(150, classes);
+        const at::Tensor there = mcloss::cwa_mask(many, keep, scope, seed, 3, 5, 9, device);
+        check(there.device().type() == device, "the mask is drawn on the device");
+        check(there.cpu().equal(mcloss::cwa_mask(many, keep, scope, seed, 3, 5, 9)),
+              "the same mask on the CPU and on " + c10::DeviceTypeName(device));
+      }
+    }
+  }
   check_error("E_ARGUMENT", "step",
               [&] { mcloss::cwa_mask(groups, keep, MaskScope::batch, seed, -1, 4); });
 }

@@ -1,5 +1,6 @@
-// mc_loss where the formulas are special: golden values, ties, masks, NaN, the two forms, and what
-// it refuses.
+// mc_loss where the formulas are special: golden values, ties, masks, values that are not finite, the
+// two forms, and what it refuses.
+#include <ATen/autocast_mode.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
@@ -12,8 +13,7 @@
 #include <limits>
 
 #include "cases.h"
-#include "check.h"
-#include "ops/mc_loss.h"
+#include "mc_loss_case.h"
 
 namespace test {
 namespace {
@@ -45,7 +45,7 @@ void golden() {
     peaks[0][channel][channel / 2][channel % 2] = 100;
     peaks[1][channel][1][0] = 100;
   }
-  const at::Tensor h = std::get<1>(mcloss::mc_scores(peaks, {}, 1));
+  const at::Tensor h = mc_loss(peaks, labels(2, 1), 1, {}, paper(1, 1)).diversity;
   check(std::abs(h[0][0].item<double>() - 3) < 1e-12, "disjoint peaks: h = xi");
   check(std::abs(h[1][0].item<double>() - 1) < 1e-12, "identical peaks: h = 1");
 }
@@ -61,7 +61,8 @@ void ties() {
       features.set_requires_grad(true);
       std::optional<at::Tensor> given;
       if (masked) given = mask;
-      const auto [g, h] = mcloss::mc_scores(features, given, 1);
+      const auto result = mc_loss(features, labels(1, 1), 1, given, paper(1, 1));
+      const at::Tensor &g = result.class_scores, &h = result.diversity;
       (g.sum() + 3 * h.sum()).backward();
       at::Tensor expected = at::zeros({1, 4, 2, 2}, at::kDouble);
       if (!masked) expected.select(1, 0).fill_(0.25);
@@ -76,17 +77,88 @@ void ties() {
   }
 }
 
+// One bad value in class 1 of 3, which owns channels 2 and 3.
 void non_finite() {
   for (const double bad : {kNan, kInfinity}) {
-    const at::Tensor features = at::rand({2, 7, 3, 3});
-    features[1][2][1][1] = bad;  // class 1 of 3, which owns channels 2 and 3
-    for (const auto scores : {&mcloss::mc_scores, &mcloss::mc_scores_reference}) {
-      const auto [g, h] = scores(features, {}, 3);
-      check(h[1][1].isnan().item<bool>(), "NaN or infinity in, NaN out of h");
-      check(!std::isfinite(g[1][1].item<double>()), "NaN or infinity in, non-finite out of g");
-      check(std::isnan(bad) == g[1][1].isnan().item<bool>(), "infinity stays infinity in g");
-      check((g.isfinite().logical_not().sum() + h.isfinite().logical_not().sum()).item<int>() == 2,
-            "other samples and classes stay finite");
+    for (const int64_t position : {0, 7, 16, 24}) {
+      const at::Tensor features = at::rand({2, 7, 5, 5});
+      features.view({2, 7, 25})[1][3][position] = bad;
+      for (const auto form : {&mcloss::mc_loss, &mcloss::mc_loss_reference}) {
+        const auto result = form(features, labels(2, 3), 3, {}, official(1, 1));
+        const at::Tensor &g = result.class_scores, &h = result.diversity;
+        check(result.loss.isnan().item<bool>(), "NaN or infinity in, NaN out of the loss");
+        check(h[1][1].isnan().item<bool>(), "NaN or infinity in, NaN out of h");
+        check(!std::isfinite(g[1][1].item<double>()), "NaN or infinity in, non-finite out of g");
+        check(std::isnan(bad) == g[1][1].isnan().item<bool>(), "infinity stays infinity in g");
+        check((g.isfinite().logical_not().sum() + h.isfinite().logical_not().sum()).item<int>() == 2,
+              "other samples and classes stay finite");
+      }
+    }
+  }
+}
+
+// A bad value in a masked channel: not in g, but in h, which has no mask.
+void masked_not_finite() {
+  const at::Tensor mask = at::ones({4}, at::kBool);
+  mask[1] = false;
+  for (const double bad : {kNan, kInfinity}) {
+    const at::Tensor features = at::rand({1, 4, 3, 3});
+    features[0][1][2][0] = bad;
+    const auto result = mc_loss(features, labels(1, 2), 2, mask, official(1, 1));
+    check(result.class_scores.isfinite().all().item<bool>(), "a masked value is not in g");
+    check(result.diversity[0][0].isnan().item<bool>(), "a masked value is in h");
+    check(result.loss.isnan().item<bool>(), "a masked NaN or infinity makes the loss NaN");
+  }
+}
+
+// -infinity at some positions is a softmax of 0; a channel of nothing else has none.
+void minus_infinity() {
+  Random random(7);
+  for (const at::ScalarType dtype : {at::kDouble, at::kFloat, at::kHalf, at::kBFloat16}) {
+    for (int64_t variant = 0; variant < 12; ++variant) {
+      Case input = draw_case(random, {2, 7, 4, 5}, 3, variant);
+      input.features.masked_fill_(random.uniform({2, 7, 4, 5}) < 0.3, -kInfinity);
+      // A kept channel that is finite, so that every position of every class has a finite maximum.
+      for (const int64_t channel : {0, 2, 4}) input.features.select(1, channel).clamp_min_(-9);
+      if (input.mask.defined()) input.mask.fill_(true);
+      input.features = input.features.to(dtype).to(at::kDouble);
+      const Twin expected = input.expected();
+      const bool half = dtype == at::kHalf || dtype == at::kBFloat16;
+      const double tolerance = dtype == at::kDouble ? 1e-12 : 2e-6;
+      for (const Layout layout : kLayouts) {
+        const Outcome actual = run(mcloss::mc_loss, input, lay_out(input.features.to(dtype), layout));
+        check_close(actual.results.class_scores, as_tensor(expected.g, {2, 3}), tolerance, "-Inf: g");
+        check_close(actual.results.diversity, as_tensor(expected.h, {2, 3}), tolerance, "-Inf: h");
+        check_close(actual.grad, as_tensor(expected.grad, {2, 7, 4, 5}), half ? 4e-3 : tolerance,
+                    "-Inf: gradient");
+      }
+    }
+  }
+  const at::Tensor features = at::rand({1, 4, 3, 3});
+  features.select(1, 1).fill_(-kInfinity);
+  const auto result = mc_loss(features, labels(1, 2), 2, {}, official(1, 1));
+  check(result.class_scores.isfinite().all().item<bool>(), "-Inf in all of a channel: g is finite");
+  check(result.diversity[0][0].isnan().item<bool>(), "-Inf in all of a channel: h is NaN");
+  check(result.diversity[0][1].isfinite().item<bool>(), "and that of another class is not");
+}
+
+// Values that differ by more than exp can hold: no overflow, and the small ones are exactly 0.
+void large_values() {
+  for (const double scale : {1e2, 1e4, 1e30}) {
+    Random random(11);
+    Case input = draw_case(random, {2, 9, 4, 5}, 4, 3);
+    input.features = (input.features * scale).to(at::kFloat).to(at::kDouble);
+    input.weights.alpha = 0;  // a score of 1e30 is no logit
+    input.upstream = {.loss = 100};
+    const Twin expected = input.expected();
+    for (const Layout layout : kLayouts) {
+      const Outcome actual = run(mcloss::mc_loss, input, lay_out(input.features.to(at::kFloat), layout));
+      const std::string name = "values of " + std::to_string(scale);
+      check_close(actual.results.class_scores, as_tensor(expected.g, {2, 4}), 2e-6, name + ": g");
+      check_close(actual.results.diversity, as_tensor(expected.h, {2, 4}), 2e-6, name + ": h");
+      // Where a softmax is 1 at one position the gradient through h is a difference of equal numbers.
+      check_close(actual.grad, as_tensor(expected.grad, {2, 9, 4, 5}), 2e-6, name + ": gradient",
+                  expected.grad_scale);
     }
   }
 }
@@ -127,16 +199,33 @@ void refusals() {
 
 void second_derivative() {
   const at::Tensor features = at::rand({2, 5, 3, 3}).set_requires_grad(true);
-  const at::Tensor h = std::get<1>(mcloss::mc_scores(features, {}, 2));
-  const auto first = torch::autograd::grad({h.sum()}, {features}, {}, true, /*create_graph=*/true);
+  const auto result = mc_loss(features, labels(2, 2), 2, {}, official(1, 1));
+  const auto first = torch::autograd::grad({result.loss}, {features}, {}, true, /*create_graph=*/true);
   try {
     first[0].sum().backward();
     check(false, "a second derivative is refused");
   } catch (const std::exception& error) {
-    check(std::string(error.what()).find("mcloss::mc_scores_backward is not implemented") !=
+    check(std::string(error.what()).find("mcloss::mc_loss_backward is not implemented") !=
               std::string::npos,
           "a second derivative is refused by name");
   }
+}
+
+// The operator's own rule: none. Under autocast it computes what it computes without.
+void autocast() {
+  const at::Tensor features = at::rand({2, 9, 5, 5});
+  const auto grad_of = [&](bool cast) {
+    const at::Tensor input = features.clone().set_requires_grad(true);
+    at::autocast::set_autocast_enabled(at::kCPU, cast);
+    const at::Tensor loss = mc_loss(input, labels(2, 4), 4, {}, official(1, 10)).loss;
+    at::autocast::set_autocast_enabled(at::kCPU, false);
+    loss.backward();
+    return std::pair{loss, input.grad()};
+  };
+  const auto [loss, grad] = grad_of(false);
+  const auto [cast_loss, cast_grad] = grad_of(true);
+  check(cast_loss.scalar_type() == at::kFloat && cast_loss.equal(loss) && cast_grad.equal(grad),
+        "autocast changes nothing");
 }
 
 }  // namespace
@@ -145,9 +234,13 @@ void mc_loss_edges() {
   golden();
   ties();
   non_finite();
+  masked_not_finite();
+  minus_infinity();
+  large_values();
   forms();
   refusals();
   second_derivative();
+  autocast();
 }
 
 }  // namespace test

@@ -12,7 +12,9 @@ int main(int argc, char** argv) {
   try {
     test::channel_groups();
     test::mc_loss_fixtures(fixtures + "/mc-loss");
-    test::mc_loss_random();
+    test::vectors();
+    test::mc_loss_gradients();
+    test::mc_loss_differential();
     test::mc_loss_edges();
     test::pixels(fixtures + "/resize");
     test::threads();

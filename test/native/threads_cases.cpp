@@ -1,8 +1,9 @@
 // at::parallel_for in our files is silently serial where they are compiled without OpenMP. Each
-// chunk of mc_scores allocates its buffers on its own thread: this program's operator new notes
+// chunk of mc_loss allocates its buffers on its own thread: this program's operator new notes
 // which threads allocate while it listens.
 #include <ATen/Parallel.h>
 #include <ATen/ops/rand.h>
+#include <ATen/ops/zeros.h>
 
 #include <array>
 #include <atomic>
@@ -42,23 +43,27 @@ namespace test {
 void threads() {
   const int before = at::get_num_threads();
   const at::Tensor features = at::rand({4, 40, 14, 14}).set_requires_grad(true);
+  const at::Tensor target = at::zeros({4}, at::kLong);
+  const mcloss::McWeights weights{.alpha = 1, .beta = 10};
   const auto run = [&](int threads) {
     at::set_num_threads(threads);
     for (auto& slot : seen) slot = 0;
     listening = true;
-    const auto [g, h] = mcloss::mc_scores(features, {}, 8);
+    const auto result = mcloss::mc_loss(features, target, 8, {}, weights);
     listening = false;
     int64_t count = 0;
     for (const auto& slot : seen) count += slot != 0;
     features.mutable_grad() = at::Tensor();
-    (g.sum() + h.sum()).backward();
-    return std::tuple{count, g, h, features.grad()};
+    result.loss.backward();
+    return std::tuple{count, result, features.grad()};
   };
-  const auto [one, g1, h1, grad1] = run(1);
-  const auto [two, g2, h2, grad2] = run(2);
+  const auto [one, of_one, grad_of_one] = run(1);
+  const auto [two, of_two, grad_of_two] = run(2);
   check(one == 1, "one thread works where one is asked for, not " + std::to_string(one));
   check(two == 2, "two threads work where two are asked for, not " + std::to_string(two));
-  check(g1.equal(g2) && h1.equal(h2) && grad1.equal(grad2), "same bits from one and two threads");
+  check(of_one.loss.equal(of_two.loss) && of_one.class_scores.equal(of_two.class_scores) &&
+            of_one.diversity.equal(of_two.diversity) && grad_of_one.equal(grad_of_two),
+        "same bits from one and two threads");
   at::set_num_threads(before);
 }
 

@@ -149,6 +149,17 @@ describe('golden values', () => {
   })
 })
 
+test("impl 'fused' and 'reference' agree up to rounding, and are two programs", async () => {
+  const made = drawn(5, [3, 47, 6, 7], 20, 'a mask of N * C', true)
+  const options = { ...made, features: Float32Array.from(made.features), ...forms[1], grad: true }
+  const fused = await mcLoss(options)
+  const reference = await mcLoss({ ...options, impl: 'reference' })
+  expect(await mcLoss({ ...options, impl: 'fused' })).toEqual(fused)
+  equalsTwin(reference, mcLossTwin(options), 2e-6)
+  equalsTwin(fused, mcLossTwin(options), 2e-6)
+  expect(reference.grad).not.toEqual(fused.grad)
+})
+
 test('the gradient is null unless asked for, and the inputs stay as they are', async () => {
   const made = drawn(4, [2, 6, 3, 3], 2, 'a mask of C', false)
   const copy = structuredClone(made)
@@ -183,6 +194,7 @@ describe('refused', () => {
     ['a mask of other values than 0 and 1', { mask: Uint8Array.of(0, 1, 2, 1, 1, 0) }, /mask.*2/],
     ['a mask that is no Uint8Array', { mask: [1, 1, 1, 0, 0, 0] }, /mask.*Uint8Array/],
     ['a grad that is no boolean', { grad: 1 }, /grad.*true or false/],
+    ['an impl of another name', { impl: 'slow' }, /impl.*fused or reference.*slow/],
   ])('%s', async (_, change, words) => {
     await expect(mcLoss({ ...right, ...change } as McLossOptions)).rejects.toMatchObject({
       code: 'E_ARGUMENT',

@@ -1,9 +1,11 @@
 """Holds torch.ops.mcloss.* against the formulas of docs/mc-loss.md written in torch, forward and
-backward. Run: python ops_parity.py <libmcloss_ops.so>, with the torch the library was built
-against. The last line is the number of checks; the first that does not hold ends it with code 1.
+backward, on the CPU and on a GPU where torch sees one. Run: python ops_parity.py
+<libmcloss_ops.so>, with the torch the library was built against. The last line is the number of
+checks; the first that does not hold ends it with code 1.
 """
 
 import sys
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -12,15 +14,22 @@ from torch.nn.functional import cross_entropy, pad
 sys.path.insert(0, str(Path(__file__).parents[1] / 'reference' / 'python'))
 import philox  # noqa: E402
 
-TOLERANCE = {torch.float64: 1e-12, torch.float32: 2e-6}
+TOLERANCE = {torch.float64: 1e-12, torch.float32: 2e-6, torch.bfloat16: 1.6e-2, torch.float16: 2e-3}
 SHAPES = [  # N, C, H, W, classes
     (3, 9, 4, 4, 3),
     (2, 14, 3, 5, 4),
     (2, 13, 7, 2, 5),
     (2, 5, 3, 3, 1),
+    (4, 4, 3, 4, 4),
     (3, 7, 1, 1, 3),
     (2, 47, 6, 7, 20),
+    (2, 203, 14, 14, 20),
+    (1, 300, 5, 3, 1),
+    (1, 5, 29, 31, 2),
 ]
+LAYOUTS = ('contiguous', 'channels_last', 'slice')
+FORMS = (('paper', 0.7, 3.0), ('official', 1.5, 20.0))
+RESULTS = ('loss', 'dis', 'div', 'class_scores', 'diversity')
 checks = 0
 
 
@@ -31,97 +40,219 @@ def check(holds, what):
     checks += 1
 
 
-def close(actual, expected, tolerance, what):
-    """Max abs difference <= tolerance * max abs expected, in float64."""
+def close(actual, expected, tolerance, what, scale=None):
+    """Max abs difference <= tolerance * scale (None: max abs expected), in float64."""
     same = actual.shape == expected.shape
-    worst = (actual.double() - expected).abs().max().item() if same else float('nan')
-    allowed = tolerance * expected.abs().max().item()
+    worst = (actual.cpu().double() - expected).abs().max().item() if same else float('nan')
+    allowed = tolerance * (expected.abs().max() if scale is None else scale).item()
     check(worst <= allowed, f'{what}: {worst} above {allowed}, {list(actual.shape)}')
 
 
-def formulas(features, mask, classes):
-    """(g, h) [N, K], and [N, C]: false where rounding may decide a softmax maximum of the group."""
+def scores(features, mask, classes):
+    """(g, h) [N, K], and [N, K]: true where rounding may decide a softmax maximum."""
     maps = features.flatten(2)
     attended = maps if mask is None else maps * mask.to(maps)[..., None]
     soft = maps.softmax(2)
-    g, h, clear = [], [], []
+    g, h, near = [], [], []
     for begin, end in philox.groups(features.shape[1], classes):
         g.append(attended[:, begin:end].max(1).values.mean(1))
-        h.append(soft[:, begin:end].max(1).values.sum(1))
-        best = soft[:, begin:end].detach().sort(1, descending=True).values
-        gap = (best[:, :1] - best) / best[:, :1]
-        near = ((gap > 0) & (gap < 1e-5)).flatten(1).any(1, keepdim=True)
-        clear.append(~near.expand(-1, end - begin))
-    return torch.stack(g, 1), torch.stack(h, 1), torch.cat(clear, 1)
+        best = soft[:, begin:end].max(1, keepdim=True).values
+        h.append(best.sum((1, 2)))
+        gap = (best - soft[:, begin:end]) / best
+        near.append(((gap > 0) & (gap < 1e-5)).flatten(1).any(1))
+    return torch.stack(g, 1), torch.stack(h, 1), torch.stack(near, 1)
 
 
-def losses(g, h, target, channels):
-    """The MC part in both forms."""
+def results(g, h, target, channels, form, first, second):
+    """RESULTS, and the sum of the magnitudes of the loss's terms."""
     xi = torch.tensor([end - begin for begin, end in philox.groups(channels, h.shape[1])]).to(h)
-    dis = cross_entropy(g, target)
-    return 0.7 * (dis - 3 * h.mean()), 1.5 * dis + 20 * (1 - h / xi).mean()
+    dis, div = cross_entropy(g, target), h.mean()
+    if form == 'paper':
+        terms = first * dis, -first * second * div
+    else:
+        terms = first * dis, torch.tensor(second).to(h), -second * (h / xi).mean()
+    return (sum(terms), dis, div, g, h), sum(term.detach().abs() for term in terms)
 
 
-def scores(shape, classes, mask, dtype, relu, what):
-    features = (3 * torch.rand(shape, dtype=torch.float64) - 1).to(dtype)
-    if relu:
-        features = features.relu()
-    target = torch.randint(classes, shape[:1])
-    ours = features.clone().requires_grad_()
-    theirs = features.double().requires_grad_()  # the same stored values
-    g, h = torch.ops.mcloss.mc_scores(ours, mask, classes)
-    expected_g, expected_h, clear = formulas(theirs, mask, classes)
-    check(g.dtype == dtype and h.dtype == dtype, f'{what}: dtype')
-    close(g, expected_g, TOLERANCE[dtype], f'{what}: g')
-    close(h, expected_h, TOLERANCE[dtype], f'{what}: h')
-    pairs = zip(losses(g, h, target, shape[1]), losses(expected_g, expected_h, target, shape[1]))
-    for form, (loss, expected) in zip(('paper', 'official'), pairs):
-        (grad,) = torch.autograd.grad(loss, ours, retain_graph=True)
-        (expected_grad,) = torch.autograd.grad(expected, theirs, retain_graph=True)
-        close(grad[clear], expected_grad[clear], TOLERANCE[dtype], f'{what}: {form} gradient')
-    return clear
+def laid_out(features, layout):
+    if layout == 'channels_last':
+        return features.contiguous(memory_format=torch.channels_last)
+    if layout == 'slice':
+        n, c, height, width = features.shape
+        larger = features.new_full((n, c + 2, height + 1, width + 3), float('nan'))
+        return larger[:, 1:-1, 1:, 1:-2].copy_(features)
+    return features
 
 
-def mc_scores():
-    clear = []
+def compare(operator, stored, target, mask, classes, layouts, device, what):
+    """RESULTS and the gradient of the loss, in both forms and the layouts; returns near ties."""
+    channels = stored.shape[1]
+    wide = torch.float64 if stored.dtype == torch.float64 else torch.float32
+    theirs = stored.double().requires_grad_()  # the same stored values
+    g, h, near = scores(theirs, mask, classes)
+    sizes = [end - begin for begin, end in philox.groups(channels, classes)]
+    clear = ~near.repeat_interleave(torch.tensor(sizes), 1)[..., None, None]
+    others = target.to(device), None if mask is None else mask.to(device), classes
+    for form, layout in product(FORMS, layouts):
+        case = f'{what}, {form[0]}, {layout}'
+        expected, scale = results(g, h, target, channels, *form)
+        expected_grad, grad_of_h = torch.autograd.grad(expected[0], (theirs, h), retain_graph=True)
+        largest = (expected_grad * clear).abs().max()
+        # One channel a class: h is 1, but composed operators leave rounding of its gradient's parts
+        if channels == classes and operator == torch.ops.mcloss.mc_loss_reference:
+            peak = theirs.flatten(2).softmax(2).max()
+            largest = largest.max(grad_of_h.abs().max() * peak)
+        ours = laid_out(stored.to(device), layout).detach().requires_grad_()
+        actual = operator(ours, *others, *form)
+        for key, one, other in zip(RESULTS, actual, expected):
+            check(one.dtype == wide, f'{case}: {key} is {one.dtype}')
+            scale_of = scale if key == 'loss' else None
+            close(one, other, TOLERANCE[wide], f'{case}: {key}', scale_of)
+        (grad,) = torch.autograd.grad(actual[0], ours)
+        pair = grad.cpu() * clear, expected_grad * clear
+        close(*pair, TOLERANCE[stored.dtype], f'{case}: gradient', largest)
+    return near
+
+
+def parity(operator, layouts, device='cpu'):
+    nears = []
     for *shape, classes in SHAPES:
         n, c = shape[:2]
+        target = torch.randint(classes, (n,))
         masks = {'none': None, '[C]': torch.rand(c) < 0.5, '[N, C]': torch.rand(n, c) < 0.5}
-        for name, mask in masks.items():
-            for dtype in TOLERANCE:
-                for relu in (False, True):
-                    what = f'mc_scores {shape} / {classes}, mask {name}, {dtype}, relu {relu}'
-                    clear.append(scores(shape, classes, mask, dtype, relu, what).flatten())
-    left_out = 1 - torch.cat(clear).double().mean().item()
-    check(left_out <= 0.01, f'near ties: {left_out} of the channels left out')
+        masks['[C]'][0] = True  # some gradient is more than rounding, also where xi = 1
+        for (name, mask), dtype, relu in product(masks.items(), TOLERANCE, (False, True)):
+            stored = (3 * torch.rand(shape, dtype=torch.float64) - 1).to(dtype)
+            stored = stored.relu() if relu else stored
+            what = f'{operator} on {device}, {shape} / {classes}, mask {name}, {dtype}, relu {relu}'
+            near = compare(operator, stored, target, mask, classes, layouts, device, what)
+            nears.append(near.flatten())
+    left_out = torch.cat(nears).double().mean().item()
+    print(f'{operator} on {device}: near ties in {100 * left_out:.2f} % of the groups')
+    check(left_out <= 0.01, 'near ties: at most 1 % of the groups left out')
+
+
+def example(dtype=torch.float64, device='cpu'):
+    """Arguments up to the form: 2 samples, 7 channels, 3 classes."""
+    features = torch.rand(2, 7, 3, 4, dtype=dtype).to(device).requires_grad_()
+    mask = (torch.rand(7) < 0.5).to(device)
+    return features, torch.tensor([2, 0], device=device), mask, 3
 
 
 def registration():
-    """Fake tensors, the autograd registration, torch's own gradient check, and a refusal."""
-    features = torch.rand(2, 7, 3, 4, dtype=torch.float64, requires_grad=True)
-    mask = torch.rand(7) < 0.5
-    utilities = ('test_schema', 'test_autograd_registration', 'test_faketensor')
-    operator = torch.ops.mcloss.mc_scores
-    torch.library.opcheck(operator.default, (features, mask, 3), test_utils=utilities)
-    check(torch.autograd.gradcheck(lambda f: operator(f, mask, 3), (features,)), 'gradcheck')
-    try:
-        operator(features, mask, 9)
-        check(False, 'more classes than channels are refused')
-    except RuntimeError as error:
-        check('7 channels for 9 classes' in str(error), f'the words of the refusal: {error}')
+    """Schemas, fake tensors, the autograd registration and torch.compile's tracing, as torch checks
+    them."""
+    operators = torch.ops.mcloss
+    features, *others = example()
+    arguments = features.detach(), *others, *FORMS[0]
+    saved = features.detach(), *operators.mc_loss_forward(*arguments)[5:]
+    one = torch.ones((), dtype=torch.float64)
+    mask = torch.zeros(2, 7, dtype=torch.bool)
+    names = ('schema', 'autograd_registration', 'faketensor', 'aot_dispatch_static')
+    for operator, given in (
+        (operators.mc_loss, (features, *others, *FORMS[0])),
+        (operators.mc_loss, (features, *others, *FORMS[1])),
+        (operators.mc_loss_forward, arguments),
+        (operators.mc_loss_backward, (one, None, None, None, None, *saved, 3, *FORMS[0])),
+        (operators.draw_cwa_mask_, (mask, 3, 1, 2, 5, 6, 0)),
+        (operators.cwa_mask, (7, 3, 0.0, True, 5, 6, 2)),
+    ):
+        utilities = [f'test_{name}' for name in names]
+        torch.library.opcheck(operator.default, given, test_utils=utilities)
+        check(True, f'opcheck {operator}')
 
 
-def cwa_mask():
+def gradients():
+    """torch's own gradient check: through each of the five results, and through all together."""
+    weights = [torch.rand(shape, dtype=torch.float64) for shape in ((), (), (), (2, 3), (2, 3))]
+    features, *others = example()
+    for form in FORMS:
+        each = lambda f: torch.ops.mcloss.mc_loss(f, *others, *form)  # noqa: E731
+        together = lambda f: sum((w * r).sum() for w, r in zip(weights, each(f)))  # noqa: E731
+        for function in (each, together):
+            check(torch.autograd.gradcheck(function, (features,)), f'gradcheck {form[0]}')
+
+
+def refusals():
+    features, target, mask, classes = example()
+    for words, changed in {
+        '7 channels for 9 classes': (features, target, mask, 9),
+        'at least one sample': (features[:0], target[:0], mask, classes),
+        'at least one sample and one position': (features[:, :, :0], target, mask, classes),
+        'mask bool [C] or [N, C]': (features, target, mask[:6], classes),
+        'mask bool': (features, target, mask.float(), classes),
+        'a label 3': (features, torch.tensor([3, 0]), mask, classes),
+        'a label -1': (features, torch.tensor([2, -1]), mask, classes),
+        'target int64 [N]': (features, target.int(), mask, classes),
+        'features of float64, float32': (features.int(), target, mask, classes),
+    }.items():
+        for operator in (torch.ops.mcloss.mc_loss, torch.ops.mcloss.mc_loss_reference):
+            try:
+                operator(*changed, *FORMS[0])
+                check(False, f'{operator} takes what should be refused with: {words}')
+            except RuntimeError as error:
+                check(words in str(error), f'{operator}: the words of the refusal: {error}')
+
+
+def bits(features, others, form):
+    """The results and the gradient of the loss."""
+    all_results = torch.ops.mcloss.mc_loss(features, *others, *form)
+    return *all_results, *torch.autograd.grad(all_results[0], features)
+
+
+def same_bits(ones, others, what):
+    check(all(map(torch.equal, ones, others)), what)
+
+
+def autocast(device='cpu'):
+    """Under autocast the operator computes what it computes without."""
+    for dtype in TOLERANCE:
+        features, *others = example(dtype, device)
+        expected = bits(features, others, FORMS[1])
+        with torch.autocast(device, torch.bfloat16):
+            same_bits(bits(features, others, FORMS[1]), expected, f'autocast, {dtype}, {device}')
+
+
+def cwa_mask(device='cpu'):
     seed = 0x123456789ABCD
     for channels, classes in ((23, 5), (12, 4), (6, 1)):
         for ratio, keep in ((0.0, 'ceil-half'), (0.6, 0.6), (1.0, 1.0)):
             for scope, rows in (('batch', 1), ('sample', 3)):
                 actual = torch.ops.mcloss.cwa_mask(
-                    channels, classes, ratio, scope == 'sample', seed, 41, rows, 2
+                    channels, classes, ratio, scope == 'sample', seed, 41, rows, 2, device=device
                 )
                 expected = philox.cwa_mask(channels, classes, keep, scope, seed, 41, rows, 2)
-                holds = torch.equal(actual.reshape(rows, channels), expected.bool())
-                check(holds, f'cwa_mask {channels} / {classes}, keep {keep}, {scope}')
+                what = f'cwa_mask {channels} / {classes}, keep {keep}, {scope}, {device}'
+                check(actual.device.type == device, f'{what}: on the device')
+                holds = torch.equal(actual.reshape(rows, channels).cpu(), expected.bool())
+                check(holds, what)
+
+
+def cuda():
+    """On a GPU: parity, the same bits every time, and a captured step that equals an eager one."""
+    parity(torch.ops.mcloss.mc_loss, LAYOUTS, 'cuda')
+    cwa_mask('cuda')
+    autocast('cuda')
+    for dtype in TOLERANCE:
+        features = torch.rand(4, 203, 14, 14, device='cuda').to(dtype).requires_grad_()
+        target = torch.randint(20, (4,), device='cuda')
+        mask = torch.ops.mcloss.cwa_mask(203, 20, 0.0, True, 1, 0, 4, device='cuda')
+        others = target, mask, 20
+        expected = bits(features, others, FORMS[1])
+        same_bits(bits(features, others, FORMS[1]), expected, f'two runs, {dtype}')
+
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):  # a first run outside the capture
+            bits(features, others, FORMS[1])
+        torch.cuda.current_stream().wait_stream(aside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            captured = bits(features, others, FORMS[1])
+        with torch.no_grad():
+            features.copy_(features.flip(0))
+        graph.replay()
+        same_bits(captured, bits(features, others, FORMS[1]), f'a replayed graph, {dtype}')
 
 
 def crop_flip_normalize():
@@ -142,8 +273,14 @@ if __name__ == '__main__':
     torch.set_num_threads(1)
     torch.manual_seed(20260)
     torch.ops.load_library(sys.argv[1])
-    mc_scores()
+    parity(torch.ops.mcloss.mc_loss, LAYOUTS)
+    parity(torch.ops.mcloss.mc_loss_reference, LAYOUTS[:1])
     registration()
+    gradients()
+    refusals()
+    autocast()
     cwa_mask()
     crop_flip_normalize()
+    if torch.cuda.is_available():
+        cuda()
     print(f'{checks} checks')
