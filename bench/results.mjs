@@ -7,11 +7,12 @@ import { native } from '../dist/binding.js'
 
 const file = new URL('RESULTS.md', import.meta.url)
 
-/** One line that names machine and versions. */
-export function machine() {
+/** One line that names machine and versions; gpu: of a benchmark that ran on one. */
+export function machine(gpu) {
   const { libtorch, cpuCapability } = native().buildInfo()
   return (
-    `${cpus()[0].model.trim()}, ${availableParallelism()} cores, ${cpuCapability}, ` +
+    `${gpu ? `${gpu}; ` : ''}${cpus()[0].model.trim()}, ` +
+    `${availableParallelism()} cores, ${cpuCapability}, ` +
     `LibTorch ${libtorch}, Node ${process.versions.node}`
   )
 }
@@ -21,9 +22,9 @@ export function machine() {
  * peer, ours: with their units and spread; ratio: with the direction that is better; check: what
  * makes the figure valid, or why it is void.
  */
-export function record({ bench, setting, threads, peer, ours, ratio, goal, check }, dry) {
+export function record({ bench, setting, threads, peer, ours, ratio, goal, check, gpu }, dry) {
   const date = new Date().toISOString().slice(0, 10)
-  const cells = [date, bench, setting, threads, peer, ours, ratio, goal, check, machine()]
+  const cells = [date, bench, setting, threads, peer, ours, ratio, goal, check, machine(gpu)]
   const row = `| ${cells.join(' | ')} |`
   console.log(`\n${row}`)
   if (dry) console.log('dry: not appended to bench/RESULTS.md')
