@@ -45,16 +45,17 @@ const cpuRows = [
 ]
 const onGpu = options.device === 'cuda'
 const script = onGpu ? 'mc_loss_cuda.py' : 'mc_loss_bench.py'
-const { side, torch, gpu } = await startSide({ script, python, threads })
 for (const { goal, ...row } of onGpu ? cudaRows : cpuRows) {
   const name = nameOf(row)
   if (!name.includes(options.only)) continue
   const request = { ...row, classes: 200, ...weights }
+  // A process a row: what an earlier row left in the heap would decide who pays for fresh memory.
+  const { side, torch, gpu } = await startSide({ script, python, threads })
   const { inputs, bytes } = await side.ask('case', request)
   console.log(`\n${name}, K 200: ${inputs} inputs of ${mb(bytes)} by turns`)
   const { setting, peer, check, ...cells } = onGpu
     ? await measureOnGpu(side, bytes)
-    : await measureOnCpu(request, goal)
+    : await measureOnCpu(side, request, goal)
   if (!check.ok) process.exitCode = 1
   record(
     {
@@ -68,11 +69,11 @@ for (const { goal, ...row } of onGpu ? cudaRows : cpuRows) {
     },
     dry,
   )
+  side.close()
 }
-side.close()
 
 /** The cells of a row that are its own. */
-async function measureOnCpu(request, goal) {
+async function measureOnCpu(side, request, goal) {
   const checked = await side.ask('check', {
     forms: ['ours', 'reference', 'slices', 'pool', 'gathers'],
   })

@@ -33,7 +33,7 @@ McTerms mc_terms(const McWeights& weights, const GroupLayout& groups);
 
 // The forward pass's results; the last three are for the backward pass alone. With xi the channels
 // of a class and P = H * W they take 2 bytes a position and class (8 where xi > 255), 12 a channel
-// and 4 a class, next to xi * P * sizeof(dtype) bytes of features: 5 % for xi = 10, P = 196, float32.
+// and 4 a class, next to xi * P * sizeof(dtype) bytes of features: 7 % for xi = 10, P = 196, float32.
 struct McForward {
   at::Tensor loss, dis, div, class_scores, diversity;
   // [2, N, K, P]: which channel of its group is the first maximum of mask * F, and of the softmax;
