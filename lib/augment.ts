@@ -1,8 +1,9 @@
-// Which part of a resized image the network sees, and whether mirrored: pure functions. The pixels
-// are cut by native (crop_flip_normalize), which fills with black what a window leaves uncovered.
+// Which part of a resized image the network sees, whether mirrored, and how its colours change: pure
+// functions. The pixels are cut by native (gather_augment), which fills with black what a window
+// leaves uncovered.
 
 import { McLossError } from './errors.js'
-import { below, draw, Stream } from './rng.js'
+import { below, draw, Stream, uniform } from './rng.js'
 
 /** How every image of a run is brought to the network's input. Sizes are [height, width], pixels. */
 export interface Transform {
@@ -14,6 +15,15 @@ export interface Transform {
   padding: number
   /** Mirror a training image left-right with probability 0.5. */
   flip: boolean
+  /** Of training images, after crop and flip, in this order. Left out: none. */
+  jitter?: Jitter
+}
+
+/** How far colours may change, each >= 0: the factor is uniform in max(0, 1 - x) .. 1 + x. */
+export interface Jitter {
+  brightness: number
+  contrast: number
+  saturation: number
 }
 
 export interface Window {
@@ -76,6 +86,25 @@ export function window(
     left: at(1, 1),
     flip: transform.flip && below(draw(seed, epoch, sampleIndex, 0, Stream.flip), 2) === 1,
   }
+}
+
+/**
+ * The factors of brightness, contrast and saturation of one training sample, as PIL's ImageEnhance
+ * takes them (1: unchanged); a pure function of (seed, epoch, sampleIndex).
+ */
+export function jitter(
+  seed: number,
+  epoch: number,
+  sampleIndex: number,
+  amounts: Jitter,
+): [number, number, number] {
+  const factor = (number: number, amount: number) => {
+    const least = Math.max(0, 1 - amount)
+    const at = uniform(draw(seed, epoch, sampleIndex, number, Stream.jitter))
+    return least + at * (1 + amount - least)
+  }
+  const { brightness, contrast, saturation } = amounts
+  return [factor(0, brightness), factor(1, contrast), factor(2, saturation)]
 }
 
 /** Half the difference; an odd one goes to the even neighbour, as Python's round(x / 2.0). */

@@ -8,6 +8,8 @@ export interface Sample {
   path: string
   /** 0..classes.length-1 */
   label: number
+  /** Pixels cut off the file's bottom edge before anything else: a copyright strip. Default 0. */
+  cropBottom?: number
   /** The object's bounding box in the file's own pixels: x, y, width, height. */
   box?: readonly [number, number, number, number]
 }
@@ -30,7 +32,7 @@ export function heightWidth(size: Size): [number, number] {
 }
 
 /** One batch of the loader: what native wants, and where it came from. */
-export interface Batch extends NativeBatch {
+export type Batch = NativeBatch & {
   labels: Int32Array
   /** Position in the epoch, from 0. */
   index: number

@@ -55,15 +55,32 @@ export interface NativeTrainerConfig {
   worldSize: number
 }
 
-/** One batch. The buffers belong to native from the call until its promise settles. */
-export interface NativeBatch {
+/** Images in a buffer of JavaScript's. */
+export interface PixelSource {
   /** u8 RGB [count, height, width, 3]. */
   pixels: Uint8Array
-  count: number
   height: number
   width: number
+}
+
+/** Images of an open store. */
+export interface RowSource {
+  /** As openStore gave it. */
+  store: number
+  /** [count]: which images, from 0. */
+  rows: Int32Array
+}
+
+/** One batch. The buffers belong to native from the call until its promise settles. */
+export type NativeBatch = BatchPlaces & (PixelSource | RowSource)
+
+/** What to cut from each image of a batch, and what it shows. */
+export interface BatchPlaces {
+  count: number
   /** [count, 3]: top, left, flip (0 | 1); top and left may be negative (zero padding). */
   windows: Int32Array
+  /** [count, 3]: factors of brightness, contrast and saturation, 1 changes nothing. Left out: none. */
+  jitter?: Float32Array
   /** [count], 0..numClasses-1. Left out for predict and features. */
   labels?: Int32Array
 }
@@ -161,6 +178,20 @@ export interface BuildInfo {
   cpuCapability: string
 }
 
+export type StoreMode = 'mmap' | 'ram' | 'gpu'
+
+export interface NativeStoreLayout {
+  path: string
+  /** How long the file must be. */
+  fileBytes: number
+  /** Of the first pixel. */
+  offset: number
+  count: number
+  height: number
+  width: number
+  mode: StoreMode
+}
+
 export interface NativeAddon {
   NativeTrainer: { create(config: NativeTrainerConfig): Promise<NativeTrainer> }
   /** The feature map's shape for a model, without building it; throws as create does. */
@@ -192,8 +223,17 @@ export interface NativeAddon {
     batch: NativeBatch,
     options: { outHeight: number; outWidth: number; mean: number[]; std: number[] },
   ): Promise<Float32Array>
+  /**
+   * Opens a file of decoded images read-only; the number names it in batches.
+   * @throws McLossError E_IO, E_DATA for a file of another length, E_DEVICE for gpu without one.
+   */
+  openStore(layout: NativeStoreLayout): Promise<number>
+  /** Steps in flight may still use it. */
+  closeStore(store: number): void
   /** The CUDA GPUs that LibTorch sees. */
   deviceCount(): number
+  /** Free bytes of the first GPU. @throws McLossError E_DEVICE without one. */
+  freeDeviceMemory(): number
   /** @throws McLossError E_DEVICE where a trainer on `device` could not be made. */
   checkDevice(device: string): void
   buildInfo(): BuildInfo

@@ -9,12 +9,16 @@ import { Command, CommanderError, Option } from 'commander'
 import { openCheckpoint } from './checkpoint.js'
 import { type ConfigInput, defineConfig } from './config.js'
 import { configKeys, loadConfigFile, setConfigValue } from './config-file.js'
+import { openDataset } from './datasets/index.js'
 import { demoTable, runDemo } from './demo.js'
 import { doctor, formatDoctor } from './doctor.js'
 import { McLossError } from './errors.js'
+import type { RunEvent } from './events.js'
 import { evaluate, type ModelOptions, predict } from './inference.js'
 import { createLogger, type Logger } from './logger.js'
 import { channelGroups } from './mc-loss.js'
+import { prepareStores } from './store.js'
+import { gigabytes } from './store-mode.js'
 import { train } from './trainer.js'
 
 const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '..')
@@ -72,8 +76,18 @@ const trainCommand = program
   .option('--resume <path>', 'go on from a run folder or checkpoint')
   .description('train; every key of the configuration is a flag too, e.g. --optim.lr 0.01')
   .action(runTrain)
-for (const { path, description } of configKeys()) {
-  trainCommand.addOption(new Option(`--${path} <value>`, description))
+
+const data = program.command('data').description('data sets: decode once, check, look at')
+const prepareCommand = data
+  .command('prepare')
+  .argument('[config]', 'configuration file (JSON), as for train')
+  .option('--verify', 'also read what is decoded against its hashes')
+  .description('decode every image of a configuration once into its stores, which runs then open')
+  .action(runPrepare)
+for (const command of [trainCommand, prepareCommand]) {
+  for (const { path, description } of configKeys()) {
+    command.addOption(new Option(`--${path} <value>`, description))
+  }
 }
 
 program
@@ -146,6 +160,24 @@ async function runTrain(file: string | undefined, options: Record<string, string
   print(`best  epoch ${best.epoch + 1}: top-1 ${percent(best.top1)}, top-5 ${percent(best.top5)}`)
   print(`last  epoch ${last.epoch + 1}: top-1 ${percent(last.top1)}, top-5 ${percent(last.top5)}`)
   print(`run   ${runDir}`)
+}
+
+async function runPrepare(
+  file: string | undefined,
+  { verify = false, ...flags }: Record<string, string> & { verify?: boolean },
+) {
+  const input = file ? await loadConfigFile(file) : ({} as ConfigInput)
+  for (const [path, value] of Object.entries(flags)) setConfigValue(input, path, value)
+  const config = defineConfig(input)
+  const signal = stopOnSignals()
+  const dataset = await openDataset({ ...config.data, signal })
+  await withLogger(async (log) => {
+    for (const message of dataset.warnings ?? []) log.show({ type: 'warning', message })
+    const onEvent = (event: RunEvent) => log.show(event)
+    const { bytes, files } = await prepareStores(dataset, config, { signal, onEvent, verify })
+    print(`${gigabytes(bytes)} decoded${verify ? ', every hash right' : ''}`)
+    for (const path of files) print(path)
+  })
 }
 
 async function runEval(options: ModelOptions & { json?: boolean; 'data.root'?: string }) {

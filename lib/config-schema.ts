@@ -57,6 +57,23 @@ const data = z.strictObject({
     .tuple([positive, positive, positive])
     .default([0.5, 0.5, 0.5])
     .describe('per RGB channel, of pixels scaled to 0..1'),
+  jitter: z
+    .strictObject({
+      brightness: notNegative.default(0).describe('training: factor uniform in 1 -/+ this'),
+      contrast: notNegative.default(0).describe('training: factor uniform in 1 -/+ this'),
+      saturation: notNegative.default(0).describe('training: factor uniform in 1 -/+ this'),
+    })
+    .prefault({})
+    .describe('changes of colour, after crop and flip, in this order'),
+  store: z
+    .enum(['auto', 'mmap', 'ram', 'gpu', 'off'])
+    .default('auto')
+    .describe('decoded images: a mapped file, a copy in memory or on the GPU, or none'),
+  storeDir: z.string().min(1).optional().describe('folder of the stores; default: OUT/stores'),
+  onBadImage: z
+    .enum(['error', 'skip'])
+    .default('error')
+    .describe('skip: leave out, with a warning, at most one file in a thousand'),
   decoders: count.default(4).describe('images decoded at the same time'),
   prefetch: count.default(2).describe('batches decoded ahead'),
 })

@@ -10,7 +10,8 @@ export class EventStream implements AsyncIterable<RunEvent> {
   #error: unknown
 
   push(event: RunEvent): void {
-    if (event.type === 'progress' && this.#unread.at(-1)?.type === 'progress') this.#unread.pop()
+    const isProgress = event.type === 'progress' || event.type === 'prepare'
+    if (isProgress && this.#unread.at(-1)?.type === event.type) this.#unread.pop()
     this.#unread.push(event)
     this.#wake?.()
   }

@@ -77,9 +77,38 @@ export interface CheckpointEvent {
   step: number
 }
 
+/** Images of a split decoded into its store. */
+export interface PrepareEvent {
+  type: 'prepare'
+  split: 'train' | 'test'
+  done: number
+  total: number
+  /** Since this split was begun. */
+  seconds: number
+}
+
+/** Where the images of the run come from. */
+export interface StoreEvent {
+  type: 'store'
+  /** off: decoded anew in every epoch. */
+  mode: 'mmap' | 'ram' | 'gpu' | 'off'
+  /** Why, in words. */
+  reason: string
+  /** Of both splits, decoded. */
+  bytes: number
+  files: string[]
+}
+
 export interface WarningEvent {
   type: 'warning'
   message: string
 }
 
-export type RunEvent = StartEvent | ProgressEvent | EpochEvent | CheckpointEvent | WarningEvent
+export type RunEvent =
+  | StartEvent
+  | StoreEvent
+  | PrepareEvent
+  | ProgressEvent
+  | EpochEvent
+  | CheckpointEvent
+  | WarningEvent

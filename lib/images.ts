@@ -16,6 +16,12 @@ const MAX_PIXELS = 50_000_000
 const MAX_BYTES = 512 * 2 ** 20
 const PIXELS_A_TURN = 200_000 // converted before the event loop gets its turn, 1-2 ms
 
+/** The programs that decide a decoded image's pixels. */
+export function decoderName(): string {
+  const { sharp: version, vips } = sharp.versions
+  return `sharp ${version}, vips ${vips}, LibTorch ${native().buildInfo().libtorch}`
+}
+
 export interface Image {
   /** [height, width, 3] */
   pixels: Uint8Array

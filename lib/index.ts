@@ -26,6 +26,14 @@ export { type EpochOptions, type Loader, type LoaderOptions, loader } from './lo
 export { type ChannelGroup, channelGroups, type McLossOptions, mcLoss } from './mc-loss.js'
 export { makeSchedule } from './schedule.js'
 export {
+  type OpenOptions,
+  openStores,
+  prepareStores,
+  type SplitSource,
+  type StoreOptions,
+  type Stores,
+} from './store.js'
+export {
   type EpochResult,
   type Run,
   type RunResult,

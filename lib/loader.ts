@@ -1,18 +1,19 @@
-// From a split to batches: decodes ahead of the reader into staging buffers, a bounded number of
-// batches and of images at a time. Order, windows and pixels are pure functions of (seed, epoch,
-// index); how many decoders there are and who finishes first changes nothing.
+// From a split to batches: rows of an open store, or pixels decoded ahead of the reader
+// (loader-stream.ts). Order, windows and jitter are pure functions of (seed, epoch, index), so both
+// give the same batches, whatever the number of decoders.
 
-import { checkTransform, type Transform, window } from './augment.js'
-import type { Batch, Dataset, Sample } from './batch.js'
+import { checkTransform, jitter, type Transform, window } from './augment.js'
+import { type BadImages, badImages } from './bad-images.js'
+import type { Batch, Dataset } from './batch.js'
 import { checkSplit } from './datasets/check.js'
 import { McLossError } from './errors.js'
-import { decodeTo } from './images.js'
+import { aborted, type BatchPlan, emptyBatch, streamBatches } from './loader-stream.js'
 import { checkSeed } from './rng.js'
 import { batches, order } from './sampler.js'
 
 /** What the loader needs of a run's configuration; a Config is one. */
 export interface LoaderOptions {
-  /** 0..2^53-1: decides order, crops and flips. */
+  /** 0..2^53-1: decides order, crops, flips and jitter. */
   seed: number
   data: Transform & {
     /** Batches decoded ahead of the reader, >= 1. */
@@ -32,6 +33,8 @@ export interface EpochOptions {
   /** From 0; the test split is the same in every epoch. */
   epoch: number
   split: 'train' | 'test'
+  /** Of openStores: the split's store and its bad images. Left out: decode, refuse bad images. */
+  source?: { store: number | undefined; badImages: BadImages } | undefined
   /** Batches of the epoch to leave out, for a resume. Default 0. */
   startBatch?: number | undefined
   rank?: number | undefined
@@ -46,138 +49,89 @@ export interface Loader extends AsyncIterable<Batch> {
 }
 
 /**
- * One epoch of a split as batches of u8 pixels [count, resize height, resize width, 3] with their
- * crop windows. Training samples come in the seed's order, test samples in file order. Decoding
- * begins with the iteration and waits when `prefetch` batches are unread.
+ * One epoch of a split as batches with their crop windows: rows of the store, else u8 pixels [count,
+ * resize height, resize width, 3]. Training samples come in the seed's order, test samples in file
+ * order. Decoding begins with the iteration and waits when `prefetch` batches are unread. A bad image
+ * that may be left out makes its batch smaller.
  *
  * @throws McLossError E_CONFIG, E_ARGUMENT for options that cannot be met, E_DATA for an empty split
  * or a label out of range, at once; the iteration rejects with E_IMAGE naming a file that cannot be
- * decoded, E_ABORTED after an abort.
+ * decoded or a batch without a good image, E_ABORTED after an abort.
  */
 export function loader(dataset: Dataset, options: LoaderOptions, epoch: EpochOptions): Loader {
   const { prefetch, decoders } = options.data
-  const { split, startBatch = 0, rank = 0, worldSize = 1 } = epoch
+  const { split, startBatch = 0, rank = 0, worldSize = 1, signal } = epoch
   checkTransform(options.data)
   checkSeed(options.seed)
   checkSplit(dataset, split)
   requireInteger('prefetch', prefetch, 1)
   requireInteger('decoders', decoders, 1)
   requireInteger('epoch', epoch.epoch, 0)
-  const { length } = dataset[split]
+  const samples = dataset[split]
   const sequence =
     split === 'train'
-      ? order(length, options.seed, epoch.epoch)
-      : Int32Array.from(Array(length).keys())
+      ? order(samples.length, options.seed, epoch.epoch)
+      : Int32Array.from(samples.keys())
   const dropLast = split === 'train' && options.optim.dropLast
   const plan = batches(sequence, options.optim.batchSize, dropLast, rank, worldSize)
   requireInteger('startBatch', startBatch, 0, plan.length)
-  const assemble = assembler(dataset[split], options, epoch)
+  const { store, badImages: bad } = epoch.source ?? {
+    store: undefined,
+    badImages: badImages('error', samples),
+  }
+  const planOf = (index: number, good: Int32Array): BatchPlan => ({
+    index,
+    samples: good,
+    labels: Int32Array.from(good, (sample) => samples[sample]?.label ?? -1),
+    ...placement(good, options, epoch),
+  })
+  const at = (index: number) => plan[index] as Int32Array
+  const settings = {
+    samples,
+    size: options.data.resize,
+    most: options.optim.batchSize / worldSize,
+    bad,
+    prefetch,
+    decoders,
+    signal,
+  }
   return {
     length: plan.length,
     [Symbol.asyncIterator]: () =>
-      iterate(plan, startBatch, prefetch, decoders, assemble, epoch.signal),
+      store === undefined
+        ? streamBatches({ ...settings, first: startBatch, end: plan.length, at, planOf })
+        : rowBatches(store, bad, startBatch, plan, planOf, signal),
   }
 }
 
-/** Decodes one planned batch; `run` admits a bounded number of its images at a time. */
-type Assemble = (indices: Int32Array, index: number, staging: Staging, run: Gate) => Promise<Batch>
+/** Where each sample is cut and how its colours change: windows [n, 3]; jitter [n, 3] if there is any. */
+function placement(samples: Int32Array, { seed, data }: LoaderOptions, epoch: EpochOptions) {
+  const windows = new Int32Array(samples.length * 3)
+  const factors = new Float32Array(samples.length * 3)
+  const amounts = epoch.split === 'train' ? data.jitter : undefined
+  const jitters = amounts && Object.values(amounts).some((amount) => amount > 0)
+  for (const [row, sample] of samples.entries()) {
+    const { top, left, flip } = window(seed, epoch.epoch, sample, data, epoch.split)
+    windows.set([top, left, flip ? 1 : 0], row * 3)
+    if (jitters) factors.set(jitter(seed, epoch.epoch, sample, amounts), row * 3)
+  }
+  return { windows, ...(jitters && { jitter: factors }) }
+}
 
-async function* iterate(
+async function* rowBatches(
+  store: number,
+  bad: BadImages,
+  first: number,
   plan: Int32Array[],
-  startBatch: number,
-  prefetch: number,
-  decoders: number,
-  assemble: Assemble,
+  planOf: (index: number, good: Int32Array) => BatchPlan,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Batch, void, undefined> {
-  let left = false
-  const run = gate(decoders, () => left || signal?.aborted === true)
-  const staging: Staging = []
-  const ahead: Promise<Batch>[] = []
-  let next = startBatch
-  const decodeAhead = () => {
-    while (ahead.length < prefetch && next < plan.length) {
-      const batch = assemble(plan[next] as Int32Array, next, staging, run)
-      batch.catch(() => {}) // seen by whoever awaits it in turn
-      ahead.push(batch)
-      next++
-    }
+  for (let index = first; index < plan.length; index++) {
+    if (signal?.aborted) throw aborted()
+    const rows = (plan[index] as Int32Array).filter((sample) => !bad.has(sample))
+    if (rows.length === 0) throw emptyBatch(index)
+    yield { ...planOf(index, rows), count: rows.length, store, rows, release: () => {} }
   }
-  try {
-    for (let index = startBatch; index < plan.length; index++) {
-      if (signal?.aborted) throw aborted()
-      decodeAhead()
-      const batch = await (ahead[0] as Promise<Batch>)
-      ahead.shift()
-      decodeAhead()
-      yield batch
-    }
-  } finally {
-    left = true
-    await Promise.allSettled(ahead)
-  }
-}
-
-/** Pixel buffers that readers have handed back. */
-type Staging = Uint8Array[]
-
-function assembler(samples: Sample[], options: LoaderOptions, epoch: EpochOptions): Assemble {
-  const { seed, data: transform } = options
-  const [height, width] = transform.resize
-  const bytes = height * width * 3
-  const most = options.optim.batchSize / (epoch.worldSize ?? 1)
-  return async (indices, index, staging, run) => {
-    const count = indices.length
-    const buffer = staging.pop() ?? new Uint8Array(most * bytes)
-    const windows = new Int32Array(count * 3)
-    const labels = new Int32Array(count)
-    const decoding = Array.from(indices, (sampleIndex, row) => {
-      const sample = samples[sampleIndex] as Sample
-      const { top, left, flip } = window(seed, epoch.epoch, sampleIndex, transform, epoch.split)
-      windows.set([top, left, flip ? 1 : 0], row * 3)
-      labels[row] = sample.label
-      const out = buffer.subarray(row * bytes, (row + 1) * bytes)
-      return run(() => decodeTo(sample, transform.resize, out))
-    })
-    await allOrFirstError(decoding)
-    let held = true
-    const release = () => {
-      if (held) staging.push(buffer)
-      held = false
-    }
-    const pixels = buffer.subarray(0, count * bytes)
-    return { pixels, count, height, width, windows, labels, index, samples: indices, release }
-  }
-}
-
-/** Waits for every promise, so that nothing goes on behind a failure, then throws the first error. */
-async function allOrFirstError(promises: Promise<void>[]): Promise<void> {
-  const failed = (await Promise.allSettled(promises)).find(({ status }) => status === 'rejected')
-  if (failed) throw (failed as PromiseRejectedResult).reason
-}
-
-/** Runs a task when fewer than `limit` are running, in the order asked; none once it is over. */
-type Gate = (task: () => Promise<void>) => Promise<void>
-
-function gate(limit: number, isOver: () => boolean): Gate {
-  const waiting: (() => void)[] = []
-  let running = 0
-  return async (task) => {
-    if (running === limit) await new Promise<void>((admit) => waiting.push(admit))
-    else running++
-    try {
-      if (isOver()) throw aborted()
-      await task()
-    } finally {
-      const admit = waiting.shift()
-      if (admit) admit()
-      else running--
-    }
-  }
-}
-
-function aborted(): McLossError {
-  return new McLossError('E_ABORTED', 'loader: stopped by its AbortSignal.')
 }
 
 function requireInteger(name: string, value: number, least: number, most = Infinity): void {

@@ -1,11 +1,19 @@
 // Events for people and for programs: a progress bar on a terminal, plain lines elsewhere, and the
 // run's metrics.jsonl.
 
-import { open } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Presets, SingleBar } from 'cli-progress'
 import { McLossError } from './errors.js'
-import type { EpochEvent, ProgressEvent, RunEvent, StartEvent } from './events.js'
+import type {
+  EpochEvent,
+  PrepareEvent,
+  ProgressEvent,
+  RunEvent,
+  StartEvent,
+  StoreEvent,
+} from './events.js'
+import { gigabytes } from './store-mode.js'
 
 export interface LoggerOptions {
   stream: NodeJS.WritableStream
@@ -22,14 +30,27 @@ export interface Logger {
 export function createLogger({ stream, isTty }: LoggerOptions): Logger {
   const print = (line: string) => stream.write(`${line}\n`)
   const bar = isTty ? progressBar(stream) : undefined
+  let tenths = 0 // of a store, said so far
   const show = (event: RunEvent) => {
     if (event.type === 'progress') {
-      if (bar) bar.show(event)
+      if (bar) bar.show(event.stepInEpoch, event.stepsPerEpoch, where(event), progressText(event))
       else print(`${where(event)}  ${progressText(event)}`)
       return
     }
+    if (event.type === 'prepare' && event.done < event.total) {
+      const reached = Math.floor((10 * event.done) / event.total)
+      if (bar) bar.show(event.done, event.total, `decoding ${event.split}`, prepareText(event))
+      else if (reached > tenths) print(`decoding ${event.split}  ${prepareText(event)}`)
+      tenths = reached
+      return
+    }
     bar?.clear()
+    if (event.type === 'prepare') {
+      tenths = 0
+      print(`decoded ${event.split}  ${prepareText(event)}`)
+    }
     if (event.type === 'start') print(startText(event))
+    if (event.type === 'store') print(storeText(event))
     if (event.type === 'epoch') print(epochText(event))
     if (event.type === 'warning') print(`warning: ${event.message}`)
     if (event.type === 'checkpoint' && event.kind !== 'last') print(`${event.kind} ${event.path}`)
@@ -60,10 +81,10 @@ function progressBar(stream: NodeJS.WritableStream) {
   )
   let running = false
   return {
-    show(event: ProgressEvent) {
-      if (!running) bar.start(event.stepsPerEpoch, 0, { where: '', text: '' })
+    show(done: number, total: number, where: string, text: string) {
+      if (!running) bar.start(total, 0, { where: '', text: '' })
       running = true
-      bar.update(event.stepInEpoch, { where: where(event), text: progressText(event) })
+      bar.update(done, { where, text })
     },
     clear() {
       if (running) bar.stop()
@@ -100,6 +121,15 @@ function startText(event: StartEvent): string {
   ].join('\n')
 }
 
+function prepareText({ done, total, seconds }: PrepareEvent): string {
+  return `${done}/${total} images  ${(done / seconds).toFixed(1)} images/s`
+}
+
+function storeText({ mode, reason, bytes, files }: StoreEvent): string {
+  const how = mode === 'off' ? 'decoded in every epoch' : files.join(', ')
+  return `images: ${mode}, ${gigabytes(bytes)} decoded (${reason}); ${how}`
+}
+
 function epochText({ epoch, epochs, train, test, lr, seconds }: EpochEvent): string {
   const figures = [
     `train loss ${train.loss.toFixed(3)} top-1 ${percent(train.top1)}`,
@@ -125,19 +155,21 @@ function duration(seconds: number): string {
   return hours > 0 ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`
 }
 
-export interface MetricsFile {
-  write(event: RunEvent): void
+/** Where a run's events go: to whoever listens, and into its metrics.jsonl, one a line. */
+export interface Journal {
+  /** Progress is not written; what comes before `open` is written then. */
+  emit(event: RunEvent): void
+  /** @throws McLossError E_IO when RUN/metrics.jsonl cannot be opened; it is appended to. */
+  open(runDir: string): Promise<void>
   /** Rejects with the first E_IO of a write. */
   close(): Promise<void>
 }
 
-/**
- * The run's metrics.jsonl, one event a line, appended to.
- *
- * @throws McLossError E_IO when it cannot be opened.
- */
-export async function openMetricsFile(runDir: string): Promise<MetricsFile> {
-  const path = join(runDir, 'metrics.jsonl')
+export function journalOf(publish: (event: RunEvent) => void): Journal {
+  let file: FileHandle | undefined
+  let path = ''
+  const early: string[] = []
+  let written: Promise<unknown> = Promise.resolve()
   const failed = (cause: unknown): never => {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new McLossError(
@@ -146,18 +178,29 @@ export async function openMetricsFile(runDir: string): Promise<MetricsFile> {
       { cause },
     )
   }
-  const file = await open(path, 'a').catch(failed)
-  let written: Promise<unknown> = Promise.resolve()
+  const write = (line: string) => {
+    written = written.then(() => file?.appendFile(line))
+    written.catch(() => {}) // close() reports it
+  }
   return {
-    write(event) {
-      written = written.then(() => file.appendFile(`${JSON.stringify(event)}\n`))
-      written.catch(() => {}) // close() reports it
+    emit(event) {
+      if (event.type !== 'progress' && event.type !== 'prepare') {
+        const line = `${JSON.stringify(event)}\n`
+        if (file) write(line)
+        else early.push(line)
+      }
+      publish(event)
+    },
+    async open(runDir) {
+      path = join(runDir, 'metrics.jsonl')
+      file = await open(path, 'a').catch(failed)
+      for (const line of early.splice(0)) write(line)
     },
     async close() {
       try {
         await written.catch(failed)
       } finally {
-        await file.close()
+        await file?.close()
       }
     },
   }

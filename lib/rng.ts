@@ -12,6 +12,7 @@ export const Stream = {
   cwaMask: 3,
   dropout: 4,
   drawing: 5,
+  jitter: 6,
 } as const
 export type Stream = (typeof Stream)[keyof typeof Stream]
 

@@ -1,32 +1,22 @@
 // A training run, top to bottom: open, start or resume, epochs, evaluation, checkpoints. What is
 // computed is native's; this file decides the order of things.
 
-import { basename, dirname, join } from 'node:path'
+import { join } from 'node:path'
 import type { Dataset } from './batch.js'
 import { type NativeTrainer, native } from './binding.js'
-import {
-  type Checkpoint,
-  type CheckpointState,
-  openCheckpoint,
-  saveCheckpoint,
-} from './checkpoint.js'
+import { type CheckpointState, openCheckpoint, saveCheckpoint } from './checkpoint.js'
 import { type Config, configToJson, nativeConfig } from './config.js'
 import { openDataset } from './datasets/index.js'
-import {
-  type EpochTotals,
-  emptyTotals,
-  evaluateBatches,
-  type Position,
-  trainEpoch,
-} from './epoch.js'
+import { emptyTotals, evaluateBatches, trainEpoch } from './epoch.js'
 import { McLossError } from './errors.js'
 import { EventStream } from './event-stream.js'
 import type { RunEvent, StartEvent, TestFigures } from './events.js'
 import { loader } from './loader.js'
-import { openMetricsFile } from './logger.js'
+import { type Journal, journalOf } from './logger.js'
 import { isBetter, trainFigures } from './metrics.js'
-import { createRunDir } from './run-dir.js'
 import { makeSchedule } from './schedule.js'
+import { freshSession, requireSameRun, resumedSession, type Session } from './session.js'
+import { openStores, type Stores } from './store.js'
 
 export interface TrainOptions {
   /** Ends the run within a step; it is saved, then `result` rejects with E_ABORTED. */
@@ -107,10 +97,16 @@ async function execute(config: Config, options: TrainOptions, publish: Publish) 
     : Trainer.create(config, dataset.classes.length))
   try {
     if (checkpoint) await trainer.load(checkpoint.path)
-    requireNotAborted(signal)
-    const session = checkpoint ? resumedSession(checkpoint) : await freshSession(config)
-    const run = { config, dataset, trainer, stepsPerEpoch, lrAt, ...session }
-    return await runEpochs(run, signal, publish)
+    const journal = journalOf(publish)
+    const stores = await openStores(dataset, config, { signal, onEvent: journal.emit })
+    try {
+      requireNotAborted(signal)
+      const session = checkpoint ? resumedSession(checkpoint) : await freshSession(config)
+      const run = { config, dataset, stores, trainer, stepsPerEpoch, lrAt, journal, ...session }
+      return await runEpochs(run, signal)
+    } finally {
+      stores.close()
+    }
   } finally {
     await trainer.dispose()
   }
@@ -135,94 +131,25 @@ function checkSmallestBatch({ model, optim }: Config, samples: number): void {
   )
 }
 
-/** What a run carries from step to step, and a checkpoint keeps. */
-interface Session {
-  runDir: string
-  position: Position
-  totals: EpochTotals
-  best: Best | undefined
-}
-
-type Best = TestFigures & { epoch: number }
-
-async function freshSession(config: Config): Promise<Session> {
-  return {
-    runDir: await createRunDir(config),
-    position: { epoch: 0, stepInEpoch: 0, step: 0 },
-    totals: emptyTotals(),
-    best: undefined,
-  }
-}
-
-/** Only its own run goes on from a checkpoint: its data, order and steps are those of the start. */
-function requireSameRun(
-  { path, state }: Checkpoint,
-  config: Config,
-  dataset: Dataset,
-  stepsPerEpoch: number,
-): void {
-  if (basename(dirname(path)) !== 'checkpoints') {
-    throw new McLossError(
-      'E_CHECKPOINT',
-      `train: ${path} lies in no run folder (expected RUN/checkpoints/NAME). Resume from the run ` +
-        'folder, or put the checkpoint back into one.',
-    )
-  }
-  if (state.classes.join('\n') !== dataset.classes.join('\n')) {
-    throw new McLossError(
-      'E_CHECKPOINT',
-      `train: ${path} was trained on ${state.classes.length} classes ` +
-        `(${state.classes.slice(0, 3).join(', ')}, ...), the data has ${dataset.classes.length} ` +
-        `(${dataset.classes.slice(0, 3).join(', ')}, ...). Resume with the data it was trained on.`,
-    )
-  }
-  const differences = [
-    ['seed', (state.config as Config).seed, config.seed],
-    ['training images', state.trainSamples, dataset.train.length],
-    ['steps an epoch', state.stepsPerEpoch, stepsPerEpoch],
-  ].filter(([, then, now]) => then !== now)
-  if (differences.length === 0) return
-  throw new McLossError(
-    'E_CHECKPOINT',
-    `train: ${path} cannot go on with other samples in other steps: ` +
-      `${differences.map(([name, then, now]) => `${name} ${then} then, ${now} now`).join('; ')}. ` +
-      'Resume with the seed, data, optim.batchSize and optim.dropLast it was started with.',
-  )
-}
-
-function resumedSession({ path, state }: Checkpoint): Session {
-  const { epoch, stepInEpoch, step } = state
-  return {
-    runDir: dirname(dirname(path)),
-    position: { epoch, stepInEpoch, step },
-    totals: state.totals,
-    best: state.best,
-  }
-}
-
 type RunContext = Session & {
   config: Config
   dataset: Dataset
+  stores: Stores
   trainer: NativeTrainer
   stepsPerEpoch: number
   lrAt: (step: number) => number
+  journal: Journal
 }
 
-async function runEpochs(
-  run: RunContext,
-  signal: AbortSignal | undefined,
-  publish: Publish,
-): Promise<RunResult> {
-  const { config, dataset, trainer, stepsPerEpoch, lrAt, position } = run
+async function runEpochs(run: RunContext, signal: AbortSignal | undefined): Promise<RunResult> {
+  const { config, dataset, stores, trainer, stepsPerEpoch, lrAt, position } = run
   const { epochs, batchSize, gradAccumSteps } = config.optim
-  const metrics = await openMetricsFile(run.runDir)
-  const emit: Publish = (event) => {
-    if (event.type !== 'progress') metrics.write(event)
-    publish(event)
-  }
+  const { emit } = run.journal
+  await run.journal.open(run.runDir)
   let last: EpochResult | undefined
   try {
     emit(startEvent(run))
+    emit(stores.event)
     for (const message of dataset.warnings ?? []) emit({ type: 'warning', message })
     while (position.epoch < epochs) {
       const finished = await trainEpoch(
@@ -231,6 +158,7 @@ async function runEpochs(
           batches: loader(dataset, config, {
             split: 'train',
             epoch: position.epoch,
+            source: stores.train,
             startBatch: position.stepInEpoch,
           }),
           stepsPerEpoch,
@@ -249,7 +177,7 @@ async function runEpochs(
       last = await finishEpoch(run, signal, emit)
     }
   } finally {
-    await metrics.close()
+    await run.journal.close()
   }
   if (!last || !run.best) {
     throw new McLossError(
@@ -268,14 +196,15 @@ async function finishEpoch(
   signal: AbortSignal | undefined,
   emit: Publish,
 ): Promise<EpochResult | undefined> {
-  const { config, dataset, trainer, position, totals } = run
+  const { config, dataset, stores, trainer, position, totals } = run
   const { epochs } = config.optim
   const epoch = position.epoch
   const due = (every: number) => epoch + 1 === epochs || (epoch + 1) % every === 0
   const began = performance.now()
   let test: TestFigures | undefined
   if (due(config.evalEvery)) {
-    test = await evaluateBatches(trainer, loader(dataset, config, { split: 'test', epoch }), signal)
+    const batches = loader(dataset, config, { split: 'test', epoch, source: stores.test })
+    test = await evaluateBatches(trainer, batches, signal)
     // Saved as all steps done, epoch not: a resume evaluates it first.
     if (!test) return await saveAndAbort(run, emit)
   }

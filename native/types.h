@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -77,10 +78,16 @@ struct TrainerConfig {
   int rank = 0, world_size = 1;
 };
 
+class PixelStore;  // io/pixel_store.h
+
 // What TypeScript hands over for one batch; the memory stays the caller's until the call settles.
+// Its images are `pixels` or, where there is a store, the store's `rows`.
 struct Batch {
+  int64_t count = 0;
   const uint8_t* pixels = nullptr;   // [count, height, width, 3], RGB
-  int64_t count = 0, height = 0, width = 0;
+  int64_t height = 0, width = 0;     // of `pixels`
+  std::shared_ptr<const PixelStore> store;
+  const int32_t* rows = nullptr;     // [count], images of the store
   const int32_t* windows = nullptr;  // [count, 3]: top, left, flip (0 or 1); top and left may be < 0
   const int32_t* labels = nullptr;   // [count], or null where none are needed
 };

@@ -1,7 +1,7 @@
 // Images and windows that both sides compute (test/reference/python/formula.py), and the small
 // trainer configuration of the tests that use them.
 
-import type { NativeBatch, NativeTrainerConfig } from '../lib/binding.js'
+import type { BatchPlaces, NativeTrainerConfig, PixelSource } from '../lib/binding.js'
 import { words } from './formula-weights.js'
 
 /**
@@ -46,7 +46,7 @@ export function wholeBatch(
   count: number,
   side: number,
   numClasses: number,
-): NativeBatch & { labels: Int32Array } {
+): BatchPlaces & PixelSource & { labels: Int32Array } {
   return {
     pixels: pixels(count, side, side),
     count,

@@ -7,7 +7,7 @@ import { Writable } from 'node:stream'
 import { stripVTControlCharacters } from 'node:util'
 import { expect, test } from 'vitest'
 import type { EpochEvent, ProgressEvent, RunEvent, StartEvent } from '../lib/events.js'
-import { createLogger, openMetricsFile } from '../lib/logger.js'
+import { createLogger, journalOf } from '../lib/logger.js'
 
 const figures = {
   loss: 2.5,
@@ -133,31 +133,42 @@ test('a bar that nobody clears (an error) does not keep the process alive', () =
   expect(timers()).toBe(before)
 })
 
-test('metrics.jsonl: one event a line, in order; a second opening goes on at the end', async () => {
+test('metrics.jsonl: an event a line, in order, progress aside; opened again it goes on', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'mcloss-test-'))
-  const first = await openMetricsFile(folder)
-  const steps = Array.from({ length: 200 }, (_, step) => progress({ step }))
-  for (const event of steps) first.write(event)
+  const published: RunEvent[] = []
+  const first = journalOf((event) => published.push(event))
+  const early: RunEvent = { type: 'warning', message: 'before the run has its folder' }
+  const steps = Array.from({ length: 200 }, (_, step): RunEvent => ({ ...epoch, step }))
+  first.emit(early)
+  await first.open(folder)
+  for (const event of steps) {
+    first.emit(progress())
+    first.emit(event)
+  }
   await first.close()
-  const second = await openMetricsFile(folder)
-  second.write(epoch)
+  const second = journalOf(() => {})
+  await second.open(folder)
+  second.emit(epoch)
   await second.close()
   const lines = readFileSync(join(folder, 'metrics.jsonl'), 'utf8').trimEnd().split('\n')
-  expect(lines.map((line) => JSON.parse(line))).toEqual([...steps, epoch])
+  expect(lines.map((line) => JSON.parse(line))).toEqual([early, ...steps, epoch])
+  expect(published.filter(({ type }) => type !== 'progress')).toEqual([early, ...steps])
+  expect(published).toHaveLength(401)
 })
 
 test('metrics.jsonl that cannot be opened or written is an E_IO that names it', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'mcloss-test-'))
   writeFileSync(join(folder, 'file'), '')
   const refused = (path: string) => ({ code: 'E_IO', message: expect.stringContaining(path) })
-  await expect(openMetricsFile(join(folder, 'file'))).rejects.toMatchObject(
+  await expect(journalOf(() => {}).open(join(folder, 'file'))).rejects.toMatchObject(
     refused('metrics.jsonl'),
   )
 
   expect(existsSync('/dev/full')).toBe(true)
   symlinkSync('/dev/full', join(folder, 'metrics.jsonl'))
-  const full = await openMetricsFile(folder)
-  full.write(epoch)
-  full.write(epoch)
+  const full = journalOf(() => {})
+  await full.open(folder)
+  full.emit(epoch)
+  full.emit(epoch)
   await expect(full.close()).rejects.toMatchObject(refused('metrics.jsonl'))
 })

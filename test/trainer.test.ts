@@ -24,9 +24,10 @@ beforeAll(async () => {
   result = await run.result
 })
 
-test('events come in order: start, progress, checkpoint, epoch', () => {
-  const types = events.map((event) => event.type)
-  expect(types[0]).toBe('start')
+test('events come in order: prepare, start, store, progress, checkpoint, epoch', () => {
+  const types = events.map((event) => event.type).filter((type) => type !== 'prepare')
+  expect(events[0]).toMatchObject({ type: 'prepare', split: 'train', total: 24 })
+  expect(types.slice(0, 3)).toEqual(['start', 'store', 'progress'])
   expect(types.filter((type) => type === 'epoch')).toHaveLength(2)
   expect(types.lastIndexOf('epoch')).toBe(types.length - 1)
   const epoch = events.findLast((event) => event.type === 'epoch')

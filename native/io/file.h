@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,6 +48,19 @@ class File {
       to += got;
       count -= static_cast<uint64_t>(got);
     }
+  }
+
+  void skip_to(uint64_t offset) {
+    if (::lseek(descriptor_, static_cast<off_t>(offset), SEEK_SET) < 0) {
+      fail("read", std::strerror(errno));
+    }
+  }
+
+  // The first `count` bytes as memory, for munmap; outlives the descriptor.
+  void* map_to_read(size_t count) const {
+    void* const begin = ::mmap(nullptr, count, PROT_READ, MAP_SHARED, descriptor_, 0);
+    if (begin == MAP_FAILED) fail("map", std::strerror(errno));
+    return begin;
   }
 
   void write(const void* data, uint64_t count) {

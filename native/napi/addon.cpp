@@ -12,6 +12,7 @@
 #include "napi/convert.h"
 #include "napi/failure.h"
 #include "napi/ops_wrap.h"
+#include "napi/store_wrap.h"
 #include "napi/trainer_wrap.h"
 #include "napi/worker.h"
 #include "train/device.h"
@@ -22,6 +23,12 @@ namespace {
 Napi::Value device_count(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     return Napi::Number::New(info.Env(), cuda_device_count());
+  });
+}
+
+Napi::Value device_memory(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    return Napi::Number::New(info.Env(), static_cast<double>(cuda_free_memory()));
   });
 }
 
@@ -89,7 +96,9 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   data->trainer_class = Napi::Persistent(trainer);
   exports["NativeTrainer"] = trainer;
   export_ops(env, exports);
+  export_stores(env, exports);
   exports["deviceCount"] = Napi::Function::New(env, device_count, "deviceCount");
+  exports["freeDeviceMemory"] = Napi::Function::New(env, device_memory, "freeDeviceMemory");
   exports["checkDevice"] = Napi::Function::New(env, check_device, "checkDevice");
   exports["buildInfo"] = Napi::Function::New(env, build_info, "buildInfo");
   exports["setErrorClass"] = Napi::Function::New(env, set_error_class, "setErrorClass");

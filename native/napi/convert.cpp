@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "napi/addon_data.h"
+
 namespace mcloss {
 namespace {
 
@@ -241,18 +243,26 @@ KeptBatch batch_of(const Napi::Value& value, bool with_labels) {
   KeptBatch kept;
   Batch& batch = kept.batch;
   batch.count = size_of(fields, "count");
-  batch.height = size_of(fields, "height");
-  batch.width = size_of(fields, "width");
-  const int64_t bytes = batch.count * batch.height;  // < 2^48
-  if (bytes > INT64_MAX / (batch.width * 3)) fields.refuse("count", "smaller");
   // Each buffer is asked for once: a getter may give another one the next time.
   const auto buffer = [&](const char* name, napi_typedarray_type type, int64_t length) {
     const Napi::TypedArray array = fields.array(name, type, length);
     kept.keep.push_back(Napi::Persistent(array.As<Napi::Object>()));
     return array;
   };
-  batch.pixels = buffer("pixels", napi_uint8_array, bytes * batch.width * 3)
-                     .As<Napi::Uint8Array>().Data();
+  if (fields.has("store")) {
+    const auto& stores = value.Env().GetInstanceData<AddonData>()->stores;
+    const auto store = stores.find(fields.integer("store"));
+    if (store == stores.end()) fields.refuse("store", "an open store");
+    batch.store = store->second;
+    batch.rows = buffer("rows", napi_int32_array, batch.count).As<Napi::Int32Array>().Data();
+  } else {
+    batch.height = size_of(fields, "height");
+    batch.width = size_of(fields, "width");
+    const int64_t lines = batch.count * batch.height;  // < 2^48
+    if (lines > INT64_MAX / (batch.width * 3)) fields.refuse("count", "smaller");
+    batch.pixels = buffer("pixels", napi_uint8_array, lines * batch.width * 3)
+                       .As<Napi::Uint8Array>().Data();
+  }
   batch.windows =
       buffer("windows", napi_int32_array, batch.count * 3).As<Napi::Int32Array>().Data();
   if (with_labels) {

@@ -3,12 +3,19 @@
 #include <ATen/Context.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/detail/CUDAHooksInterface.h>
+#include <c10/core/CachingDeviceAllocator.h>
 
 #include "types.h"
 
 namespace mcloss {
 
 int cuda_device_count() { return at::hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0; }
+
+int64_t cuda_free_memory() {
+  const at::Device device = require_device("cuda");
+  return static_cast<int64_t>(
+      at::getDeviceAllocator(device.type())->getMemoryInfo(device.index()).first);
+}
 
 at::Device require_device(const std::string& name) {
   if (name == "cpu") return at::kCPU;

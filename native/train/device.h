@@ -3,12 +3,16 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <string>
 
 namespace mcloss {
 
 // The CUDA GPUs that LibTorch sees.
 int cuda_device_count();
+
+// Bytes the first GPU has free. Throws as require_device.
+int64_t cuda_free_memory();
 
 // "cpu" or "cuda" (the first GPU). Throws E_CONFIG for another name, E_DEVICE where LibTorch sees no
 // GPU or mcloss was built without its CUDA operators.

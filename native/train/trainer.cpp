@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "io/pixel_store.h"
 #include "losses/loss.h"
 #include "models/classifier.h"
 #include "ops/channel_groups.h"
@@ -64,6 +65,7 @@ struct Trainer::Impl {
   void step(const Batch& batch, const StepArgs& args);
   StepSums accumulate_gradients(const Batch& batch, const StepArgs& args);
   ClassifierOutput infer(const Batch& batch);
+  at::Tensor pixels_of(const Batch& batch) const;
   at::Tensor input_of(const Batch& batch) const;
   void check_labels(const Batch& batch) const;
   at::Tensor target_of(const Batch& batch) const;
@@ -108,7 +110,8 @@ StepSums Trainer::Impl::accumulate_gradients(const Batch& batch, const StepArgs&
   for (int64_t first = 0; first < batch.count; first += size) {
     Batch part = batch;
     part.count = std::min(size, batch.count - first);
-    part.pixels += first * batch.height * batch.width * 3;
+    if (part.pixels) part.pixels += first * batch.height * batch.width * 3;
+    if (part.rows) part.rows += first;
     part.windows += first * 3;
     part.labels += first;
 
@@ -138,10 +141,18 @@ ClassifierOutput Trainer::Impl::infer(const Batch& batch) {
   return output;
 }
 
+at::Tensor Trainer::Impl::pixels_of(const Batch& batch) const {
+  if (!batch.store) {
+    return at::from_blob(const_cast<uint8_t*>(batch.pixels),
+                         {batch.count, batch.height, batch.width, 3}, at::kByte);
+  }
+  const at::Tensor rows = at::from_blob(const_cast<int32_t*>(batch.rows), {batch.count}, at::kInt);
+  return batch.store->pixels().index_select(0, rows);
+}
+
 // [count, 3, crop height, crop width], normalised float32 on the device.
 at::Tensor Trainer::Impl::input_of(const Batch& batch) const {
-  const at::Tensor pixels = at::from_blob(const_cast<uint8_t*>(batch.pixels),
-                                          {batch.count, batch.height, batch.width, 3}, at::kByte);
+  const at::Tensor pixels = pixels_of(batch);
   const at::Tensor windows =
       at::from_blob(const_cast<int32_t*>(batch.windows), {batch.count, 3}, at::kInt);
   const at::Tensor input =

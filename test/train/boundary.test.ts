@@ -1,7 +1,13 @@
 // What the boundary refuses: each a McLossError with a code, nothing changed by it.
 
 import { beforeAll, describe, expect, test } from 'vitest'
-import { type NativeBatch, type NativeTrainer, native } from '../../lib/binding.js'
+import {
+  type BatchPlaces,
+  type NativeBatch,
+  type NativeTrainer,
+  native,
+  type PixelSource,
+} from '../../lib/binding.js'
 import { McLossError } from '../../lib/errors.js'
 import { mcLossConfig, toyTrainer, wholeBatch } from '../formula-batch.js'
 
@@ -106,7 +112,7 @@ describe('batches and options', () => {
     expect(await trainer.stats()).toMatchObject(sums)
   })
 
-  const wrong: [string, Partial<Record<keyof NativeBatch, unknown>>][] = [
+  const wrong: [string, Partial<Record<keyof (BatchPlaces & PixelSource), unknown>>][] = [
     ['pixels', { pixels: batch.pixels.subarray(1) }],
     ['pixels', { pixels: new Float32Array(batch.pixels.length) }],
     ['windows', { windows: new Int32Array(11) }],
