@@ -1,0 +1,77 @@
+// A store that is killed while it is built, or built by two processes at once, holds the right pixels.
+
+import { spawn } from 'node:child_process'
+import { readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { beforeAll, expect, test } from 'vitest'
+import type { Dataset } from '../lib/batch.js'
+import { prepareStores } from '../lib/store.js'
+import { storeLayout } from '../lib/store-format.js'
+import { temporaryFolder } from './small-birds.js'
+import { noiseFiles, pixelsOf, SIZE, storeOptions } from './store-fixture.js'
+
+const COUNT = 150
+const folder = temporaryFolder()
+const options = storeOptions(folder)
+const program = join(import.meta.dirname, 'store-builder.mjs')
+let dataset: Dataset
+let expected: Buffer[]
+
+beforeAll(async () => {
+  dataset = await noiseFiles(join(folder, 'files'), COUNT)
+  expected = await Promise.all(dataset.train.map(({ path }) => pixelsOf(path)))
+})
+
+function start() {
+  const child = spawn(process.execPath, [program, JSON.stringify({ dataset, options })])
+  let output = ''
+  child.stdout.on('data', (text) => {
+    output += text
+  })
+  child.stderr.pipe(process.stderr)
+  const ended = new Promise<void>((settle) => child.on('close', () => settle()))
+  return { child, ended, output: () => output }
+}
+
+/** Every image of the training store against the decoder's own result. */
+function requireRight(path: string) {
+  const bytes = readFileSync(path)
+  const layout = storeLayout({ count: COUNT, height: SIZE[0], width: SIZE[1] })
+  expect(bytes.length).toBe(layout.fileBytes)
+  const wrong = expected.flatMap((pixels, index) => {
+    const at = layout.imageAt(index)
+    return bytes.subarray(at, at + layout.imageBytes).equals(pixels) ? [] : [index]
+  })
+  expect(wrong).toEqual([])
+}
+
+test('killed at 20 points of the way, then started again: every pixel is right', async () => {
+  let kills = 0
+  // How long a whole build takes on this machine decides where the kills fall.
+  const began = performance.now()
+  const whole = start()
+  await whole.ended
+  expect(whole.output()).toContain('finished')
+  const [startMs, wholeMs] = [0.5, 1].map((share) => share * (performance.now() - began))
+  for (let round = 0; round < 20; round++) {
+    rmSync(join(folder, 'stores'), { recursive: true })
+    const victim = start()
+    await setTimeout((startMs ?? 0) + (((wholeMs ?? 0) - (startMs ?? 0)) * round) / 20)
+    victim.child.kill('SIGKILL')
+    await victim.ended
+    if (!victim.output().includes('finished')) kills++
+    const { files } = await prepareStores(dataset, options, { verify: true })
+    requireRight(files[0] ?? '')
+  }
+  expect(kills).toBeGreaterThan(5)
+})
+
+test('two processes at once build the same store', async () => {
+  rmSync(join(folder, 'stores'), { recursive: true })
+  const both = [start(), start()]
+  await Promise.all(both.map(({ ended }) => ended))
+  for (const { output } of both) expect(output()).toContain('finished')
+  const { files } = await prepareStores(dataset, options, { verify: true })
+  requireRight(files[0] ?? '')
+})

@@ -1,0 +1,353 @@
+// The store against streaming: the same steps to the bit; and what is refused or noticed.
+
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, test } from 'vitest'
+import type { Batch, Dataset } from '../lib/batch.js'
+import { native, type PixelSource, type RowSource } from '../lib/binding.js'
+import { defineConfig } from '../lib/config.js'
+import type { RunEvent } from '../lib/events.js'
+import { type LoaderOptions, loader } from '../lib/loader.js'
+import { openStores, prepareStores, type Stores } from '../lib/store.js'
+import { HEADER_BYTES, storeLayout } from '../lib/store-format.js'
+import { chooseStore, type StoreSizes } from '../lib/store-mode.js'
+import { train } from '../lib/trainer.js'
+import { temporaryFolder, toyConfig } from './small-birds.js'
+import { noise, noiseFiles, pixelsOf, SIZE, storeOptions } from './store-fixture.js'
+
+const folder = temporaryFolder()
+const COUNT = 12
+let dataset: Dataset
+
+beforeAll(async () => {
+  dataset = await noiseFiles(join(folder, 'files'), COUNT)
+})
+
+test('mmap, ram and off: identical losses over 50 steps and identical weights, jitter included', async () => {
+  const runs = []
+  for (const store of ['mmap', 'ram', 'off'] as const) {
+    const input = toyConfig(folder, { name: `as-${store}` })
+    const jitter = { brightness: 0.4, contrast: 0.4, saturation: 0.4 }
+    const run = train(
+      defineConfig({
+        ...input,
+        data: { ...input.data, store, jitter },
+        optim: { ...input.optim, epochs: 17 }, // three steps each
+        evalEvery: 17,
+        checkpointEvery: 17,
+      }),
+    )
+    const losses: number[] = []
+    let mode: string | undefined
+    for await (const event of run) {
+      if (event.type === 'progress') losses.push(event.loss)
+      if (event.type === 'epoch') losses.push(event.train.loss)
+      if (event.type === 'store') mode = event.mode
+    }
+    const { runDir, last } = await run.result
+    const weights = readFileSync(join(runDir, 'last/model.safetensors'))
+    expect(mode).toBe(store)
+    // The metadata before the weights names the store.
+    const data = weights.subarray(8 + Number(weights.readBigUInt64LE(0)))
+    runs.push({ losses, test: last.loss, weights: createHash('sha256').update(data).digest('hex') })
+  }
+  expect(runs[0]?.losses.length).toBeGreaterThan(50)
+  expect(runs[1]).toEqual(runs[0])
+  expect(runs[2]).toEqual(runs[0])
+})
+
+describe('a store', () => {
+  let file: string
+  const options = storeOptions(join(folder, 'one'))
+
+  beforeAll(async () => {
+    const { files } = await prepareStores(dataset, options)
+    file = files[0] as string
+  })
+
+  test('holds the pixels that decoding gives, in the order of the samples', async () => {
+    const bytes = readFileSync(file)
+    const { imageBytes, imageAt, fileBytes } = storeLayout({
+      count: COUNT,
+      height: SIZE[0],
+      width: SIZE[1],
+    })
+    expect(bytes.length).toBe(fileBytes)
+    for (const [index, { path }] of dataset.train.entries()) {
+      const image = bytes.subarray(imageAt(index), imageAt(index) + imageBytes)
+      expect(image.equals(await pixelsOf(path)), path).toBe(true)
+    }
+  })
+
+  test('is used again: nothing is decoded the second time', async () => {
+    const events: string[] = []
+    await prepareStores(dataset, options, { onEvent: ({ type }) => events.push(type) })
+    expect(events).toEqual([])
+    expect(readdirSync(join(folder, 'one/stores'))).toHaveLength(2)
+  })
+
+  test('cut short or grown is refused by name, not a crash', async () => {
+    const whole = readFileSync(file)
+    for (const length of [0, 100, HEADER_BYTES, whole.length >> 1, whole.length - 1]) {
+      truncateSync(file, length)
+      await expect(openStores(dataset, options)).rejects.toMatchObject({
+        code: 'E_DATA',
+        message: expect.stringContaining(file),
+      })
+      writeFileSync(file, whole)
+    }
+    writeFileSync(file, Buffer.concat([whole, Buffer.alloc(1)]))
+    await expect(openStores(dataset, options)).rejects.toMatchObject({ code: 'E_DATA' })
+    writeFileSync(file, whole)
+
+    // Native looks itself: a mapped file that is too short would end the process.
+    const layout = {
+      path: file,
+      mode: 'mmap',
+      offset: HEADER_BYTES,
+      height: 40,
+      width: 56,
+    } as const
+    for (const change of [
+      { count: COUNT, fileBytes: whole.length + 1 },
+      { count: COUNT + 1, fileBytes: whole.length },
+    ]) {
+      const refused = native().openStore({ ...layout, ...change })
+      await expect(refused).rejects.toMatchObject({ code: 'E_DATA' })
+    }
+    const missing = native().openStore({ ...layout, path: `${file}.no`, count: 1, fileBytes: 1 })
+    await expect(missing).rejects.toMatchObject({ code: 'E_IO' })
+  })
+
+  test('with one bit changed fails its verification, which names the row', async () => {
+    const { imageAt } = storeLayout({ count: COUNT, height: SIZE[0], width: SIZE[1] })
+    const handle = await open(file, 'r+')
+    const byte = Buffer.alloc(1)
+    await handle.read(byte, 0, 1, imageAt(7) + 100)
+    const flip = async (bit: number) => {
+      await handle.write(Buffer.of((byte[0] as number) ^ bit), 0, 1, imageAt(7) + 100)
+    }
+    await flip(1)
+    await expect(prepareStores(dataset, options, { verify: true })).rejects.toMatchObject({
+      code: 'E_DATA',
+      message: expect.stringContaining('row 7'),
+    })
+    await flip(0)
+    await handle.close()
+    await prepareStores(dataset, options, { verify: true })
+  })
+
+  test('of files that have changed is built anew, with a warning', async () => {
+    const { path } = dataset.train[3] as { path: string }
+    for (const change of [
+      async () => writeFileSync(path, await noise(5000)),
+      async () => utimesSync(path, new Date(), new Date(1e12)), // the same bytes, touched
+    ]) {
+      await change()
+      const warnings: string[] = []
+      const { files } = await prepareStores(dataset, options, {
+        onEvent: (event) => {
+          if (event.type === 'warning') warnings.push(event.message)
+        },
+      })
+      expect(files[0]).toBe(file)
+      expect(warnings).toEqual([expect.stringContaining('have changed')])
+      const { imageBytes, imageAt } = storeLayout({ count: COUNT, height: SIZE[0], width: SIZE[1] })
+      const image = readFileSync(file).subarray(imageAt(3), imageAt(3) + imageBytes)
+      expect(image.equals(await pixelsOf(path))).toBe(true)
+    }
+  })
+
+  test('of another size or another list is another file', async () => {
+    const other = await prepareStores(
+      dataset,
+      storeOptions(join(folder, 'one'), { resize: [8, 9] }),
+    )
+    expect(other.files[0]).not.toBe(file)
+    const fewer = { ...dataset, train: dataset.train.slice(1) }
+    const { files } = await prepareStores(fewer, options)
+    expect(files[0]).not.toBe(file)
+    expect(existsSync(file)).toBe(true)
+  })
+
+  test('that cannot be written says so, and what is decoded is kept', async () => {
+    const out = join(folder, 'limited')
+    const script = `import { prepareStores } from './dist/store.js'
+      await prepareStores(...JSON.parse(process.argv[1])).catch((e) => console.log(e.code, e.message))`
+    const argument = JSON.stringify([dataset, storeOptions(out)])
+    const limited = `ulimit -f 64; trap '' XFSZ; exec "$0" --input-type=module -e "$1" "$2"`
+    const { stdout } = spawnSync('bash', ['-c', limited, process.execPath, script, argument], {
+      encoding: 'utf8',
+      cwd: join(import.meta.dirname, '..'),
+    })
+    expect(stdout).toMatch(/^E_IO store: .*could not be written/)
+    await prepareStores(dataset, storeOptions(out), { verify: true })
+  })
+
+  test('stops within an image when aborted, and goes on from there', async () => {
+    const stop = new AbortController()
+    const out = storeOptions(join(folder, 'aborted'), { decoders: 1 })
+    const onEvent = () => stop.abort()
+    stop.abort()
+    await expect(
+      prepareStores(dataset, out, { signal: stop.signal, onEvent }),
+    ).rejects.toMatchObject({ code: 'E_ABORTED' })
+    await prepareStores(dataset, out, { verify: true })
+  })
+})
+
+describe('files that cannot be decoded', () => {
+  const settings = (data: object): LoaderOptions => ({
+    seed: 3,
+    data: {
+      ...{ resize: SIZE, crop: SIZE, padding: 0, flip: true, prefetch: 2, decoders: 2 },
+      ...data,
+    },
+    optim: { batchSize: 4, dropLast: false },
+  })
+
+  async function broken(): Promise<Dataset> {
+    const bad = join(folder, 'bad.jpg')
+    writeFileSync(bad, (await noise(1)).subarray(0, 200))
+    const train = [...dataset.train]
+    train[5] = { path: bad, label: 1 }
+    return { ...dataset, name: 'broken', train }
+  }
+
+  async function batchesOf(data: Dataset, stores: Stores) {
+    const all = []
+    const source = stores.train
+    for await (const batch of loader(data, settings({}), { split: 'train', epoch: 0, source })) {
+      const { labels, samples, windows, count } = batch
+      all.push({ count, labels, samples: Array.from(samples), windows, pixels: await cut(batch) })
+      batch.release()
+    }
+    return all
+  }
+
+  const cut = (batch: Batch) =>
+    native().cropFlipNormalize(batch, {
+      ...{ outHeight: SIZE[0], outWidth: SIZE[1] },
+      ...{ mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
+    })
+
+  test('are an error that names them, with and without a store', async () => {
+    const data = await broken()
+    const refused = { code: 'E_IMAGE', message: expect.stringContaining('bad.jpg') }
+    await expect(openStores(data, storeOptions(folder))).rejects.toMatchObject(refused)
+    const off = await openStores(data, storeOptions(folder, { store: 'off' }))
+    await expect(batchesOf(data, off)).rejects.toMatchObject(refused)
+  })
+
+  test('are left out with `skip`: the same batches with and without a store, one warning each', async () => {
+    const data = await broken()
+    const results = []
+    for (const store of ['mmap', 'mmap', 'off'] as const) {
+      const warnings: RunEvent[] = []
+      const stores = await openStores(
+        data,
+        storeOptions(join(folder, 'skip'), { store, onBadImage: 'skip' }),
+        { onEvent: (event) => event.type === 'warning' && warnings.push(event) },
+      )
+      results.push(await batchesOf(data, stores))
+      await batchesOf(data, stores)
+      expect(warnings).toEqual([
+        { type: 'warning', message: expect.stringMatching(/left out, 1 of at most 1: .*bad\.jpg/) },
+      ])
+      stores.close()
+    }
+    const seen = results[0]?.flatMap(({ samples }) => samples) ?? []
+    expect(seen.sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11])
+    expect(results[1]).toEqual(results[0])
+    expect(results[2]).toEqual(results[0])
+  })
+
+  test('beyond one in a thousand are an error all the same', async () => {
+    const data = await broken()
+    data.train[6] = data.train[5] as Dataset['train'][0]
+    for (const store of ['mmap', 'off'] as const) {
+      const options = storeOptions(join(folder, 'cap'), { store, onBadImage: 'skip' })
+      const read = openStores(data, options).then((stores) => batchesOf(data, stores))
+      await expect(read).rejects.toMatchObject({ code: 'E_IMAGE', message: expect.stringMatching(/more than 1 of 12/) })
+    }
+  })
+
+  test('a store that left some out is refused where they are an error', async () => {
+    const data = await broken()
+    const skip = storeOptions(join(folder, 'skip'), { onBadImage: 'skip' })
+    ;(await openStores(data, skip)).close()
+    const strict = openStores(data, storeOptions(join(folder, 'skip')))
+    await expect(strict).rejects.toMatchObject({ code: 'E_IMAGE' })
+  })
+})
+
+test('rows outside a store and closed stores are refused', async () => {
+  const stores = await openStores(dataset, storeOptions(folder))
+  const store = stores.train.store as number
+  const windows = new Int32Array(3)
+  const options = { outHeight: 4, outWidth: 4, mean: [0, 0, 0], std: [1, 1, 1] }
+  const take = (source: RowSource | PixelSource) =>
+    native().cropFlipNormalize({ ...source, count: 1, windows }, options)
+  for (const row of [-1, COUNT]) {
+    await expect(take({ store, rows: Int32Array.of(row) })).rejects.toMatchObject({
+      code: 'E_ARGUMENT',
+    })
+  }
+  expect(await take({ store, rows: Int32Array.of(COUNT - 1) })).toHaveLength(48)
+  stores.close()
+  await expect(take({ store, rows: Int32Array.of(0) })).rejects.toMatchObject({
+    code: 'E_ARGUMENT',
+    message: expect.stringContaining('open store'),
+  })
+})
+
+describe('which store', () => {
+  const sizes: StoreSizes = {
+    ...{ wanted: 'auto', device: 'cpu', bytes: 10e9, toBuild: 10e9, folder: '/disk' },
+    ...{ freeDisk: 11e9, freeMemory: 13e9, freeDeviceMemory: 0 },
+  }
+  const cuda: Partial<StoreSizes> = { device: 'cuda', freeDeviceMemory: 20e9 }
+  test.each<[string, Partial<StoreSizes>]>([
+    ['mmap', {}],
+    ['off', { freeMemory: 12e9 }],
+    ['off', { freeDisk: 9e9 }],
+    ['mmap', { freeDisk: 0, toBuild: 0 }],
+    ['gpu', cuda],
+    ['mmap', { ...cuda, freeDeviceMemory: 19e9 }],
+    ['off', { ...cuda, freeDisk: 1e9 }],
+    ['off', { wanted: 'off' }],
+    ['mmap', { wanted: 'mmap', freeMemory: 1e9 }],
+    ['ram', { wanted: 'ram' }],
+    ['gpu', { ...cuda, wanted: 'gpu', freeDeviceMemory: 1e9 }],
+  ])('%s for %j', (mode, change) => {
+    const choice = chooseStore({ ...sizes, ...change })
+    expect(choice.mode).toBe(mode)
+    expect(choice.reason).not.toBe('')
+  })
+
+  test('a disk that is too small is an error before work starts, with needed and free space', () => {
+    const small = { ...sizes, wanted: 'mmap', freeDisk: 2.5e9 } as const
+    expect(() => chooseStore(small)).toThrow(
+      expect.objectContaining({
+        code: 'E_IO',
+        message: expect.stringMatching(/10\.0 GB.*2\.5 GB/),
+      }),
+    )
+  })
+
+  test('gpu without device cuda is refused', () => {
+    expect(() => chooseStore({ ...sizes, wanted: 'gpu' })).toThrow(
+      expect.objectContaining({ code: 'E_CONFIG' }),
+    )
+  })
+})
