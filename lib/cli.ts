@@ -3,17 +3,22 @@
 
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command, CommanderError, Option } from 'commander'
 import { openCheckpoint } from './checkpoint.js'
 import { type ConfigInput, defineConfig } from './config.js'
 import { configKeys, loadConfigFile, setConfigValue } from './config-file.js'
+import { contactSheet } from './contact-sheet.js'
+import { checkData } from './data-check.js'
+import { formatDataReport } from './data-report.js'
+import { openDataset } from './datasets/index.js'
 import { demoTable, runDemo } from './demo.js'
 import { doctor, formatDoctor } from './doctor.js'
 import { McLossError } from './errors.js'
 import { evaluate, type ModelOptions, predict } from './inference.js'
-import { createLogger, type Logger } from './logger.js'
+import { countProgress, createLogger, type Logger } from './logger.js'
 import { channelGroups } from './mc-loss.js'
 import { train } from './trainer.js'
 
@@ -95,6 +100,33 @@ program
   .description('the most probable classes of each image')
   .action(runPredict)
 
+const dataCommand = program.command('data').description('look at data before training on it')
+
+dataCommand
+  .command('check')
+  .argument('<name>', 'reader of the data, as data.name')
+  .argument('<root>', 'folder of the data')
+  .option('--json', 'print JSON')
+  .option('--strict', 'fail where a count differs from the official one')
+  .description('every file of a data set: missing, unreadable, twice there; sizes, class balance')
+  .action(runDataCheck)
+
+const showCommand = dataCommand
+  .command('show')
+  .argument('[config]', 'configuration file (JSON)')
+  .addOption(
+    new Option('--split <split>', 'whose images').choices(['train', 'test']).default('train'),
+  )
+  .option('--epoch <n>', 'whose windows, from 0', wholeNumber, 0)
+  .option('--count <n>', 'images', positiveInteger, 32)
+  .requiredOption('--out <file>', 'the PNG file to write')
+  .description('a sheet of what the network sees: crops and flips with their classes')
+  .action(runDataShow)
+for (const { path, description } of configKeys()) {
+  if (path !== 'seed' && !path.startsWith('data.')) continue
+  showCommand.addOption(new Option(`--${path} <value>`, description))
+}
+
 program
   .command('groups')
   .requiredOption('--channels <C>', 'channels of the feature map', positiveInteger)
@@ -171,6 +203,49 @@ async function runPredict(
   }
 }
 
+async function runDataCheck(
+  name: string,
+  root: string,
+  options: { json?: boolean; strict?: boolean },
+) {
+  const progress = process.stderr.isTTY ? countProgress(process.stderr, 'files') : undefined
+  const report = await checkData(name, {
+    root,
+    strict: options.strict,
+    signal: stopOnSignals(),
+    onProgress: progress?.show,
+  }).finally(progress?.close)
+  if (options.json) printJson(report)
+  else print(formatDataReport(report))
+  if (!report.ok) process.exitCode = exitCodes.failure
+}
+
+async function runDataShow(
+  file: string | undefined,
+  options: { split: 'train' | 'test'; epoch: number; count: number; out: string },
+) {
+  const { split, epoch, count, out, ...flags } = options
+  const input: ConfigInput = file
+    ? await loadConfigFile(file)
+    : ({ ...showDefaults, data: {} } as ConfigInput)
+  for (const [path, value] of Object.entries(flags)) setConfigValue(input, path, String(value))
+  const config = defineConfig(input)
+  const signal = stopOnSignals()
+  const dataset = await openDataset({ ...config.data, signal })
+  const { png } = await contactSheet(dataset, config, { split, epoch, count, signal })
+  await writeFile(out, png).catch((cause) => {
+    throw new McLossError('E_IO', `mcloss: ${out} cannot be written (${cause.code}).`, { cause })
+  })
+  print(resolve(out))
+}
+
+/** The parts of a configuration that a sheet has no use for. */
+const showDefaults = {
+  model: { backbone: 'toy' },
+  loss: { name: 'cross-entropy' },
+  optim: { lr: 1, epochs: 1, batchSize: 1 },
+} as const
+
 function runGroups(options: { channels: number; classes: number; json?: boolean }) {
   const groups = channelGroups(options.channels, options.classes)
   if (options.json) return printJson(groups)
@@ -244,6 +319,10 @@ async function withLogger<T>(use: (log: Logger) => Promise<T>): Promise<T> {
 
 function deviceOption(): Option {
   return new Option('--device <device>').choices(['cpu', 'cuda'])
+}
+
+function wholeNumber(text: string): number {
+  return text === '0' ? 0 : positiveInteger(text)
 }
 
 function positiveInteger(text: string): number {
