@@ -16,7 +16,9 @@ sharp.concurrency(1) // images run beside each other, not threads within an imag
 
 const MAX_PIXELS = 50_000_000
 const MAX_PIXELS_HELD_TWICE = 25_000_000 // keeps every file below 500 MB while it is decoded
+const MAX_SCANS = 100 // a progressive JPEG has 10 or so; each is a pass over the whole picture
 const MAX_BYTES = 512 * 2 ** 20
+const START_OF_SCAN = Buffer.from([0xff, 0xda])
 const PIXELS_A_TURN = 200_000 // converted before the event loop gets its turn, 1-2 ms
 
 export interface Image {
@@ -136,6 +138,9 @@ async function decodeBytes(
   failOn: 'error' | 'warning' = 'error',
 ): Promise<Image> {
   const frame = jpegFrame(bytes)
+  if (frame.isProgressive && scansOf(bytes) > MAX_SCANS) {
+    throw unusable(path, `has more than ${MAX_SCANS} scans`)
+  }
   const isHeldTwice = (frame.channels === 4 && frame.isProgressive) || isDeepInterlacedPng(bytes)
   const limitInputPixels = isHeldTwice ? MAX_PIXELS_HELD_TWICE : MAX_PIXELS
   const options = { failOn, limitInputPixels, ignoreIcc: true } as const
@@ -206,6 +211,15 @@ function jpegFrame(bytes: Buffer): { channels: number; isProgressive: boolean } 
     at += marker === 0xff ? 1 : 2 + bytes.readUInt16BE(at + 2)
   }
   return { channels: 0, isProgressive: false }
+}
+
+/** Compressed data never holds this marker. */
+function scansOf(jpeg: Buffer): number {
+  let scans = 0
+  for (let at = jpeg.indexOf(START_OF_SCAN); at >= 0; at = jpeg.indexOf(START_OF_SCAN, at + 2)) {
+    scans++
+  }
+  return scans
 }
 
 function isDeepInterlacedPng(bytes: Buffer): boolean {

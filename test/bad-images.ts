@@ -119,9 +119,24 @@ async function bombs(): Promise<File[]> {
     ['25-megapixels-progressive-cmyk.jpg', withJpegSize(inks, 5000, 5000), megapixels25],
     ['49-megapixels-cmyk.jpg', withJpegSize(flatInks, allowed, allowed), megapixels49],
     ['49-megapixels-16-bit-interlaced.png', png(deep(allowed), rows, pngEnd), 'E_IMAGE'],
+    ['bomb-scans.jpg', await manyScans(allowed / 2, 16_000), 'E_IMAGE'],
     ['bomb-text.png', png(header, pngChunk('zTXt', text), ...rest), { width: 8, height: 8 }],
     ['bomb-profile.png', png(header, pngChunk('iCCP', profile), ...rest), { width: 8, height: 8 }],
   ]
+}
+
+/** One and a half megabytes that keep a decoder busy for half a minute: each scan goes over every block. */
+async function manyScans(side: number, scans: number): Promise<Buffer> {
+  const background = { r: 20, g: 40, b: 60 }
+  const flat = sharp({ create: { width: side, height: side, channels: 3, background } })
+  const jpeg = await flat.jpeg({ progressive: true }).toBuffer()
+  const starts: number[] = []
+  for (let at = 0; at >= 0; at = jpeg.indexOf(Buffer.from([0xff, 0xda]), at + 2)) starts.push(at)
+  const [, , first = 0, second = 0] = starts // the first scan without the blocks' means
+  const scan = Buffer.from(jpeg.subarray(first, second))
+  scan.set([1, 63, 0], 7) // of one component: coefficients 1..63, all bits at once
+  const all = Array.from({ length: scans }, () => scan)
+  return Buffer.concat([jpeg.subarray(0, first), ...all, jpeg.subarray(-2)])
 }
 
 /** The frame header's height and width replaced. */
