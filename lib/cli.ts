@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// The command line: words in, library calls, words out. The only file that prints or exits.
+// The command line: words in, library calls, words out. Only this file and its parts (cli-*.ts) print
+// or exit.
 
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -7,60 +8,28 @@ import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command, CommanderError, Option } from 'commander'
 import { openCheckpoint } from './checkpoint.js'
+import { addDataCommand } from './cli-data.js'
+import { addConfigFlags, positiveInteger, setFlags } from './cli-options.js'
+import {
+  exitCodes,
+  print,
+  printJson,
+  signals,
+  stopOnSignals,
+  stoppedBy,
+  withLogger,
+} from './cli-terminal.js'
 import { type ConfigInput, defineConfig } from './config.js'
-import { configKeys, loadConfigFile, setConfigValue } from './config-file.js'
-import { openDataset } from './datasets/index.js'
+import { loadConfigFile } from './config-file.js'
 import { demoTable, runDemo } from './demo.js'
 import { doctor, formatDoctor } from './doctor.js'
 import { McLossError } from './errors.js'
-import type { RunEvent } from './events.js'
 import { evaluate, type ModelOptions, predict } from './inference.js'
-import { createLogger, type Logger } from './logger.js'
 import { channelGroups } from './mc-loss.js'
-import { prepareStores } from './store.js'
-import { gigabytes } from './store-mode.js'
 import { train } from './trainer.js'
 
 const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '..')
 const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'))
-
-const exitCodes = { failure: 1, usage: 2, SIGINT: 130, SIGTERM: 143 } as const
-
-const signals = ['SIGINT', 'SIGTERM'] as const
-let stoppedBy: (typeof signals)[number] | undefined
-
-/**
- * The first signal asks a run to save and stop; one that comes more than a second later ends the
- * process at once. Until then they are the same one: npx and timeout pass on what the terminal's
- * process group has got already.
- */
-function stopOnSignals(): AbortSignal {
-  const stop = new AbortController()
-  const ask = (signal: NodeJS.Signals) => {
-    if (stoppedBy) return
-    stoppedBy = signal as (typeof signals)[number]
-    stop.abort()
-    setTimeout(() => {
-      for (const again of signals) process.off(again, ask)
-    }, 1000).unref()
-  }
-  for (const signal of signals) process.on(signal, ask)
-  return stop.signal
-}
-
-// A reader that has gone (a closed pipe) ends no run; what it would have read is dropped.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-  })
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`)
-}
-function printJson(value: unknown): void {
-  print(JSON.stringify(value, null, 2))
-}
 
 // ---- commands ----
 
@@ -76,19 +45,9 @@ const trainCommand = program
   .option('--resume <path>', 'go on from a run folder or checkpoint')
   .description('train; every key of the configuration is a flag too, e.g. --optim.lr 0.01')
   .action(runTrain)
+addConfigFlags(trainCommand)
 
-const data = program.command('data').description('data sets: decode once, check, look at')
-const prepareCommand = data
-  .command('prepare')
-  .argument('[config]', 'configuration file (JSON), as for train')
-  .option('--verify', 'also read what is decoded against its hashes')
-  .description('decode every image of a configuration once into its stores, which runs then open')
-  .action(runPrepare)
-for (const command of [trainCommand, prepareCommand]) {
-  for (const { path, description } of configKeys()) {
-    command.addOption(new Option(`--${path} <value>`, description))
-  }
-}
+addDataCommand(program)
 
 program
   .command('eval')
@@ -149,8 +108,7 @@ async function runTrain(file: string | undefined, options: Record<string, string
     : resume
       ? ((await openCheckpoint(resume)).state.config as ConfigInput)
       : ({} as ConfigInput)
-  for (const [path, value] of Object.entries(flags)) setConfigValue(input, path, value)
-  const config = defineConfig(input)
+  const config = defineConfig(setFlags(input, flags))
   const run = train(config, { signal: stopOnSignals(), ...(resume && { resume }) })
   await withLogger(async (log) => {
     for await (const event of run) log.show(event)
@@ -160,24 +118,6 @@ async function runTrain(file: string | undefined, options: Record<string, string
   print(`best  epoch ${best.epoch + 1}: top-1 ${percent(best.top1)}, top-5 ${percent(best.top5)}`)
   print(`last  epoch ${last.epoch + 1}: top-1 ${percent(last.top1)}, top-5 ${percent(last.top5)}`)
   print(`run   ${runDir}`)
-}
-
-async function runPrepare(
-  file: string | undefined,
-  { verify = false, ...flags }: Record<string, string> & { verify?: boolean },
-) {
-  const input = file ? await loadConfigFile(file) : ({} as ConfigInput)
-  for (const [path, value] of Object.entries(flags)) setConfigValue(input, path, value)
-  const config = defineConfig(input)
-  const signal = stopOnSignals()
-  const dataset = await openDataset({ ...config.data, signal })
-  await withLogger(async (log) => {
-    for (const message of dataset.warnings ?? []) log.show({ type: 'warning', message })
-    const onEvent = (event: RunEvent) => log.show(event)
-    const { bytes, files } = await prepareStores(dataset, config, { signal, onEvent, verify })
-    print(`${gigabytes(bytes)} decoded${verify ? ', every hash right' : ''}`)
-    for (const path of files) print(path)
-  })
 }
 
 async function runEval(options: ModelOptions & { json?: boolean; 'data.root'?: string }) {
@@ -263,25 +203,10 @@ async function runDemoCommand(options: {
   for (const { loss, runDir } of rows) print(`${loss}  ${runDir}`)
 }
 
-async function withLogger<T>(use: (log: Logger) => Promise<T>): Promise<T> {
-  const log = createLogger({ stream: process.stdout, isTty: process.stdout.isTTY })
-  try {
-    return await use(log)
-  } finally {
-    log.close()
-  }
-}
-
 // ---- options ----
 
 function deviceOption(): Option {
   return new Option('--device <device>').choices(['cpu', 'cuda'])
-}
-
-function positiveInteger(text: string): number {
-  const value = Number(text)
-  if (Number.isInteger(value) && value > 0) return value
-  throw new McLossError('E_USAGE', `mcloss: expected a positive integer but received '${text}'.`)
 }
 
 // ---- the one place that turns errors into words and an exit code ----
@@ -299,6 +224,7 @@ function report(error: unknown): number {
     return exitCodes.failure
   }
   process.stderr.write(`${error.message}\n`)
-  if (error.code === 'E_ABORTED' && stoppedBy) return exitCodes[stoppedBy]
+  const stop = stoppedBy()
+  if (error.code === 'E_ABORTED' && stop) return exitCodes[stop]
   return error.code === 'E_USAGE' || error.code === 'E_CONFIG' ? exitCodes.usage : exitCodes.failure
 }

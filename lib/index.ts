@@ -12,6 +12,13 @@ export type {
   StepStats,
 } from './binding.js'
 export { type Config, type ConfigInput, configJsonSchema, defineConfig } from './config.js'
+export {
+  type ContactSheet,
+  type ContactSheetOptions,
+  contactSheet,
+  type SheetConfig,
+} from './contact-sheet.js'
+export { type CheckOptions, checkData, type DataReport } from './data-check.js'
 export * as datasets from './datasets/index.js'
 export { type ErrorCode, McLossError } from './errors.js'
 export type * from './events.js'

@@ -93,6 +93,24 @@ function progressBar(stream: NodeJS.WritableStream) {
   }
 }
 
+/** One line of a terminal that counts up, a few times a second; `close` takes it away. */
+export function countProgress(stream: NodeJS.WritableStream, what: string) {
+  const began = performance.now()
+  let shown = Number.NEGATIVE_INFINITY
+  return {
+    show(done: number, total: number): void {
+      const now = performance.now()
+      if (now - shown < 200) return
+      shown = now
+      const rate = (1000 * done) / (now - began)
+      stream.write(`\r\x1b[K${done}/${total} ${what}, ${rate.toFixed(0)}/s`)
+    },
+    close(): void {
+      stream.write('\r\x1b[K')
+    },
+  }
+}
+
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`
 
 function where({ epoch, epochs, stepInEpoch, stepsPerEpoch }: ProgressEvent): string {

@@ -1,7 +1,7 @@
 // The command line as a user meets it: exit codes, --json, signals, resume. Runs dist/cli.js itself.
 
 import { execFile, spawn } from 'node:child_process'
-import { readdirSync, writeFileSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import { temporaryFolder, toyConfig } from './small-birds.js'
@@ -49,6 +49,45 @@ test('groups shows the split of CUB at 2048 channels', async () => {
   expect(code).toBe(0)
   expect(stdout).toMatch(/152 classes of 10: class 0\.\.151, channels 0\.\.1519/)
   expect(stdout).toMatch(/48 classes of 11: class 152\.\.199, channels 1520\.\.2047/)
+})
+
+test('data check reports, and exits with 1 where a file is unreadable', async () => {
+  const root = join(folder, 'checked')
+  cpSync(join(folder, 'birds'), root, { recursive: true })
+  const sound = await mcloss('data', 'check', 'image-folder', root)
+  expect(sound).toMatchObject({ code: 0, stderr: '' })
+  expect(sound.stdout).toMatch(/^train +24 images, 8 in every class$/m)
+
+  const test = join(root, 'test')
+  const name = readdirSync(test)[0] ?? ''
+  const empty = join(test, name, readdirSync(join(test, name))[0] ?? '')
+  writeFileSync(empty, '')
+  const broken = await mcloss('data', 'check', 'image-folder', root, '--json')
+  expect(broken.code).toBe(1)
+  expect(JSON.parse(broken.stdout)).toMatchObject({
+    ok: false,
+    classes: 3,
+    unreadable: [{ path: empty, reason: 'is empty' }],
+  })
+})
+
+test('data show writes a sheet of a configuration, or of data flags alone', async () => {
+  const sheet = join(folder, 'sheet.png')
+  const shown = await mcloss('data', 'show', configFile, '--out', 'sheet.png', '--count', '3')
+  expect(shown).toMatchObject({ code: 0, stdout: `${sheet}\n` })
+  const first = readFileSync(sheet)
+  expect(first.subarray(1, 4).toString()).toBe('PNG')
+  const root = join(folder, 'birds')
+  const flags = ['--data.name', 'image-folder', '--data.root', root, '--data.resize', '64']
+  const same = ['--seed', '1', '--count', '3', '--out', 'sheet.png']
+  expect(await mcloss('data', 'show', ...flags, ...same)).toMatchObject({ code: 0 })
+  expect(readFileSync(sheet).equals(first)).toBe(true)
+  for (const wrong of [['--split', 'val'], ['--count', '0'], ['--epoch', '-1'], []]) {
+    const out = wrong.length > 0 ? ['--out', 'sheet.png'] : []
+    expect(await mcloss('data', 'show', ...flags, ...out, ...wrong)).toMatchObject({ code: 2 })
+  }
+  const nowhere = await mcloss('data', 'show', ...flags, '--out', 'no/such/folder/sheet.png')
+  expect(nowhere).toMatchObject({ code: 1, stderr: expect.stringContaining('no/such/folder') })
 })
 
 test('bad usage exits with 2, failures with 1, each with what to do', async () => {

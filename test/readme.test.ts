@@ -16,9 +16,13 @@ const pages = [
     .map((name) => `docs/${name}`),
 ]
 const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
-const subcommands = [...read('lib/cli.ts').matchAll(/\.command\('([a-z]+)/g)].map(
-  ([, name]) => name,
-)
+/** Of the program, or of one of its groups: `const data = program.command('data')`. */
+function subcommandsOf(parent: string): string[] {
+  const source = read('lib/cli.ts') + read('lib/cli-data.ts')
+  const calls = source.matchAll(/(\w+)\s*\.command\('([a-z]+)/g)
+  return [...calls].flatMap(([, object, name = '']) => (object === parent ? name : []))
+}
+const subcommands = subcommandsOf('program')
 
 /** Commands of the page's sh blocks, continued lines joined, comments and variables taken off. */
 function commandsOf(page: string): string[] {
@@ -36,16 +40,20 @@ function commandsOf(page: string): string[] {
 
 test('the lists this test reads are not empty', () => {
   expect(subcommands).toContain('train')
+  expect(subcommands).not.toContain('check')
+  expect(subcommandsOf('data')).toContain('check')
   expect(pages.flatMap(commandsOf).length).toBeGreaterThan(3)
 })
 
 test.each(pages)('%s names commands that exist', (page) => {
   for (const command of commandsOf(page)) {
-    const [program, first = '', second = ''] = command.split(/\s+/)
+    const [program, first = '', second = '', third = ''] = command.split(/\s+/)
     const where = `${page}: ${command}`
     if (program === 'npm' && first === 'run') expect(Object.keys(scripts), where).toContain(second)
     if (program === 'npm' && first === 'test') expect(Object.keys(scripts), where).toContain('test')
     if (program === 'npx' && first === 'mcloss') expect(subcommands, where).toContain(second)
+    const isData = program === 'npx' && first === 'mcloss' && second === 'data'
+    if (isData) expect(subcommandsOf('data'), where).toContain(third)
     if (program === 'mcloss') expect(subcommands, where).toContain(first)
     if (program === 'node') expect(existsSync(join(root, first)), where).toBe(true)
     const paths = command.match(/(?<!\S)(examples|bench|scripts|docs|test)\/\S+\.\w+/g) ?? []

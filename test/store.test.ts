@@ -278,7 +278,10 @@ describe('files that cannot be decoded', () => {
     for (const store of ['mmap', 'off'] as const) {
       const options = storeOptions(join(folder, 'cap'), { store, onBadImage: 'skip' })
       const read = openStores(data, options).then((stores) => batchesOf(data, stores))
-      await expect(read).rejects.toMatchObject({ code: 'E_IMAGE', message: expect.stringMatching(/more than 1 of 12/) })
+      await expect(read).rejects.toMatchObject({
+        code: 'E_IMAGE',
+        message: expect.stringMatching(/more than 1 of 12/),
+      })
     }
   })
 

@@ -3,7 +3,7 @@
 import type { Dataset } from '../batch.js'
 import { McLossError } from '../errors.js'
 import { checkDataset } from './check.js'
-import { cub200 } from './cub200.js'
+import { CUB200_OFFICIAL, cub200 } from './cub200.js'
 import { type DrawnBirdsOptions, drawnBirds } from './drawn-birds.js'
 import { imageFolder } from './image-folder.js'
 
@@ -17,11 +17,17 @@ export interface DatasetOptions extends Omit<DrawnBirdsOptions, 'root'> {
   name?: string | undefined
   root?: string | undefined
   dataset?: Dataset | undefined
+  /** Other counts than the official ones are an E_DATA. Default false. */
+  strict?: boolean | undefined
+  /** Every listed file must exist. Default true. */
+  checkFiles?: boolean | undefined
 }
 
-const readers = new Map<string, (options: DrawnBirdsOptions) => Promise<Dataset>>([
+type ReaderOptions = DrawnBirdsOptions & Pick<DatasetOptions, 'strict' | 'checkFiles'>
+
+const readers = new Map<string, (options: ReaderOptions) => Promise<Dataset>>([
   ['image-folder', ({ root }) => imageFolder(root)],
-  ['cub200', ({ root }) => cub200(root)],
+  ['cub200', ({ root, checkFiles }) => cub200(root, CUB200_OFFICIAL, checkFiles)],
   ['drawn-birds', drawnBirds],
 ])
 
