@@ -10,6 +10,8 @@ export interface Sample {
   label: number
   /** The object's bounding box in the file's own pixels: x, y, width, height. */
   box?: readonly [number, number, number, number]
+  /** Rows of the file's pixels to cut off its bottom before anything else: a copyright strip. */
+  cropBottom?: number
 }
 
 /** What a run needs of its data. Class i owns the i-th group of channels. */
