@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest'
 import { MAX_MAT_BYTES, readMat } from '../../lib/datasets/mat5.js'
 import { fixtureLines } from '../fixture-lines.js'
 import { matJson } from './mat-json.js'
+import { COMPRESSED, element, int32, MATRIX, matFile, matrix } from './mat-writer.js'
 import { dataError } from './tree.js'
 
 const folder = join(import.meta.dirname, '..', 'fixtures', 'mat5')
@@ -50,31 +51,6 @@ describe('refused with E_DATA, naming the file:', () => {
     expect(() => readMat(fixture(`refused/${file}`), file)).toThrow(dataError(file, ...words))
   })
 
-  /** A little-endian file of these elements: type, content. */
-  const file = (...elements: [number, Uint8Array][]) =>
-    Buffer.concat([fixture('little-endian.mat').subarray(0, 128), ...elements.map(element)])
-  const element = ([type, bytes]: [number, Uint8Array]) => {
-    const tag = Buffer.alloc(8)
-    tag.writeUInt32LE(type, 0)
-    tag.writeUInt32LE(bytes.length, 4)
-    const padding = type === COMPRESSED ? 0 : (8 - (bytes.length % 8)) % 8
-    return Buffer.concat([tag, bytes, Buffer.alloc(padding)])
-  }
-  const [MATRIX, COMPRESSED] = [14, 15]
-  const words = (...values: number[]) => Buffer.from(Int32Array.from(values).buffer)
-  const matrix = (flags: number, dims: number[], name: string, ...parts: [number, Uint8Array][]) =>
-    element([
-      MATRIX,
-      Buffer.concat(
-        (
-          [[6, words(flags, 0)], [5, words(...dims)], [1, Buffer.from(name)], ...parts] as [
-            number,
-            Uint8Array,
-          ][]
-        ).map(element),
-      ),
-    ])
-  const raw = (...matrices: Buffer[]) => Buffer.concat([file(), ...matrices])
   const nested = (depth: number): Buffer =>
     depth === 0
       ? matrix(9, [1, 1], '', [2, Buffer.of(1)])
@@ -83,7 +59,7 @@ describe('refused with E_DATA, naming the file:', () => {
   const bomb = deflateSync(Buffer.alloc(MAX_MAT_BYTES + 1))
 
   test('(the files below are right but for one thing)', () => {
-    expect(matJson(readMat(raw(one), 'x.mat').get('x') as never)).toEqual({
+    expect(matJson(readMat(matFile(one), 'x.mat').get('x') as never)).toEqual({
       dims: [1, 1],
       data: [1],
     })
@@ -93,47 +69,63 @@ describe('refused with E_DATA, naming the file:', () => {
     ['an empty file', Buffer.alloc(0), 'fewer than a header'],
     ['another file', Buffer.from('x'.repeat(200)), 'no endian mark'],
     ['a large file', Buffer.alloc(MAX_MAT_BYTES + 1, 'x'), `more than ${MAX_MAT_BYTES} bytes`],
-    ['half a tag', raw(Buffer.alloc(4, 1)), 'cut short'],
-    ['a matrix cut short', raw(one).subarray(0, -9), 'goes beyond'],
-    ['an element that is no matrix', raw(element([2, Buffer.of(1)])), 'type 2'],
-    ['an inflated bomb', raw(element([COMPRESSED, bomb])), `more than ${MAX_MAT_BYTES} bytes`],
+    ['half a tag', matFile(Buffer.alloc(4, 1)), 'cut short'],
+    ['a matrix cut short', matFile(one).subarray(0, -9), 'goes beyond'],
+    ['an element that is no matrix', matFile(element([2, Buffer.of(1)])), 'type 2'],
+    ['an inflated bomb', matFile(element([COMPRESSED, bomb])), `more than ${MAX_MAT_BYTES} bytes`],
     [
       'compressed within compressed',
-      raw(element([COMPRESSED, deflateSync(element([COMPRESSED, deflateSync(one)]))])),
+      matFile(element([COMPRESSED, deflateSync(element([COMPRESSED, deflateSync(one)]))])),
       'type 15',
     ],
     [
       'two variables in one compressed element',
-      raw(element([COMPRESSED, deflateSync(Buffer.concat([one, one]))])),
+      matFile(element([COMPRESSED, deflateSync(Buffer.concat([one, one]))])),
       'more than one variable',
     ],
-    ['a damaged compressed element', raw(element([COMPRESSED, Buffer.alloc(20, 7)])), 'damaged'],
-    ['cells 40 deep', raw(nested(40)), 'deep'],
-    ['a variable twice', raw(one, one), "'x' is there twice"],
-    ['a variable without a name', raw(matrix(9, [1, 1], '', [2, Buffer.of(1)])), 'no name'],
+    [
+      'a damaged compressed element',
+      matFile(element([COMPRESSED, Buffer.alloc(20, 7)])),
+      'damaged',
+    ],
+    ['cells 40 deep', matFile(nested(40)), 'deep'],
+    ['a variable twice', matFile(one, one), "'x' is there twice"],
+    ['a variable without a name', matFile(matrix(9, [1, 1], '', [2, Buffer.of(1)])), 'no name'],
     [
       'more values than bytes',
-      raw(matrix(9, [1, 1e9], 'x', [2, Buffer.of(1)])),
+      matFile(matrix(9, [1, 1e9], 'x', [2, Buffer.of(1)])),
       '1000000000 values',
     ],
-    ['more values than stored', raw(matrix(9, [1, 9], 'x', [2, Buffer.of(1)])), '1 values of 9'],
-    ['more cells than bytes', raw(matrix(1, [1, 30], 'x')), '30 matrices'],
+    [
+      'more values than stored',
+      matFile(matrix(9, [1, 9], 'x', [2, Buffer.of(1)])),
+      '1 values of 9',
+    ],
+    ['more cells than bytes', matFile(matrix(1, [1, 30], 'x')), '30 matrices'],
     [
       'structs without fields beyond the bytes',
-      raw(matrix(2, [1, 1e6], 'x', [5, words(8)], [1, Buffer.alloc(0)])),
+      matFile(matrix(2, [1, 1e6], 'x', [5, int32(8)], [1, Buffer.alloc(0)])),
       '1000000 values',
     ],
-    ['a dimension below 0', raw(matrix(9, [-1, -1], 'x', [2, Buffer.of(1)])), '[-1, -1]'],
-    ['one dimension', raw(matrix(9, [1], 'x', [2, Buffer.of(1)])), '[1]'],
-    ['a class there is not', raw(matrix(77, [1, 1], 'x', [2, Buffer.of(1)])), 'class 77'],
-    ['text in numbers', raw(matrix(9, [1, 1], 'x', [16, Buffer.of(65)])), 'data type 16'],
-    ['half a number', raw(matrix(6, [1, 1], 'x', [9, Buffer.alloc(5)])), 'double numbers have 5'],
-    ['300 as uint8', raw(matrix(9, [1, 1], 'x', [4, Buffer.of(44, 1)])), '300 is stored as uint8'],
-    ['broken UTF-8', raw(matrix(4, [1, 1], 'x', [16, Buffer.of(0xff)])), 'no utf-8'],
-    ['text of another length', raw(matrix(4, [1, 3], 'x', [16, Buffer.from('ab')])), '1 x 3'],
+    ['a dimension below 0', matFile(matrix(9, [-1, -1], 'x', [2, Buffer.of(1)])), '[-1, -1]'],
+    ['one dimension', matFile(matrix(9, [1], 'x', [2, Buffer.of(1)])), '[1]'],
+    ['a class there is not', matFile(matrix(77, [1, 1], 'x', [2, Buffer.of(1)])), 'class 77'],
+    ['text in numbers', matFile(matrix(9, [1, 1], 'x', [16, Buffer.of(65)])), 'data type 16'],
+    [
+      'half a number',
+      matFile(matrix(6, [1, 1], 'x', [9, Buffer.alloc(5)])),
+      'double numbers have 5',
+    ],
+    [
+      '300 as uint8',
+      matFile(matrix(9, [1, 1], 'x', [4, Buffer.of(44, 1)])),
+      '300 is stored as uint8',
+    ],
+    ['broken UTF-8', matFile(matrix(4, [1, 1], 'x', [16, Buffer.of(0xff)])), 'no utf-8'],
+    ['text of another length', matFile(matrix(4, [1, 3], 'x', [16, Buffer.from('ab')])), '1 x 3'],
     [
       'two fields of one name',
-      raw(matrix(2, [1, 0], 'x', [5, words(2)], [1, Buffer.from('a\0a\0')])),
+      matFile(matrix(2, [1, 0], 'x', [5, int32(2)], [1, Buffer.from('a\0a\0')])),
       'two fields',
     ],
   ])('%s', (_name, bytes, part) => {
