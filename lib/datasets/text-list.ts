@@ -29,14 +29,11 @@ export async function readLines(root: string, folder: string, name: string): Pro
   const lines: TextLine[] = []
   for (let start = 0, number = 1; start < text.length; number++) {
     const end = text.indexOf('\n', start)
-    const line = {
-      file,
-      at: `line ${number}`,
-      text: text.slice(start, end < 0 ? undefined : end).trim(),
-    }
-    if (line.text !== '' && lines.push(line) > MAX_LINES)
-      throw placeError(line, `at most ${MAX_LINES} lines`, 'more')
+    const content = text.slice(start, end < 0 ? undefined : end).trim()
     start = end < 0 ? text.length : end + 1
+    if (content === '') continue
+    const line = { file, at: `line ${number}`, text: content }
+    if (lines.push(line) > MAX_LINES) throw placeError(line, `at most ${MAX_LINES} lines`, 'more')
   }
   if (lines.length === 0) throw new McLossError('E_DATA', `datasets: the list ${file} is empty.`)
   return lines

@@ -62,8 +62,8 @@ describe('refuses', () => {
     ['a split there is not', change(3, 'a/2.jpg,robin,val'), ['line 3', 'train or test', "'val'"]],
     ['no class', change(2, 'a/1.jpg,,train'), ['line 2', 'a class']],
     ['a class without training', change(4, 'b/2.jpg,Wren,test'), ['line 4', 'training images']],
-    ['two fields', change(2, 'a/1.jpg,robin'), ['line 2', '3 fields']],
-    ['four fields', change(2, 'a/1.jpg,robin,train,1'), ['line 2', '3 fields']],
+    ['two fields', change(2, 'a/1.jpg,robin'), ['line 2', 'expected 3 fields']],
+    ['four fields', change(2, 'a/1.jpg,robin,train,1'), ['line 2', 'at most 3 fields']],
     ['a quote left open', change(4, '"b/1.jpg,Jay,train'), ['line 4', 'RFC 4180']],
     ['a quote within', change(4, 'b/"1.jpg,Jay,train'), ['line 4', 'RFC 4180']],
     ['text after a quote', change(4, '"b/1.jpg"x,Jay,train'), ['line 4', 'RFC 4180']],
@@ -71,6 +71,12 @@ describe('refuses', () => {
     ['a file that is not there', change(3, 'a/9.jpg,robin,test'), ['line 3', 'exists']],
     ['a folder', change(3, 'a,robin,test'), ['line 3', 'exists']],
     ['an empty path', change(3, ',robin,test'), ['line 3', 'the path of a file']],
+    ['1,001 columns', ','.repeat(1000), ['line 1', 'at most 1000 fields']],
+    [
+      'a field of 70,000',
+      change(2, `${'a'.repeat(70_000)},robin,train`),
+      ['line 2', 'at most 65536'],
+    ],
     ['an empty list', '\n\n', ['is empty', 'path, class and split']],
     ['a header alone', LIST[0] ?? '', ['train split', 'empty']],
   ] as [string, string, string[]][])('%s', async (_name, list, parts) => {
@@ -127,7 +133,13 @@ test.each([
   expect(parseCsv(text, 'x.csv').map(({ fields }) => fields)).toEqual(records)
 })
 
+test('a million records and no more', () => {
+  expect(() => parseCsv('a\n'.repeat(2 ** 20 + 1), 'x.csv')).toThrow(
+    dataError('x.csv line 1048577', 'at most 1048576 records'),
+  )
+})
+
 test('line numbers count the breaks within quotes', () => {
-  const records = parseCsv('a,b\n"x\ny\nz",1\n2,3\n', 'x.csv')
-  expect(records.map(({ place }) => place.at)).toEqual(['line 1', 'line 2', 'line 5'])
+  const records = parseCsv('a,b\n"x\ny\nz",1\n\r\n\n2,3\n', 'x.csv')
+  expect(records.map(({ place }) => place.at)).toEqual(['line 1', 'line 2', 'line 7'])
 })
