@@ -8,10 +8,10 @@ export interface Sample {
   path: string
   /** 0..classes.length-1 */
   label: number
-  /** Pixels cut off the file's bottom edge before anything else: a copyright strip. Default 0. */
-  cropBottom?: number
   /** The object's bounding box in the file's own pixels: x, y, width, height. */
   box?: readonly [number, number, number, number]
+  /** Rows of the file's pixels to cut off its bottom before anything else: a copyright strip. */
+  cropBottom?: number
 }
 
 /** What a run needs of its data. Class i owns the i-th group of channels. */

@@ -23,14 +23,11 @@ export function crossProblems({ data, model, loss, optim }: RightParts): Problem
   ]
 }
 
-const drawnBirdsOnly = [
-  'classes',
-  'trainPerClass',
-  'testPerClass',
-  'size',
-  'seed',
-  'masks',
-] as const satisfies (keyof ParsedConfig['data'])[]
+/** Keys of `data` that one reader alone takes. */
+const ofOneReader = {
+  'drawn-birds': ['classes', 'trainPerClass', 'testPerClass', 'size', 'seed', 'masks'],
+  'fgvc-aircraft': ['level', 'cropStrip'],
+} as const satisfies Record<string, (keyof ParsedConfig['data'])[]>
 
 function dataProblems(data: ParsedConfig['data']): Problem[] {
   const problems: Problem[] = []
@@ -44,9 +41,9 @@ function dataProblems(data: ParsedConfig['data']): Problem[] {
   } else if (data.name !== 'own' && data.root === undefined) {
     bad('root', 'missing: the folder of the data')
   }
-  if (data.name !== 'drawn-birds') {
-    for (const key of drawnBirdsOnly) {
-      if (data[key] !== undefined) bad(key, 'belongs to drawn-birds only')
+  for (const [name, keys] of Object.entries(ofOneReader)) {
+    for (const key of data.name === name ? [] : keys) {
+      if (data[key] !== undefined) bad(key, `belongs to ${name} only`)
     }
   }
   return problems

@@ -17,14 +17,35 @@ const perChannel = z.tuple([z.number(), z.number(), z.number()])
 
 const data = z.strictObject({
   name: z
-    .enum(['image-folder', 'cub200', 'drawn-birds', 'own'])
+    .enum([
+      'image-folder',
+      'csv',
+      'cub200',
+      'fgvc-aircraft',
+      'flowers102',
+      'stanford-cars',
+      'drawn-birds',
+      'own',
+    ])
     .optional()
     .describe('the reader of the data; own: a Dataset object given by a script'),
-  root: z.string().min(1).optional().describe('folder of the data'),
+  root: z.string().min(1).optional().describe('folder of the data; csv: also the file'),
   dataset: z
     .custom<Dataset>(isDataset, 'expected a Dataset object {classes, train, test}')
     .optional()
     .describe('a Dataset object in place of name and root (scripts only)'),
+  strict: z
+    .boolean()
+    .default(false)
+    .describe('an error where the data differs from what it is said to be, in place of a warning'),
+  level: z
+    .enum(['variant', 'family', 'manufacturer'])
+    .optional()
+    .describe('fgvc-aircraft: what the classes are, default variant'),
+  cropStrip: z
+    .boolean()
+    .optional()
+    .describe('fgvc-aircraft: cut the 20 pixels with the copyright off the bottom, default true'),
   classes: count.optional().describe('drawn-birds: classes to draw, default 20'),
   trainPerClass: count.optional().describe('drawn-birds: training images a class, default 30'),
   testPerClass: count.optional().describe('drawn-birds: test images a class, default 50'),

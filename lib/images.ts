@@ -88,18 +88,29 @@ export async function describe(path: string): Promise<ImageInfo> {
 }
 
 /**
- * Decodes a sample's file and resizes it to [height, width] (bilinear, antialiased) into `out`, a
- * view of height * width * 3 bytes. An image that has the size is copied as it is.
+ * Decodes a sample's file, cuts `cropBottom` rows off its bottom and resizes it to [height, width]
+ * (bilinear, antialiased) into `out`, a view of height * width * 3 bytes. An image that has the size
+ * is copied as it is.
  *
- * @throws McLossError E_IMAGE as decode; E_NATIVE_LOAD where a resize needs the add-on and it is
+ * @throws McLossError E_IMAGE as decode, or where the cut leaves nothing; E_NATIVE_LOAD where a resize needs the add-on and it is
  * not built.
  */
 export async function decodeTo(
-  sample: { path: string },
+  { path, cropBottom = 0 }: { path: string; cropBottom?: number },
   [outHeight, outWidth]: readonly [number, number],
   out: Uint8Array,
 ): Promise<void> {
-  const { pixels, height, width } = await decode(sample.path)
+  const image = await decode(path)
+  const { width } = image
+  const height = image.height - cropBottom
+  if (height < 1) {
+    throw new McLossError(
+      'E_IMAGE',
+      `images: expected an image of more than ${cropBottom} rows, which are cut off its bottom, but ` +
+        `${path} has ${image.height}. Replace the file, or take it out of the data set.`,
+    )
+  }
+  const pixels = image.pixels.subarray(0, height * width * 3)
   if (height === outHeight && width === outWidth) out.set(pixels)
   else await native().resize({ pixels, height, width, out, outHeight, outWidth })
 }

@@ -113,6 +113,33 @@ describe('decodeTo', () => {
     expect(Buffer.from(out).equals(pilPixels(one))).toBe(true)
     expect([...buffer.subarray(0, 10), ...buffer.subarray(-10)]).toEqual(Array(20).fill(7))
   })
+
+  test('cuts the rows of a strip off the bottom before it resizes', async () => {
+    const one = wholeCase('rgb.png')
+    const path = join(folder, one.file)
+    const kept = pilPixels(one).subarray(0, (one.height - 7) * one.width * 3)
+    const out = new Uint8Array(kept.length)
+    await decodeTo({ path, cropBottom: 7 }, [one.height - 7, one.width], out)
+    expect(Buffer.from(out).equals(kept)).toBe(true)
+
+    const cut = join(scratch, 'cut.png')
+    await sharp(kept, { raw: { width: one.width, height: one.height - 7, channels: 3 } }).toFile(
+      cut,
+    )
+    const [resized, expected] = [new Uint8Array(9 * 12 * 3), new Uint8Array(9 * 12 * 3)]
+    await decodeTo({ path, cropBottom: 7 }, [9, 12], resized)
+    await decodeTo({ path: cut }, [9, 12], expected)
+    expect(resized).toEqual(expected)
+  })
+
+  test.each([0, 1])('refuses a strip %i rows higher than the image, naming it', async (more) => {
+    const one = wholeCase('rgb.png')
+    const sample = { path: join(folder, one.file), cropBottom: one.height + more }
+    await expect(decodeTo(sample, [4, 4], new Uint8Array(48))).rejects.toMatchObject({
+      code: 'E_IMAGE',
+      message: expect.stringContaining('rgb.png'),
+    })
+  })
 })
 
 describe('files that cannot be used are E_IMAGE and named', () => {

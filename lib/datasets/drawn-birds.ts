@@ -46,7 +46,7 @@ type Parameters = ReturnType<typeof parametersOf>
  */
 export async function drawnBirds(options: DrawnBirdsOptions): Promise<Dataset> {
   await writeDrawnBirds(options)
-  return { ...(await imageFolder(options.root)), name: 'drawn-birds' }
+  return { ...(await imageFolder(options)), name: 'drawn-birds' }
 }
 
 /**

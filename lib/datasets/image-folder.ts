@@ -7,6 +7,7 @@ import type { Dataset, Sample } from '../batch.js'
 import { McLossError } from '../errors.js'
 import { checkDataset } from './check.js'
 import { type Entry, listInside, openRoot } from './inside.js'
+import type { ReaderOptions } from './reader.js'
 
 const LAYOUT =
   'Expected layout: ROOT/train/CLASS/IMAGE and ROOT/test/CLASS/IMAGE (or ROOT/val), the same ' +
@@ -19,10 +20,11 @@ const LAYOUT =
  * @throws McLossError E_DATA for a missing or empty root or split, a class without images, classes
  * that differ between the splits, a link that leaves the root.
  */
-export async function imageFolder(root: string): Promise<Dataset> {
+export async function imageFolder({ root, checkFiles }: ReaderOptions): Promise<Dataset> {
   const real = await openRoot(root, LAYOUT)
-  const train = await readSplit(real, 'train')
-  const test = (await readSplit(real, 'test')) ?? (await readSplit(real, 'val'))
+  const read = (split: string) => readSplit(real, split, checkFiles)
+  const train = await read('train')
+  const test = (await read('test')) ?? (await read('val'))
   if (train === undefined || test === undefined) {
     const missing = train === undefined ? 'train' : 'test or val'
     throw new McLossError('E_DATA', `image-folder: ${root} has no folder ${missing}. ${LAYOUT}`)
@@ -51,7 +53,11 @@ interface Split {
   leftOut: string[]
 }
 
-async function readSplit(root: string, name: string): Promise<Split | undefined> {
+async function readSplit(
+  root: string,
+  name: string,
+  checkFiles?: boolean,
+): Promise<Split | undefined> {
   const folder = join(root, name)
   const entries = await listInside(root, folder)
   if (entries === undefined) return undefined
@@ -66,7 +72,7 @@ async function readSplit(root: string, name: string): Promise<Split | undefined>
   const samples: Sample[] = []
   for (const [label, className] of classes.entries()) {
     const path = join(folder, className)
-    const files = (await listInside(root, path)) ?? []
+    const files = (await listInside(root, path, checkFiles)) ?? []
     const isImage = (entry: Entry) =>
       entry.kind === 'file' && /\.(jpe?g|png|webp)$/i.test(entry.name)
     const images = files.filter(isImage).map((file) => ({ path: join(path, file.name), label }))

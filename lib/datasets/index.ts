@@ -3,31 +3,44 @@
 import type { Dataset } from '../batch.js'
 import { McLossError } from '../errors.js'
 import { checkDataset } from './check.js'
-import { CUB200_OFFICIAL, cub200 } from './cub200.js'
+import { csv } from './csv.js'
+import { cub200 } from './cub200.js'
 import { type DrawnBirdsOptions, drawnBirds } from './drawn-birds.js'
+import { fgvcAircraft } from './fgvc-aircraft.js'
+import { flowers102 } from './flowers102.js'
 import { imageFolder } from './image-folder.js'
+import type { ReaderOptions } from './reader.js'
+import { stanfordCars } from './stanford-cars.js'
 
 export { type BirdDrawing, type DrawnBird, drawBird } from './bird-drawing.js'
-export { CUB200_OFFICIAL, type Cub200Counts, cub200 } from './cub200.js'
+export type { Counts } from './counts.js'
+export { csv } from './csv.js'
+export { CUB200_OFFICIAL, cub200 } from './cub200.js'
 export { type DrawnBirdsOptions, drawnBirds, writeDrawnBirds } from './drawn-birds.js'
+export { AIRCRAFT_OFFICIAL, fgvcAircraft } from './fgvc-aircraft.js'
+export { FLOWERS102_OFFICIAL, flowers102 } from './flowers102.js'
 export { imageFolder } from './image-folder.js'
+export type { AircraftLevel, ReaderOptions } from './reader.js'
+export { CARS_OFFICIAL, stanfordCars } from './stanford-cars.js'
 
-/** A data set by name and folder (drawn-birds: see DrawnBirdsOptions), or one of one's own. */
-export interface DatasetOptions extends Omit<DrawnBirdsOptions, 'root'> {
+type AnyReaderOptions = ReaderOptions & DrawnBirdsOptions
+
+/** A data set by name, folder and what its reader takes, or one of one's own. */
+export interface DatasetOptions extends Omit<AnyReaderOptions, 'root'> {
   name?: string | undefined
   root?: string | undefined
   dataset?: Dataset | undefined
-  /** Other counts than the official ones are an E_DATA. Default false. */
+  /** What a reader would warn of is an error. Default false. */
   strict?: boolean | undefined
-  /** Every listed file must exist. Default true. */
-  checkFiles?: boolean | undefined
 }
 
-type ReaderOptions = DrawnBirdsOptions & Pick<DatasetOptions, 'strict' | 'checkFiles'>
-
-const readers = new Map<string, (options: ReaderOptions) => Promise<Dataset>>([
-  ['image-folder', ({ root }) => imageFolder(root)],
-  ['cub200', ({ root, checkFiles }) => cub200(root, CUB200_OFFICIAL, checkFiles)],
+const readers = new Map<string, (options: AnyReaderOptions) => Promise<Dataset>>([
+  ['image-folder', imageFolder],
+  ['csv', csv],
+  ['cub200', cub200],
+  ['fgvc-aircraft', fgvcAircraft],
+  ['flowers102', flowers102],
+  ['stanford-cars', stanfordCars],
   ['drawn-birds', drawnBirds],
 ])
 
@@ -36,14 +49,22 @@ export const datasetNames = [...readers.keys()]
 /**
  * Opens a data set: reads its lists and checks them, opens no image.
  *
- * @throws McLossError E_CONFIG for an unknown name, E_DATA for data that does not hold together.
+ * @throws McLossError E_CONFIG for an unknown name, E_DATA for data that does not hold together,
+ * or with `strict` that its reader warns of.
  */
 export async function openDataset(options: DatasetOptions): Promise<Dataset> {
-  const { dataset, name = 'own', root = '' } = options
-  if (dataset) {
-    checkDataset(dataset)
-    return dataset
-  }
+  const dataset = options.dataset ?? (await readByName(options))
+  if (options.dataset) checkDataset(dataset)
+  const warnings = dataset.warnings ?? []
+  if (!options.strict || warnings.length === 0) return dataset
+  throw new McLossError(
+    'E_DATA',
+    `${warnings.join(' ')} Unpack the official download again, or set data.strict to false.`,
+  )
+}
+
+async function readByName(options: DatasetOptions): Promise<Dataset> {
+  const { name = 'own', root = '' } = options
   const read = readers.get(name)
   if (read) return read({ ...options, root })
   throw new McLossError(

@@ -1,8 +1,8 @@
-// Listing folders of a data root without ever leaving it: a symbolic link that points out of the
-// root is refused.
+// Finding, listing and reading below a data root without ever leaving it: a symbolic link that
+// points out of the root is refused.
 
 import type { Dirent } from 'node:fs'
-import { readdir, realpath, stat } from 'node:fs/promises'
+import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import { McLossError } from '../errors.js'
 
@@ -17,6 +17,55 @@ export async function openRoot(root: string, expected: string): Promise<string> 
   )
 }
 
+/**
+ * The real path of the first of `folders` (below `root`, a real path) that holds one of `files`.
+ *
+ * @throws McLossError E_DATA for none, saying what is `expected`; for a link that leaves the root.
+ */
+export async function findFolder(
+  root: string,
+  folders: readonly string[],
+  files: readonly string[],
+  expected: string,
+): Promise<string> {
+  for (const folder of folders) {
+    const found = await Promise.all(files.map((file) => isFile(join(root, folder, file))))
+    if (!found.includes(true)) continue
+    const real = await realpath(join(root, folder))
+    requireInside(root, real, join(root, folder))
+    return real
+  }
+  throw new McLossError('E_DATA', `datasets: ${root} holds no ${files.join(' or ')}. ${expected}`)
+}
+
+export async function isFile(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isFile() ?? false
+}
+
+/**
+ * The bytes of a list or table below `root` (a real path).
+ *
+ * @throws McLossError E_DATA for one that is missing, no file, larger, or a link out of the root.
+ */
+export async function readInside(root: string, file: string, maxBytes: number): Promise<Buffer> {
+  const unreadable = (cause: NodeJS.ErrnoException) => {
+    throw new McLossError(
+      'E_DATA',
+      `datasets: the list ${file} cannot be read (${cause.code}). Unpack the data set again.`,
+    )
+  }
+  const real = await realpath(file).catch(unreadable)
+  requireInside(root, real, file)
+  const info = await stat(real).catch(unreadable)
+  if (!info.isFile() || info.size > maxBytes) {
+    throw new McLossError(
+      'E_DATA',
+      `datasets: expected ${file} to be a file of at most ${maxBytes} bytes.`,
+    )
+  }
+  return readFile(real).catch(unreadable)
+}
+
 export interface Entry {
   name: string
   kind: 'file' | 'folder' | 'other'
@@ -24,11 +73,16 @@ export interface Entry {
 
 /**
  * The entries of a folder below `root` (a real path), sorted by code units; links followed, hidden
- * entries left out. Undefined where the folder does not exist.
+ * entries left out. Undefined where the folder does not exist. Without `checkFiles` a link that
+ * points at nothing counts as a file.
  *
  * @throws McLossError E_DATA naming a link that leaves the root or points at nothing.
  */
-export async function listInside(root: string, folder: string): Promise<Entry[] | undefined> {
+export async function listInside(
+  root: string,
+  folder: string,
+  checkFiles = true,
+): Promise<Entry[] | undefined> {
   const real = await realpath(folder).catch(() => undefined)
   if (real === undefined) return undefined
   requireInside(root, real, folder)
@@ -37,21 +91,28 @@ export async function listInside(root: string, folder: string): Promise<Entry[] 
   })
   const visible = dirents.filter(({ name }) => !name.startsWith('.'))
   visible.sort((a, b) => (a.name < b.name ? -1 : 1))
-  return Promise.all(visible.map(async (dirent) => entryOf(root, folder, dirent)))
+  return Promise.all(visible.map(async (dirent) => entryOf(root, folder, dirent, checkFiles)))
 }
 
-async function entryOf(root: string, folder: string, dirent: Dirent): Promise<Entry> {
+async function entryOf(
+  root: string,
+  folder: string,
+  dirent: Dirent,
+  checkFiles: boolean,
+): Promise<Entry> {
   const { name } = dirent
   if (dirent.isFile()) return { name, kind: 'file' }
   if (dirent.isDirectory()) return { name, kind: 'folder' }
   if (!dirent.isSymbolicLink()) return { name, kind: 'other' }
   const path = join(folder, name)
   const real = await realpath(path).catch(() => {
+    if (!checkFiles) return undefined
     throw new McLossError(
       'E_DATA',
       `datasets: the link ${path} points at nothing. Remove it or restore its target.`,
     )
   })
+  if (real === undefined) return { name, kind: 'file' }
   requireInside(root, real, path)
   const target = await stat(real)
   return { name, kind: target.isFile() ? 'file' : target.isDirectory() ? 'folder' : 'other' }

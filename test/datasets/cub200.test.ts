@@ -1,7 +1,8 @@
-import { rm, symlink, writeFile } from 'node:fs/promises'
+import { rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { CUB200_OFFICIAL, cub200 } from '../../lib/datasets/cub200.js'
+import { openDataset } from '../../lib/datasets/index.js'
 import { dataError, empty, tree } from './tree.js'
 
 const lists = {
@@ -24,7 +25,6 @@ const lists = {
   ],
 }
 type List = keyof typeof lists
-const COUNTS = { classes: 2, train: 3, test: 2 }
 
 async function folder(change: { [list in List]?: string[] } = {}, prefix = '') {
   const all = { ...lists, ...change }
@@ -45,7 +45,11 @@ describe('cub200 reads', () => {
       label,
       box,
     })
-    expect(await cub200(root, COUNTS)).toEqual({
+    const warning =
+      `cub200: ${root} is not the official release: 2 classes instead of 200, ` +
+      '3 training images instead of 5994, 2 test images instead of 5794.'
+    expect(await cub200({ root })).toEqual({
+      warnings: [warning],
       name: 'cub200',
       classes: ['001.Albatross', '002.Auklet'],
       train: [
@@ -61,7 +65,7 @@ describe('cub200 reads', () => {
   })
 
   test('from the parent folder, with CRLF line ends and lists in another order', async () => {
-    const plain = await cub200(await folder(), COUNTS)
+    const plain = await cub200({ root: await folder() })
     const changed = await folder(
       {
         'image_class_labels.txt': lists['image_class_labels.txt'].toReversed(),
@@ -69,7 +73,7 @@ describe('cub200 reads', () => {
       },
       'CUB_200_2011/',
     )
-    const dataset = await cub200(changed, COUNTS)
+    const dataset = await cub200({ root: changed })
     expect(dataset.classes).toEqual(plain.classes)
     expect(dataset.train.map(({ label }) => label)).toEqual(plain.train.map(({ label }) => label))
     expect(dataset.train[0]?.path).toBe(join(changed, 'CUB_200_2011/images/001.Albatross/a_2.jpg'))
@@ -79,7 +83,7 @@ describe('cub200 reads', () => {
     const root = await folder({}, 'birds/')
     await symlink(await folder(), join(root, 'elsewhere'))
     await symlink('birds', join(root, 'CUB_200_2011'))
-    const dataset = await cub200(root, COUNTS)
+    const dataset = await cub200({ root })
     expect(dataset.train[0]?.path).toBe(join(root, 'birds/images/001.Albatross/a_2.jpg'))
   })
 })
@@ -109,7 +113,7 @@ describe('cub200 refuses', () => {
     [
       'a file listed twice',
       edit('images.txt', 2, '2 001.Albatross/a_1.jpg'),
-      ['images.txt line 2', 'no other line'],
+      ['images.txt line 2', 'line 1 does not list'],
     ],
     ['an id twice', add('images.txt', '3 002.Auklet/b_1.jpg'), ['images.txt line 6', 'line 3']],
     ['a label twice', add('image_class_labels.txt', '5 1'), ['image_class_labels.txt line 6']],
@@ -186,41 +190,50 @@ describe('cub200 refuses', () => {
     ],
     ['an empty list', { 'train_test_split.txt': [] }, ['train_test_split.txt is empty']],
   ] as [string, { [list in List]?: string[] }, string[]][])('%s', async (_name, change, parts) => {
-    await expect(cub200(await folder(change), COUNTS)).rejects.toEqual(dataError(...parts))
+    await expect(cub200({ root: await folder(change) })).rejects.toEqual(dataError(...parts))
   })
 
   test.each(Object.keys(lists))('a root without %s', async (name) => {
     const root = await folder()
     await rm(join(root, name))
-    await expect(cub200(root, COUNTS)).rejects.toEqual(dataError(root, name))
+    await expect(cub200({ root })).rejects.toEqual(dataError(root, name))
   })
 
   test('a link that leaves the root', async () => {
     const outside = await tree(empty('bird.jpg'))
     const root = await folder(edit('images.txt', 4, '4 002.Auklet/linked.jpg'))
     await symlink(join(outside, 'bird.jpg'), join(root, 'images/002.Auklet/linked.jpg'))
-    await expect(cub200(root, COUNTS)).rejects.toEqual(
-      dataError('linked.jpg', 'leaves the data root'),
-    )
+    await expect(cub200({ root })).rejects.toEqual(dataError('linked.jpg', 'leaves the data root'))
   })
 
   test('a missing root and one of something else', async () => {
     const root = await tree(empty('other.txt'))
-    await expect(cub200(join(root, 'none'), COUNTS)).rejects.toEqual(dataError('nothing is there'))
-    await expect(cub200(root, COUNTS)).rejects.toEqual(
-      dataError('no images.txt', 'CUB_200_2011.tgz'),
+    await expect(cub200({ root: join(root, 'none') })).rejects.toEqual(
+      dataError('nothing is there'),
     )
+    await expect(cub200({ root })).rejects.toEqual(dataError('no images.txt', 'CUB_200_2011.tgz'))
   })
 
-  test('counts other than the official or the declared ones', async () => {
+  test('with strict, counts other than the official ones', async () => {
     const root = await folder()
-    await expect(cub200(root)).rejects.toEqual(
-      dataError('200 classes, 5994 training and 5794 test', '2 classes, 3 training and 2 test'),
+    await expect(openDataset({ name: 'cub200', root, strict: true })).rejects.toEqual(
+      dataError('2 classes instead of 200', '3 training images instead of 5994'),
     )
-    await expect(cub200(root, { ...COUNTS, train: 4 })).rejects.toEqual(dataError('4 training'))
-    await writeFile(join(root, 'train_test_split.txt'), '1 0\n2 1\n3 0\n4 0\n5 1\n')
-    await expect(cub200(root, COUNTS)).rejects.toEqual(dataError('2 training and 3 test'))
   })
+})
+
+test('without checkFiles, files that are not there are listed all the same', async () => {
+  const root = await folder()
+  await rm(join(root, 'images/002.Auklet/b_1.jpg'))
+  await rm(join(root, 'images/001.Albatross'), { recursive: true })
+  await symlink('nowhere.jpg', join(root, 'images/002.Auklet/b_1.jpg'))
+  await expect(cub200({ root })).rejects.toEqual(dataError())
+  const { train } = await cub200({ root, checkFiles: false })
+  expect(train.map(({ path }) => path.slice(root.length))).toEqual([
+    '/images/001.Albatross/a_2.jpg',
+    '/images/002.Auklet/b_1.jpg',
+    '/images/002.Auklet/b_3.jpg',
+  ])
 })
 
 test('a set of the official counts is taken as it is', async () => {
@@ -244,7 +257,9 @@ test('a set of the official counts is taken as it is', async () => {
     'bounding_boxes.txt': list(count, () => '0.0 0.0 10.0 10.0'),
   })
   for (const cls of numbers(classes)) await symlink('../shared', join(root, `images/${cls}.c`))
-  const dataset = await cub200(root)
+  const dataset = await cub200({ root })
   expect([dataset.train.length, dataset.test.length]).toEqual([5994, 5794])
   expect(dataset.classes).toHaveLength(200)
+  expect(dataset.warnings).toBeUndefined()
+  expect(await openDataset({ name: 'cub200', root, strict: true })).toEqual(dataset)
 })

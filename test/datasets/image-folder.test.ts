@@ -19,7 +19,7 @@ const sound = () =>
 describe('image-folder reads', () => {
   test('classes and files in the order of their names, labels by class', async () => {
     const root = await sound()
-    expect(await imageFolder(root)).toEqual({
+    expect(await imageFolder({ root })).toEqual({
       name: 'image-folder',
       classes: ['Jay', 'wren'],
       train: [
@@ -38,13 +38,13 @@ describe('image-folder reads', () => {
   test('val where there is no test, test where there are both', async () => {
     const root = await sound()
     await rename(join(root, 'test'), join(root, 'val'))
-    const { test: held } = await imageFolder(root)
+    const { test: held } = await imageFolder({ root })
     expect(held.map(({ path }) => path)).toContain(join(root, 'val/Jay/1.jpg'))
     for (const name of ['Jay', 'wren']) {
       await mkdir(join(root, 'test', name), { recursive: true })
       await writeFile(join(root, 'test', name, 'other.jpg'), '')
     }
-    const paths = (await imageFolder(root)).test.map(({ path }) => path)
+    const paths = (await imageFolder({ root })).test.map(({ path }) => path)
     expect(paths).toEqual([join(root, 'test/Jay/other.jpg'), join(root, 'test/wren/other.jpg')])
   })
 
@@ -53,7 +53,7 @@ describe('image-folder reads', () => {
     await writeFile(join(root, 'train/wren/notes.txt'), '')
     await writeFile(join(root, 'train/list.csv'), '')
     await writeFile(join(root, 'train/wren/.hidden.jpg'), '')
-    const dataset = await imageFolder(root)
+    const dataset = await imageFolder({ root })
     expect(dataset.train).toHaveLength(4)
     expect(dataset.warnings).toEqual([expect.stringContaining('2 entries')])
     expect(dataset.warnings?.[0]).toContain('train/list.csv')
@@ -64,7 +64,7 @@ describe('image-folder reads', () => {
     await symlink(join(root, 'train/wren/b.jpg'), join(root, 'train/wren/d.jpg'))
     const outside = await tree()
     await symlink(root, join(outside, 'linked'))
-    const dataset = await imageFolder(join(outside, 'linked'))
+    const dataset = await imageFolder({ root: join(outside, 'linked') })
     expect(dataset.train.map(({ path }) => path)).toContain(join(root, 'train/wren/d.jpg'))
   })
 })
@@ -72,11 +72,13 @@ describe('image-folder reads', () => {
 describe('image-folder refuses', () => {
   test('a root that is missing, a file, or empty', async () => {
     const root = await tree(empty('file'))
-    await expect(imageFolder(join(root, 'none'))).rejects.toEqual(
+    await expect(imageFolder({ root: join(root, 'none') })).rejects.toEqual(
       dataError(join(root, 'none'), 'nothing is there', 'ROOT/train/CLASS/IMAGE'),
     )
-    await expect(imageFolder(join(root, 'file'))).rejects.toEqual(dataError('it is a file'))
-    await expect(imageFolder(await tree())).rejects.toEqual(
+    await expect(imageFolder({ root: join(root, 'file') })).rejects.toEqual(
+      dataError('it is a file'),
+    )
+    await expect(imageFolder({ root: await tree() })).rejects.toEqual(
       dataError('no folder train', 'Expected layout'),
     )
   })
@@ -89,16 +91,18 @@ describe('image-folder refuses', () => {
   ])('%s', async (_name, without, message) => {
     const root = await sound()
     await rm(join(root, without), { recursive: true })
-    await expect(imageFolder(root)).rejects.toEqual(dataError(root, message, 'Expected layout'))
+    await expect(imageFolder({ root })).rejects.toEqual(dataError(root, message, 'Expected layout'))
   })
 
   test('a class without images, a split without classes', async () => {
     const root = await sound()
     await mkdir(join(root, 'train/robin'))
     await writeFile(join(root, 'train/robin/readme.txt'), '')
-    await expect(imageFolder(root)).rejects.toEqual(dataError('train/robin has no images'))
+    await expect(imageFolder({ root })).rejects.toEqual(dataError('train/robin has no images'))
     const flat = await tree(empty('train/a.jpg', 'test/x/a.jpg'))
-    await expect(imageFolder(flat)).rejects.toEqual(dataError('train has no class folders'))
+    await expect(imageFolder({ root: flat })).rejects.toEqual(
+      dataError('train has no class folders'),
+    )
   })
 
   test('links that leave the root or lead nowhere', async () => {
@@ -109,10 +113,10 @@ describe('image-folder refuses', () => {
     ] as const) {
       const root = await sound()
       await symlink(join(outside, target), join(root, link))
-      await expect(imageFolder(root)).rejects.toEqual(dataError(link, 'leaves the data root'))
+      await expect(imageFolder({ root })).rejects.toEqual(dataError(link, 'leaves the data root'))
     }
     const root = await sound()
     await symlink('nowhere.jpg', join(root, 'train/wren/d.jpg'))
-    await expect(imageFolder(root)).rejects.toEqual(dataError('d.jpg points at nothing'))
+    await expect(imageFolder({ root })).rejects.toEqual(dataError('d.jpg points at nothing'))
   })
 })

@@ -5,7 +5,15 @@ import { dataError, empty, tree } from './tree.js'
 
 describe('openDataset', () => {
   test('reads the sets it knows by name', async () => {
-    expect(datasetNames).toEqual(['image-folder', 'cub200', 'drawn-birds'])
+    expect(datasetNames).toEqual([
+      'image-folder',
+      'csv',
+      'cub200',
+      'fgvc-aircraft',
+      'flowers102',
+      'stanford-cars',
+      'drawn-birds',
+    ])
     const root = await tree(empty('train/a/1.jpg', 'test/a/1.jpg'))
     expect(await openDataset({ name: 'image-folder', root })).toMatchObject({ classes: ['a'] })
     const birds = { classes: 2, trainPerClass: 2, testPerClass: 1, size: 16 }
@@ -16,8 +24,11 @@ describe('openDataset', () => {
 
   test('refuses other names, saying which there are', async () => {
     for (const [name, part] of [
-      ['cub', 'image-folder, cub200, drawn-birds'],
-      ['constructor', 'image-folder, cub200, drawn-birds'],
+      ['cub', 'image-folder, csv, cub200, fgvc-aircraft, flowers102, stanford-cars, drawn-birds'],
+      [
+        'constructor',
+        'image-folder, csv, cub200, fgvc-aircraft, flowers102, stanford-cars, drawn-birds',
+      ],
       ['own', 'give it again'],
     ] as const) {
       await expect(openDataset({ name, root: '.' })).rejects.toMatchObject({
@@ -38,6 +49,15 @@ describe("a script's own dataset", () => {
 
   test('is given back as it is', async () => {
     expect(await openDataset({ dataset: own })).toBe(own)
+  })
+
+  test('with warnings is E_DATA where it must be strict', async () => {
+    const dataset = { ...own, warnings: ['own: a file was left out.'] }
+    expect(await openDataset({ dataset })).toBe(dataset)
+    await expect(openDataset({ dataset, strict: true })).rejects.toEqual(
+      dataError('own: a file was left out.', 'data.strict'),
+    )
+    expect(await openDataset({ dataset: own, strict: true })).toBe(own)
   })
 
   test.each([
