@@ -1,5 +1,5 @@
 // Which part of a resized image the network sees, and whether mirrored: pure functions. The pixels
-// are cut by native (crop_flip_normalize), which fills with black what a window leaves uncovered.
+// are cut by native (gather_augment), which fills with black what a window leaves uncovered.
 
 import { McLossError } from './errors.js'
 import { below, draw, Stream } from './rng.js'

@@ -64,6 +64,8 @@ export interface NativeBatch {
   width: number
   /** [count, 3]: top, left, flip (0 | 1); top and left may be negative (zero padding). */
   windows: Int32Array
+  /** [count, 3]: factors 0..256 of brightness, contrast, saturation, 1 = unchanged. Left out: none. */
+  jitter?: Float32Array
   /** [count], 0..numClasses-1. Left out for predict and features. */
   labels?: Int32Array
 }
@@ -188,9 +190,16 @@ export interface NativeAddon {
     outWidth: number
   }): Promise<void>
   /** The step's pixel path alone: [count, 3, outHeight, outWidth] floats, contiguous. For tests. */
-  cropFlipNormalize(
+  gatherAugment(
     batch: NativeBatch,
-    options: { outHeight: number; outWidth: number; mean: number[]; std: number[] },
+    options: {
+      outHeight: number
+      outWidth: number
+      mean: number[]
+      std: number[]
+      /** What the values are rounded to. Default fp32. */
+      dtype?: 'fp32' | 'bf16' | 'fp16'
+    },
   ): Promise<Float32Array>
   /** The CUDA GPUs that LibTorch sees. */
   deviceCount(): number

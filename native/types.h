@@ -82,6 +82,7 @@ struct Batch {
   const uint8_t* pixels = nullptr;   // [count, height, width, 3], RGB
   int64_t count = 0, height = 0, width = 0;
   const int32_t* windows = nullptr;  // [count, 3]: top, left, flip (0 or 1); top and left may be < 0
+  const float* jitter = nullptr;     // [count, 3]: factors of brightness, contrast, saturation; or null
   const int32_t* labels = nullptr;   // [count], or null where none are needed
 };
 

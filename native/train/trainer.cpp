@@ -14,7 +14,7 @@
 #include "losses/loss.h"
 #include "models/classifier.h"
 #include "ops/channel_groups.h"
-#include "ops/pixels.h"
+#include "ops/gather_augment.h"
 #include "train/device.h"
 #include "train/optimizer.h"
 #include "train/precision.h"
@@ -110,6 +110,7 @@ StepSums Trainer::Impl::accumulate_gradients(const Batch& batch, const StepArgs&
     part.count = std::min(size, batch.count - first);
     part.pixels += first * batch.height * batch.width * 3;
     part.windows += first * 3;
+    if (part.jitter) part.jitter += first * 3;
     part.labels += first;
 
     const at::Tensor target = target_of(part);
@@ -144,9 +145,14 @@ at::Tensor Trainer::Impl::input_of(const Batch& batch) const {
                                           {batch.count, batch.height, batch.width, 3}, at::kByte);
   const at::Tensor windows =
       at::from_blob(const_cast<int32_t*>(batch.windows), {batch.count, 3}, at::kInt);
+  std::optional<at::Tensor> jitter;
+  if (batch.jitter) {
+    jitter = at::from_blob(const_cast<float*>(batch.jitter), {batch.count, 3}, at::kFloat);
+  }
+  const GatherOptions options{config.model.input_height, config.model.input_width, config.mean,
+                              config.std};
   const at::Tensor input =
-      crop_flip_normalize(pixels.to(device), windows, config.model.input_height,
-                          config.model.input_width, config.mean, config.std);
+      gather_augment(pixels.to(device), std::nullopt, windows, jitter, options);
   return config.channels_last ? input : input.contiguous();
 }
 
