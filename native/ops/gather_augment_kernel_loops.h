@@ -24,7 +24,7 @@ struct Block {
 // GCC 12 makes one of the compiler's own conversions byte by byte.
 inline IntV load_levels(const uint8_t* from) {
 #if MCLOSS_VECTOR_BYTES == 64
-  return bits_as<IntV>(_mm512_cvtepu8_epi32(load<__m128i>(from)));
+  return bits_as<IntV>(_mm512_maskz_cvtepu8_epi32(0xffff, load<__m128i>(from)));
 #elif MCLOSS_VECTOR_BYTES == 32
   return bits_as<IntV>(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from))));
 #else
@@ -34,11 +34,10 @@ inline IntV load_levels(const uint8_t* from) {
 }
 
 inline Block load_block(const uint8_t* from) {
-  Block block;
-  for (int k = 0; k < 3; ++k) {
-    block.lanes[k] = __builtin_convertvector(load_levels(from + k * kBlock), V);
-  }
-  return block;
+  const auto lanes = [&](int k) {
+    return __builtin_convertvector(load_levels(from + k * kBlock), V);
+  };
+  return {lanes(0), lanes(1), lanes(2)};
 }
 
 // Lane i of a block with its pixels in reverse order is lane kSource of the block.
@@ -52,12 +51,12 @@ struct Reversed {
     return source < 2 * kBlock ? source : 0;
   }
 };
-inline void reverse(Block& block) {
+inline Block reversed(const Block& block) {
   const auto& [first, second, third] = block.lanes;
   const V last = pick<float, Reversed<2, false>>(first, second);
   const V middle = pick<float, Reversed<1, false>>(first, second);
-  block = {pick<float, Reversed<0, false>>(second, third),
-           pick<float, Reversed<1, true>>(middle, third), last};
+  return {pick<float, Reversed<0, false>>(second, third),
+          pick<float, Reversed<1, true>>(middle, third), last};
 }
 
 // Three values, one a channel, for each pixel of a block.
@@ -82,9 +81,14 @@ inline V whole_part(V value) {
 
 // PIL's Image.blend of u8 values: cut off, not rounded.
 inline V blend(V from, V to, float factor) {
-  V value = from + (to - from) * factor;
-  value = value > 0 ? value : V{};
-  return whole_part(value < 255 ? value : all<V>(255.f));
+  IntV level = __builtin_convertvector(from + (to - from) * factor, IntV);
+  level = level > 0 ? level : IntV{};
+  level = level < 255 ? level : all<IntV>(255);
+  return __builtin_convertvector(level, V);
+}
+inline Block blend(const Block& from, const Block& to, float factor) {
+  return {blend(from.lanes[0], to.lanes[0], factor), blend(from.lanes[1], to.lanes[1], factor),
+          blend(from.lanes[2], to.lanes[2], factor)};
 }
 
 // Lane i of a channel is lane 3 i + channel of its block, whose first two vectors hold the lanes
@@ -124,19 +128,17 @@ inline V spread(V values) {
   return pick<float, Spread<k>>(values, values);
 }
 
-inline void apply(const Colour& colour, Block& block) {
-  if (colour.brightness != 1) {
-    for (V& lanes : block.lanes) lanes = blend(V{}, lanes, colour.brightness);
-  }
+__attribute__((always_inline)) inline Block augmented(Block block, const Colour& colour) {
+  if (colour.brightness != 1) block = blend(Block{}, block, colour.brightness);
   if (colour.contrast != 1) {
-    for (V& lanes : block.lanes) lanes = blend(all<V>(colour.grey), lanes, colour.contrast);
+    const V grey = all<V>(colour.grey);
+    block = blend({grey, grey, grey}, block, colour.contrast);
   }
   if (colour.saturation != 1) {
     const V grey = grey_of(block);
-    block.lanes[0] = blend(spread<0>(grey), block.lanes[0], colour.saturation);
-    block.lanes[1] = blend(spread<1>(grey), block.lanes[1], colour.saturation);
-    block.lanes[2] = blend(spread<2>(grey), block.lanes[2], colour.saturation);
+    block = blend({spread<0>(grey), spread<1>(grey), spread<2>(grey)}, block, colour.saturation);
   }
+  return block;
 }
 
 // ---- a sample ----
@@ -172,8 +174,7 @@ struct Sample {
 inline int64_t sum_of_greys(const uint8_t* line, int64_t pixels, const Colour& brightness) {
   IntV sums{};
   const auto add = [&](const uint8_t* from) {
-    Block block = load_block(from);
-    apply(brightness, block);
+    const Block block = augmented(load_block(from), brightness);
     sums += __builtin_convertvector(grey_of(block), IntV);
   };
   int64_t x = 0;
@@ -225,8 +226,8 @@ void fill_line(const uint8_t* line, const Colour& colour, const Block& offset, c
                int64_t width, S* out) {
   const auto fill = [&](int64_t x, S* to) {
     Block block = load_block(line + (kFlipped ? width - kBlock - x : x) * 3);
-    if (kFlipped) reverse(block);
-    if (kJittered) apply(colour, block);
+    if (kFlipped) block = reversed(block);
+    if (kJittered) block = augmented(block, colour);
     for (int k = 0; k < 3; ++k) {
       store_as(to + k * kBlock, (block.lanes[k] - offset.lanes[k]) * scale.lanes[k]);
     }
