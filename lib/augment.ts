@@ -19,7 +19,7 @@ export interface Transform {
   jitter?: Jitter
 }
 
-/** How far colours may change, each >= 0: the factor is uniform in max(0, 1 - x) .. 1 + x. */
+/** How far colours may change, each 0..255: the factor is uniform in max(0, 1 - x) .. 1 + x. */
 export interface Jitter {
   brightness: number
   contrast: number

@@ -79,7 +79,7 @@ export interface BatchPlaces {
   count: number
   /** [count, 3]: top, left, flip (0 | 1); top and left may be negative (zero padding). */
   windows: Int32Array
-  /** [count, 3]: factors of brightness, contrast and saturation, 1 changes nothing. Left out: none. */
+  /** [count, 3]: factors 0..256 of brightness, contrast, saturation, 1 = unchanged. Left out: none. */
   jitter?: Float32Array
   /** [count], 0..numClasses-1. Left out for predict and features. */
   labels?: Int32Array
@@ -219,9 +219,16 @@ export interface NativeAddon {
     outWidth: number
   }): Promise<void>
   /** The step's pixel path alone: [count, 3, outHeight, outWidth] floats, contiguous. For tests. */
-  cropFlipNormalize(
+  gatherAugment(
     batch: NativeBatch,
-    options: { outHeight: number; outWidth: number; mean: number[]; std: number[] },
+    options: {
+      outHeight: number
+      outWidth: number
+      mean: number[]
+      std: number[]
+      /** What the values are rounded to. Default fp32. */
+      dtype?: 'fp32' | 'bf16' | 'fp16'
+    },
   ): Promise<Float32Array>
   /**
    * Opens a file of decoded images read-only; the number names it in batches.

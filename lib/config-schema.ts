@@ -7,6 +7,8 @@ import { type Dataset, heightWidth } from './batch.js'
 const positive = z.number().positive()
 const notNegative = z.number().nonnegative()
 const count = z.int().min(1)
+/** gather_augment takes factors up to 256. */
+const change = notNegative.max(255)
 const size = z
   .union(
     [count, z.tuple([count, count])],
@@ -80,9 +82,9 @@ const data = z.strictObject({
     .describe('per RGB channel, of pixels scaled to 0..1'),
   jitter: z
     .strictObject({
-      brightness: notNegative.default(0).describe('training: factor uniform in 1 -/+ this'),
-      contrast: notNegative.default(0).describe('training: factor uniform in 1 -/+ this'),
-      saturation: notNegative.default(0).describe('training: factor uniform in 1 -/+ this'),
+      brightness: change.default(0).describe('training: factor uniform in 1 -/+ this'),
+      contrast: change.default(0).describe('training: factor uniform in 1 -/+ this'),
+      saturation: change.default(0).describe('training: factor uniform in 1 -/+ this'),
     })
     .prefault({})
     .describe('changes of colour, after crop and flip, in this order'),

@@ -146,7 +146,7 @@ function checkLayout(count: number, { width, height }: Layout): void {
 async function seen(batch: Batch, { crop, mean, std }: SheetConfig['data']): Promise<Image[]> {
   const [height, width] = crop
   const area = height * width
-  const planes = await native().cropFlipNormalize(batch, {
+  const planes = await native().gatherAugment(batch, {
     outHeight: height,
     outWidth: width,
     mean: [...mean],

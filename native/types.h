@@ -89,6 +89,7 @@ struct Batch {
   std::shared_ptr<const PixelStore> store;
   const int32_t* rows = nullptr;     // [count], images of the store
   const int32_t* windows = nullptr;  // [count, 3]: top, left, flip (0 or 1); top and left may be < 0
+  const float* jitter = nullptr;     // [count, 3]: factors of brightness, contrast, saturation; or null
   const int32_t* labels = nullptr;   // [count], or null where none are needed
 };
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { checkTransform, type Transform, window } from '../lib/augment.js'
+import { checkTransform, jitter, type Transform, window } from '../lib/augment.js'
 import { drawTwin } from './reference/philox.js'
 
 const transform: Transform = { resize: [20, 30], crop: [16, 24], padding: 2, flip: true }
@@ -37,6 +37,29 @@ describe('training windows', () => {
     for (const other of [of(1, 1, 0), of(2, 0, 0), of(1, 0, 30)]) {
       expect(other).not.toEqual(of(1, 0, 0))
     }
+  })
+})
+
+describe('jitter', () => {
+  test('factors are the draws of their own sample, uniform in max(0, 1 - x) .. 1 + x', () => {
+    const [seed, epoch, sample] = [2 ** 40 + 1, 3, 12]
+    const at = (number: number) => drawTwin(seed, epoch, sample, number, 6) / 2 ** 32
+    const factors = jitter(seed, epoch, sample, { brightness: 0.4, contrast: 3, saturation: 0 })
+    expect(factors[0]).toBeCloseTo(0.6 + 0.8 * at(0), 12)
+    expect(factors[1]).toBeCloseTo(4 * at(1), 12)
+    expect(factors[2]).toBe(1)
+  })
+
+  test('factors differ between samples, epochs and seeds', () => {
+    const amounts = { brightness: 0.4, contrast: 0.4, saturation: 0.4 }
+    const places = [
+      [1, 0, 0],
+      [1, 0, 1],
+      [1, 1, 0],
+      [2, 0, 0],
+    ] as const
+    const all = places.flatMap((place) => jitter(...place, amounts))
+    expect(new Set(all).size).toBe(12)
   })
 })
 

@@ -54,7 +54,7 @@ async function cropped(
   const pixels = new Uint8Array(height * width * 3)
   await decodeTo({ path: join(folder, one.file) }, one.resize, pixels)
   const { height: outHeight, width: outWidth } = one
-  const planes = await native().cropFlipNormalize(
+  const planes = await native().gatherAugment(
     { pixels, count: 1, height, width, windows: Int32Array.from(one.window) },
     { outHeight, outWidth, mean: [...mean], std: [...std] },
   )

@@ -236,7 +236,7 @@ describe('files that cannot be decoded', () => {
   }
 
   const cut = (batch: Batch) =>
-    native().cropFlipNormalize(batch, {
+    native().gatherAugment(batch, {
       ...{ outHeight: SIZE[0], outWidth: SIZE[1] },
       ...{ mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
     })
@@ -300,7 +300,7 @@ test('rows outside a store and closed stores are refused', async () => {
   const windows = new Int32Array(3)
   const options = { outHeight: 4, outWidth: 4, mean: [0, 0, 0], std: [1, 1, 1] }
   const take = (source: RowSource | PixelSource) =>
-    native().cropFlipNormalize({ ...source, count: 1, windows }, options)
+    native().gatherAugment({ ...source, count: 1, windows }, options)
   for (const row of [-1, COUNT]) {
     await expect(take({ store, rows: Int32Array.of(row) })).rejects.toMatchObject({
       code: 'E_ARGUMENT',

@@ -265,6 +265,10 @@ KeptBatch batch_of(const Napi::Value& value, bool with_labels) {
   }
   batch.windows =
       buffer("windows", napi_int32_array, batch.count * 3).As<Napi::Int32Array>().Data();
+  if (fields.has("jitter")) {
+    batch.jitter =
+        buffer("jitter", napi_float32_array, batch.count * 3).As<Napi::Float32Array>().Data();
+  }
   if (with_labels) {
     batch.labels = buffer("labels", napi_int32_array, batch.count).As<Napi::Int32Array>().Data();
   }

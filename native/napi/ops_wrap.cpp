@@ -7,6 +7,7 @@
 #include <cstring>
 #include <memory>
 
+#include "io/pixel_store.h"
 #include "models/classifier.h"
 #include "napi/async_op.h"
 #include "napi/convert.h"
@@ -14,6 +15,7 @@
 #include "ops/channel_groups.h"
 #include "ops/mc_loss.h"
 #include "ops/pixels.h"
+#include "train/batch_input.h"
 
 namespace mcloss {
 namespace {
@@ -188,28 +190,30 @@ Napi::Value resize_js(const Napi::CallbackInfo& info) {
   });
 }
 
-Napi::Value crop_flip_normalize_js(const Napi::CallbackInfo& info) {
+Napi::Value gather_augment_js(const Napi::CallbackInfo& info) {
   return guarded_promise(info.Env(), [&]() -> Napi::Value {
     KeptBatch kept = batch_of(info[0], /*with_labels=*/false);
     const Batch batch = kept.batch;
-    const Fields options(info[1], "cropFlipNormalize");
-    const int64_t height = options.integer("outHeight"), width = options.integer("outWidth");
-    std::array<float, 3> mean{}, std{};
+    const Fields fields(info[1], "gatherAugment");
+    GatherOptions options{fields.integer("outHeight"), fields.integer("outWidth")};
     const auto fill = [&](const char* name, std::array<float, 3>& into) {
-      const std::vector<double> values = options.numbers(name, 3);
+      const std::vector<double> values = fields.numbers(name, 3);
       std::transform(values.begin(), values.end(), into.begin(),
                      [](double value) { return static_cast<float>(value); });
     };
-    fill("mean", mean);
-    fill("std", std);
+    fill("mean", options.mean);
+    fill("std", options.std);
+    if (fields.has("dtype")) {
+      const std::string dtype = fields.text("dtype");
+      if (dtype != "fp32" && dtype != "bf16" && dtype != "fp16") {
+        fields.refuse("dtype", "fp32, bf16 or fp16");
+      }
+      options.dtype = dtype == "fp32" ? at::kFloat : dtype == "bf16" ? at::kBFloat16 : at::kHalf;
+    }
     const auto result = std::make_shared<at::Tensor>();
     const auto run = [=] {
-      const at::Tensor pixels =
-          at::from_blob(const_cast<uint8_t*>(batch.pixels),
-                        {batch.count, batch.height, batch.width, 3}, at::kByte);
-      const at::Tensor windows =
-          at::from_blob(const_cast<int32_t*>(batch.windows), {batch.count, 3}, at::kInt);
-      *result = crop_flip_normalize(pixels, windows, height, width, mean, std).contiguous();
+      const at::Device device = batch.store ? batch.store->pixels().device() : at::Device(at::kCPU);
+      *result = batch_input(batch, options, device).to(at::kCPU, at::kFloat).contiguous();
     };
     return AsyncOp::start(
         info.Env(), run, [result](Napi::Env env) { return array_of(env, *result); },
@@ -225,8 +229,7 @@ void export_ops(Napi::Env env, Napi::Object exports) {
   exports["cwaMask"] = Napi::Function::New(env, cwa_mask_js, "cwaMask");
   exports["mcLoss"] = Napi::Function::New(env, mc_loss_js, "mcLoss");
   exports["resize"] = Napi::Function::New(env, resize_js, "resize");
-  exports["cropFlipNormalize"] =
-      Napi::Function::New(env, crop_flip_normalize_js, "cropFlipNormalize");
+  exports["gatherAugment"] = Napi::Function::New(env, gather_augment_js, "gatherAugment");
 }
 
 }  // namespace mcloss

@@ -28,7 +28,7 @@ at::Device require_device(const std::string& name) {
                 "'npx mcloss doctor' to see why, or set device to cpu.");
   }
   const auto pixels =
-      c10::Dispatcher::singleton().findSchemaOrThrow("mcloss::crop_flip_normalize", "");
+      c10::Dispatcher::singleton().findSchemaOrThrow("mcloss::gather_augment", "");
   if (!pixels.hasKernelForDispatchKey(c10::DispatchKey::CUDA)) {
     throw Error("E_DEVICE",
                 "device: cuda was asked for, but this add-on was built without nvcc and has "

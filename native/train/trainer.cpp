@@ -11,11 +11,10 @@
 #include <algorithm>
 #include <chrono>
 
-#include "io/pixel_store.h"
 #include "losses/loss.h"
 #include "models/classifier.h"
 #include "ops/channel_groups.h"
-#include "ops/pixels.h"
+#include "train/batch_input.h"
 #include "train/device.h"
 #include "train/optimizer.h"
 #include "train/precision.h"
@@ -65,7 +64,6 @@ struct Trainer::Impl {
   void step(const Batch& batch, const StepArgs& args);
   StepSums accumulate_gradients(const Batch& batch, const StepArgs& args);
   ClassifierOutput infer(const Batch& batch);
-  at::Tensor pixels_of(const Batch& batch) const;
   at::Tensor input_of(const Batch& batch) const;
   void check_labels(const Batch& batch) const;
   at::Tensor target_of(const Batch& batch) const;
@@ -113,6 +111,7 @@ StepSums Trainer::Impl::accumulate_gradients(const Batch& batch, const StepArgs&
     if (part.pixels) part.pixels += first * batch.height * batch.width * 3;
     if (part.rows) part.rows += first;
     part.windows += first * 3;
+    if (part.jitter) part.jitter += first * 3;
     part.labels += first;
 
     const at::Tensor target = target_of(part);
@@ -141,23 +140,11 @@ ClassifierOutput Trainer::Impl::infer(const Batch& batch) {
   return output;
 }
 
-at::Tensor Trainer::Impl::pixels_of(const Batch& batch) const {
-  if (!batch.store) {
-    return at::from_blob(const_cast<uint8_t*>(batch.pixels),
-                         {batch.count, batch.height, batch.width, 3}, at::kByte);
-  }
-  const at::Tensor rows = at::from_blob(const_cast<int32_t*>(batch.rows), {batch.count}, at::kInt);
-  return batch.store->pixels().index_select(0, rows);
-}
-
 // [count, 3, crop height, crop width], normalised float32 on the device.
 at::Tensor Trainer::Impl::input_of(const Batch& batch) const {
-  const at::Tensor pixels = pixels_of(batch);
-  const at::Tensor windows =
-      at::from_blob(const_cast<int32_t*>(batch.windows), {batch.count, 3}, at::kInt);
-  const at::Tensor input =
-      crop_flip_normalize(pixels.to(device), windows, config.model.input_height,
-                          config.model.input_width, config.mean, config.std);
+  const GatherOptions options{config.model.input_height, config.model.input_width, config.mean,
+                              config.std};
+  const at::Tensor input = batch_input(batch, options, device);
   return config.channels_last ? input : input.contiguous();
 }
 

@@ -11,6 +11,7 @@ void vectors();
 void mc_loss_gradients();
 void mc_loss_differential();
 void mc_loss_edges();
+void gather_augment_cases(const std::string& folder);
 void pixels(const std::string& folder);
 void threads();
 

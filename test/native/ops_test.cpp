@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
     test::mc_loss_gradients();
     test::mc_loss_differential();
     test::mc_loss_edges();
+    test::gather_augment_cases(fixtures + "/jitter");
     test::pixels(fixtures + "/resize");
     test::threads();
   } catch (const std::exception& error) {

@@ -1,0 +1,56 @@
+// From a store of u8 images to the network's input, in one operator: crop, flip, colour jitter,
+// normalise. Below it, what its CPU and CUDA forms share.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <array>
+#include <optional>
+
+namespace mcloss {
+
+struct GatherOptions {
+  int64_t out_height, out_width;  // 1..2^24
+  std::array<float, 3> mean, std;  // of pixels scaled to 0..1
+  at::ScalarType dtype = at::kFloat;  // or kBFloat16, kHalf
+};
+
+// pixels: u8 [M, H, W, 3], anywhere; the result is there too. The rest is on the CPU.
+// rows: int32 [N], the image of each sample, 0..M-1; none: sample n is image n, and N = M.
+// windows: int32 [N, 3] = (top, left, flip). jitter: float32 [N, 3] = factors of brightness,
+// contrast and saturation, 0..256, 1 = unchanged; none: no jitter.
+//   1. Cuts out_height x out_width at (top, left), black outside the image; mirrors left-right
+//      where flip is not 0.
+//   2. Brightness, contrast, saturation, in this order: PIL's ImageEnhance on the cut window, u8
+//      after each.
+//   3. (value - 255 mean) * (1 / (255 std)) per channel, in float32, which is within 1e-6 of
+//      (value / 255 - mean) / std where std is 0.1 or more; then the cast, to the nearest, ties to
+//      even.
+// -> dtype [N, 3, out_height, out_width], channels_last; the same bits on every processor and GPU.
+// Registered as mcloss::gather_augment. Throws E_ARGUMENT for anything else, before any work.
+at::Tensor gather_augment(const at::Tensor& pixels, const std::optional<at::Tensor>& rows,
+                          const at::Tensor& windows, const std::optional<at::Tensor>& jitter,
+                          const GatherOptions& options);
+
+// ---- shared by gather_augment_cpu.cpp and gather_augment_cuda.cu ----
+
+// Arguments of the registered operator.
+struct GatherArguments {
+  const at::Tensor& pixels;
+  const std::optional<at::Tensor>& rows;
+  const at::Tensor& windows;
+  const std::optional<at::Tensor>& jitter;
+  int64_t out_height, out_width;
+  at::ArrayRef<double> mean, std;
+  at::ScalarType dtype;
+};
+
+// Checked, on the device of the pixels, contiguous but for the strides of samples and lines of
+// `pixels`. rows and jitter are undefined where there are none.
+struct GatherTensors {
+  at::Tensor pixels, rows, windows, jitter, result;
+  std::array<float, 3> offset, scale;  // the result is (value - offset) * scale
+};
+GatherTensors prepare_gather(const GatherArguments& arguments);
+
+}  // namespace mcloss

@@ -1,0 +1,326 @@
+// gather_augment against PIL's results, against a plain twin over random shapes, windows, rows and
+// jitter, to the bit, and what it refuses.
+#include <ATen/Parallel.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/randint.h>
+
+#include <cmath>
+#include <limits>
+#include <random>
+
+#include "cases.h"
+#include "check.h"
+#include "io/safetensors.h"
+#include "ops/gather_augment.h"
+
+namespace test {
+namespace {
+
+using mcloss::gather_augment;
+using mcloss::GatherOptions;
+using MaybeTensor = std::optional<at::Tensor>;
+
+constexpr std::array<float, 3> kMean{0.485f, 0.456f, 0.406f}, kStd{0.229f, 0.224f, 0.225f};
+// With these the result is the u8 level itself.
+constexpr std::array<float, 3> kNone{0, 0, 0}, kLevels{1 / 255.f, 1 / 255.f, 1 / 255.f};
+
+struct Case {
+  at::Tensor pixels;
+  MaybeTensor rows;
+  at::Tensor windows;
+  MaybeTensor jitter;
+  int64_t height, width;
+
+  at::Tensor run(GatherOptions options, at::DeviceType device) const {
+    options.out_height = height;
+    options.out_width = width;
+    return gather_augment(pixels.to(device), rows, windows, jitter, options);
+  }
+};
+
+// ---- the twin: a pixel at a time; rounds once an operation by computing it in double ----
+
+int cut_off(double value) { return static_cast<int>(std::min(255.0, std::max(0.0, value))); }
+
+int blend(int from, int to, float factor) {
+  return cut_off(static_cast<float>(from + double(static_cast<float>(double(to - from) * factor))));
+}
+
+int grey(const uint8_t* pixel) {
+  return (pixel[0] * 19595 + pixel[1] * 38470 + pixel[2] * 7471 + 0x8000) >> 16;
+}
+
+void jitter_window(uint8_t* pixel, int64_t pixels, const float* factor) {
+  for (int64_t i = 0; i < pixels * 3; ++i) pixel[i] = blend(0, pixel[i], factor[0]);
+  double sum = 0;
+  for (int64_t i = 0; i < pixels; ++i) sum += grey(pixel + i * 3);
+  const int mean = static_cast<int>(sum / pixels + 0.5);
+  for (int64_t i = 0; i < pixels * 3; ++i) pixel[i] = blend(mean, pixel[i], factor[1]);
+  for (int64_t i = 0; i < pixels; ++i) {
+    const int own = grey(pixel + i * 3);
+    for (int64_t c = 0; c < 3; ++c) pixel[i * 3 + c] = blend(own, pixel[i * 3 + c], factor[2]);
+  }
+}
+
+// u8 [N, height, width, 3].
+at::Tensor levels_of(const Case& a) {
+  const int64_t count = a.windows.size(0);
+  const at::Tensor images = a.pixels.contiguous(), windows = a.windows.contiguous();
+  const at::Tensor levels = at::empty({count, a.height, a.width, 3}, at::kByte);
+  uint8_t* out = levels.data_ptr<uint8_t>();
+  for (int64_t n = 0; n < count; ++n) {
+    const int64_t image = a.rows ? (*a.rows)[n].item<int64_t>() : n;
+    const int32_t* window = windows.const_data_ptr<int32_t>() + n * 3;
+    const uint8_t* from = images.const_data_ptr<uint8_t>() + image * images.stride(0);
+    uint8_t* const begin = out;
+    for (int64_t y = 0; y < a.height; ++y) {
+      for (int64_t x = 0; x < a.width; ++x) {
+        const int64_t row = window[0] + y, column = window[1] + (window[2] ? a.width - 1 - x : x);
+        const bool inside = row >= 0 && row < images.size(1) && column >= 0 && column < images.size(2);
+        const uint8_t* pixel = from + (row * images.size(2) + column) * 3;
+        for (int64_t c = 0; c < 3; ++c) *out++ = inside ? pixel[c] : 0;
+      }
+    }
+    if (a.jitter) {
+      const at::Tensor factor = (*a.jitter)[n].contiguous();
+      jitter_window(begin, a.height * a.width, factor.const_data_ptr<float>());
+    }
+  }
+  return levels;
+}
+
+// float32 [N, 3, height, width] of the levels, by the two operations the header promises.
+at::Tensor normalised(const at::Tensor& levels) {
+  const at::Tensor result = at::empty(levels.sizes(), at::kFloat);
+  const uint8_t* level = levels.const_data_ptr<uint8_t>();
+  float* out = result.data_ptr<float>();
+  for (int64_t i = 0; i < levels.numel(); ++i) {
+    const auto offset = static_cast<float>(255 * double{kMean[i % 3]});
+    const auto scale = static_cast<float>(1 / (255 * double{kStd[i % 3]}));
+    out[i] = static_cast<float>(double{static_cast<float>(level[i] - double{offset})} * scale);
+  }
+  return result.permute({0, 3, 1, 2});
+}
+
+void compare(const Case& a, const std::string& what) {
+  const at::Tensor levels = levels_of(a), expected = normalised(levels);
+  for (const at::DeviceType device : devices()) {
+    const std::string name = what + " on " + c10::DeviceTypeName(device);
+    const at::Tensor plain = a.run({0, 0, kNone, kLevels}, device);
+    check(plain.cpu().equal(levels.permute({0, 3, 1, 2}).to(at::kFloat)), name + ": levels");
+    for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kHalf}) {
+      const at::Tensor result = a.run({0, 0, kMean, kStd, dtype}, device);
+      const bool form = result.scalar_type() == dtype && result.device().type() == device &&
+                        result.is_contiguous(at::MemoryFormat::ChannelsLast);
+      check(form && result.cpu().equal(expected.to(dtype)), name + ": " + c10::toString(dtype));
+    }
+  }
+}
+
+// ---- random cases ----
+
+class Draw {
+ public:
+  explicit Draw(uint32_t seed) : random_(seed) {}
+  int64_t integer(int64_t low, int64_t high) {
+    return low + static_cast<int64_t>(random_() % static_cast<uint64_t>(high - low + 1));
+  }
+  float factor() {
+    constexpr float kSpecial[] = {0, 0.3f, 1, 1, 1.7f, 256, 1e-30f};
+    const int64_t which = integer(0, 13);
+    return which < 7 ? kSpecial[which] : static_cast<float>(integer(0, 1 << 20)) * 0x1p-19f;
+  }
+
+ private:
+  std::mt19937 random_;
+};
+
+// Bytes of the same images in another layout: 0 whole, 1 lines of larger images, every second of
+// them, 2 channel planes, 3 one image for all.
+at::Tensor images(int64_t count, int64_t height, int64_t width, int64_t layout) {
+  if (layout == 1) {
+    const at::Tensor larger = at::randint(0, 256, {2 * count, height + 3, width + 2, 3}, at::kByte);
+    return larger.slice(0, 1, 2 * count, 2).narrow(1, 2, height).narrow(2, 1, width);
+  }
+  if (layout == 2) {
+    return at::randint(0, 256, {count, 3, height, width}, at::kByte).permute({0, 2, 3, 1});
+  }
+  if (layout == 3) {
+    return at::randint(0, 256, {1, height, width, 3}, at::kByte).expand({count, -1, -1, -1});
+  }
+  return at::randint(0, 256, {count, height, width, 3}, at::kByte);
+}
+
+void random_cases() {
+  Draw draw(31);
+  for (int64_t i = 0; i < 240; ++i) {
+    const int64_t samples = draw.integer(1, 4), stored = i % 3 == 0 ? samples : draw.integer(1, 5);
+    const int64_t height = draw.integer(1, 30), width = draw.integer(1, 70);
+    Case a{.pixels = images(stored, height, width, draw.integer(0, 3)),
+           .rows = {},
+           .windows = at::empty({samples, 3}, at::kInt),
+           .jitter = {},
+           .height = draw.integer(1, 24),
+           .width = i % 5 == 0 ? 1 : draw.integer(1, 75)};
+    if (i % 3 != 0) a.rows = at::randint(0, stored, {samples}, at::kInt);
+    for (int64_t n = 0; n < samples; ++n) {
+      a.windows[n][0] = draw.integer(-a.height - 1, height + 1);
+      a.windows[n][1] = draw.integer(-a.width - 1, width + 1);
+      a.windows[n][2] = draw.integer(0, 1);
+    }
+    if (i % 4 != 0) {
+      a.jitter = at::empty({samples, 3}, at::kFloat);
+      for (int64_t k = 0; k < samples * 3; ++k) (*a.jitter)[k / 3][k % 3] = draw.factor();
+    }
+    compare(a, "gather_augment, random case " + std::to_string(i));
+  }
+}
+
+void extreme_windows() {
+  const at::Tensor pixels = at::randint(0, 256, {4, 5, 6, 3}, at::kByte);
+  constexpr int32_t kLow = std::numeric_limits<int32_t>::min(), kHigh = 0x7fffffff;
+  const at::Tensor windows = at::empty({4, 3}, at::kInt);
+  const int32_t cuts[4][3] = {{kLow, 0, 0}, {kHigh, kHigh, 1}, {0, kLow, 1}, {0, kHigh, 0}};
+  std::copy(&cuts[0][0], &cuts[0][0] + 12, windows.data_ptr<int32_t>());
+  compare({pixels, {}, windows, at::full({4, 3}, 0.5, at::kFloat), 4, 20}, "windows far outside");
+  // Tables that are slices of larger ones.
+  const at::Tensor strided = at::randint(-3, 3, {4, 6}, at::kInt).slice(1, 0, 6, 2);
+  const at::Tensor rows = at::randint(0, 4, {8}, at::kInt).slice(0, 0, 8, 2);
+  compare({pixels, rows, strided, at::full({3, 4}, 1.25, at::kFloat).t(), 4, 9}, "strided tables");
+}
+
+// A store of more than 2^32 bytes, of which two images are ever touched.
+void large_store() {
+  const at::Tensor store = at::empty({3000, 800, 600, 3}, at::kByte);
+  const at::Tensor image = at::randint(0, 256, {2, 800, 600, 3}, at::kByte);
+  store[1].copy_(image[0]);
+  store[2999].copy_(image[1]);
+  const at::Tensor windows = at::randint(0, 2, {2, 3}, at::kInt);
+  const at::Tensor rows = at::full({2}, 1, at::kInt);
+  rows[1] = 2999;
+  const GatherOptions options{790, 590, kMean, kStd};
+  check(gather_augment(store, rows, windows, {}, options)
+            .equal(gather_augment(image, {}, windows, {}, options)),
+        "gather_augment from a store of 4.3 GB");
+}
+
+// ---- PIL, threads, refusals ----
+
+void pil(const std::string& folder) {
+  const auto file = mcloss::read_safetensors(folder + "/cases.safetensors");
+  const auto tensor = [&](const std::string& wanted) {
+    for (const auto& [name, value] : file.tensors) {
+      if (name == wanted) return value;
+    }
+    throw std::runtime_error(folder + " lacks " + wanted);
+  };
+  const at::Tensor expected = tensor("expected").permute({0, 3, 1, 2}).to(at::kFloat);
+  const GatherOptions options{expected.size(2), expected.size(3), kNone, kLevels};
+  for (const at::DeviceType device : devices()) {
+    const at::Tensor actual = gather_augment(tensor("images").to(device), tensor("rows"),
+                                             tensor("windows"), tensor("factors"), options);
+    const at::Tensor wrong = actual.cpu().ne(expected).flatten(1).any(1);
+    check(wrong.numel() > 100 && !wrong.any().item<bool>(),
+          "gather_augment equals PIL on " + c10::DeviceTypeName(device) + ": " +
+              std::to_string(wrong.sum().item<int64_t>()) + " cases differ");
+  }
+}
+
+void same_for_all_threads() {
+  const int before = at::get_num_threads();
+  const at::Tensor pixels = at::randint(0, 256, {5, 140, 150, 3}, at::kByte);
+  const Case a{pixels, {}, at::randint(-9, 9, {5, 3}, at::kInt),
+               at::randint(0, 256, {5, 3}, at::kFloat) / 128, 131, 143};
+  at::set_num_threads(1);
+  const at::Tensor one = a.run({0, 0, kMean, kStd}, at::kCPU);
+  for (const int threads : {2, 3, 7}) {
+    at::set_num_threads(threads);
+    check(a.run({0, 0, kMean, kStd}, at::kCPU).equal(one),
+          "gather_augment: same bits from 1 and " + std::to_string(threads) + " threads");
+  }
+  at::set_num_threads(before);
+}
+
+void definition() {
+  const at::Tensor pixels = at::arange(256, at::kByte).view({1, 16, 16, 1}).expand({1, 16, 16, 3});
+  const at::Tensor windows = at::full({1, 3}, 0, at::kInt);
+  const at::Tensor result = gather_augment(pixels, {}, windows, {}, {16, 16, kMean, kStd});
+  double worst = 0;
+  for (int64_t v = 0; v < 256; ++v) {
+    for (int64_t c = 0; c < 3; ++c) {
+      const double exact = (v / 255.0 - double{kMean[c]}) / double{kStd[c]};
+      worst = std::max(worst, std::abs(result[0][c][v / 16][v % 16].item<double>() - exact));
+    }
+  }
+  check(worst <= 1e-6, "gather_augment by definition: off by " + std::to_string(worst * 1e6) + "e-6");
+}
+
+void refusals() {
+  const at::Tensor pixels = at::randint(0, 256, {4, 7, 9, 3}, at::kByte);
+  const at::Tensor windows = at::randint(0, 2, {4, 3}, at::kInt);
+  const at::Tensor rows = at::randint(0, 4, {4}, at::kInt);
+  const at::Tensor jitter = at::full({4, 3}, 1.5, at::kFloat);
+  const GatherOptions good{5, 6, kMean, kStd};
+  const auto refuse = [](const std::string& word, const at::Tensor& p, const MaybeTensor& r,
+                         const at::Tensor& w, const MaybeTensor& j, const GatherOptions& options) {
+    check_error("E_ARGUMENT", "gather_augment: expected " + word,
+                [&] { gather_augment(p, r, w, j, options); });
+  };
+  for (const at::Tensor& bad : {pixels.to(at::kFloat), pixels[0], pixels.narrow(3, 0, 2),
+                                pixels.narrow(0, 0, 0), pixels.narrow(1, 0, 0)}) {
+    refuse("u8 pixels", bad, rows, windows, jitter, good);
+  }
+  for (const at::Tensor& bad : {windows.to(at::kLong), windows[0], windows.narrow(1, 0, 2),
+                                windows.narrow(0, 0, 0)}) {
+    refuse("int32 windows", pixels, {}, bad, {}, good);
+  }
+  refuse("a window for each image", pixels, {}, windows.narrow(0, 0, 3), {}, good);
+  for (const at::Tensor& bad : {rows.to(at::kLong), rows.narrow(0, 0, 3), rows.view({4, 1})}) {
+    refuse("int32 rows", pixels, bad, windows, {}, good);
+  }
+  for (const int64_t row : {-1, 4, 0x7fffffff, -0x7fffffff - 1}) {
+    const at::Tensor bad = rows.clone();
+    bad[3] = row;
+    refuse("rows 0..M-1", pixels, bad, windows, {}, good);
+  }
+  for (const at::Tensor& bad : {jitter.to(at::kDouble), jitter.narrow(0, 0, 3), jitter[0]}) {
+    refuse("float32 jitter", pixels, rows, windows, bad, good);
+  }
+  for (const double factor : {-0.5, 257.0, double(INFINITY), -double(INFINITY), double(NAN)}) {
+    for (int64_t column = 0; column < 3; ++column) {
+      const at::Tensor bad = jitter.clone();
+      bad[3][column] = factor;
+      refuse("jitter factors 0..256", pixels, rows, windows, bad, good);
+    }
+  }
+  constexpr int64_t kLong = std::numeric_limits<int64_t>::max();
+  for (const auto& [height, width] : std::initializer_list<std::pair<int64_t, int64_t>>{
+           {0, 6}, {5, 0}, {-1, 6}, {kLong, 6}, {5, (1 << 24) + 1}}) {
+    refuse("an output of 1 x 1", pixels, rows, windows, {}, {height, width, kMean, kStd});
+  }
+  refuse("dtype", pixels, rows, windows, {}, {5, 6, kMean, kStd, at::kDouble});
+  for (const float bad : {0.f, -1.f, INFINITY, NAN, 1e-42f}) {
+    refuse("three finite means", pixels, rows, windows, {}, {5, 6, kMean, {1, bad, 1}});
+  }
+  refuse("three finite means", pixels, rows, windows, {}, {5, 6, {1, NAN, 1}, kStd});
+  if (at::hasCUDA()) {
+    refuse("int32 windows", pixels.cuda(), {}, windows.cuda(), {}, good);
+  }
+}
+
+}  // namespace
+
+void gather_augment_cases(const std::string& folder) {
+  pil(folder);
+  definition();
+  random_cases();
+  extreme_windows();
+  large_store();
+  same_for_all_threads();
+  refusals();
+}
+
+}  // namespace test
