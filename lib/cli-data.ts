@@ -44,7 +44,7 @@ export function addDataCommand(program: Command): void {
   const prepare = data
     .command('prepare')
     .argument('[config]', 'configuration file (JSON)')
-    .option('--verify', 'also read what is decoded against its hashes')
+    .option('--verify', 'also read what is decoded against its checksums')
     .description('decode every image once into the stores that runs then open')
     .action(runPrepare)
   addConfigFlags(prepare, (path) => path === 'out' || path.startsWith('data.'))
@@ -89,7 +89,7 @@ async function runPrepare(
     for (const message of dataset.warnings ?? []) log.show({ type: 'warning', message })
     const options = { signal, verify, onEvent: log.show }
     const { bytes, files } = await prepareStores(dataset, config, options)
-    print(`${gigabytes(bytes)} decoded${verify ? ', every hash right' : ''}`)
+    print(`${gigabytes(bytes)} decoded${verify ? ', every checksum right' : ''}`)
     for (const path of files) print(path)
   })
 }

@@ -1,6 +1,6 @@
 // Building a store file: decodes every image of a split once, into NAME.part, and renames it when it
 // is whole. Whoever starts again, after a kill or beside another process that builds the same, keeps
-// each image that is there with its hash. Every writer writes the same bytes to the same place, so
+// each image that is there with its checksum. Every writer writes the same bytes to the same place, so
 // there is no lock.
 
 import { constants } from 'node:fs'
@@ -11,16 +11,16 @@ import type { Sample } from './batch.js'
 import { McLossError } from './errors.js'
 import { decodeTo } from './images.js'
 import {
-  HASH_BYTES,
-  hashOf,
+  bootId,
   headerBytes,
   isBad,
-  isMissing,
-  readHashes,
+  MARK_BYTES,
+  markAt,
+  markOf,
   readHeader,
+  readMarks,
   readStore,
   type StoreHeader,
-  sha256,
   storeLayout,
 } from './store-format.js'
 
@@ -45,13 +45,9 @@ export interface BuildOptions {
 export async function buildStore(options: BuildOptions): Promise<void> {
   const { path, key, samples, size } = options
   const [height, width] = size
-  const header: StoreHeader = {
-    format: 'mcloss-store-1',
-    key,
-    count: samples.length,
-    height,
-    width,
-  }
+  const boot = await bootId()
+  const count = samples.length
+  const header: StoreHeader = { format: 'mcloss-store-1', key, count, height, width, boot }
   const part = partOf(path, key)
   try {
     await mkdir(dirname(path), { recursive: true })
@@ -60,18 +56,45 @@ export async function buildStore(options: BuildOptions): Promise<void> {
       await file.truncate(storeLayout(header).fileBytes)
       await decodeAll(file, options, header)
       await file.write(headerBytes(header), 0, undefined, 0)
-      await file.sync()
-    } finally {
+      await rename(part, path).catch(async (error) => {
+        const other = await readStore(path, key) // finished by another process meanwhile
+        if (other.is !== 'whole') throw error
+      })
+    } catch (error) {
       await file.close()
+      throw error
     }
-    await rename(part, path).catch(async (error) => {
-      const other = await readStore(path, key) // finished by another process meanwhile
-      if (other.is !== 'whole') throw error
-    })
+    flush(file, header) // training begins meanwhile
   } catch (cause) {
     if (cause instanceof McLossError) throw cause
     throw notWritten(path, cause as NodeJS.ErrnoException)
   }
+}
+
+/**
+ * Brings a store to the disk, then says so in it. Where this fails or is cut off, the header goes on
+ * naming the boot, and in another boot the store is checked before it is used.
+ */
+async function flush(file: FileHandle, header: StoreHeader): Promise<void> {
+  try {
+    await file.sync()
+    await file.write(headerBytes({ ...header, boot: '' }), 0, undefined, 0)
+    await file.sync()
+  } catch {
+  } finally {
+    await file.close()
+  }
+}
+
+/** Whether a store from before the machine stopped is right after all. */
+export async function recheck(
+  path: string,
+  header: StoreHeader,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  if ((await wrongRows(path, signal)).length > 0) return false
+  await flush(await open(path, 'r+'), header)
+  return true
 }
 
 /** Bytes of disk that building a store still takes; what an unfinished one has is not taken again. */
@@ -106,32 +129,35 @@ async function decodeAll(
 ): Promise<void> {
   const { samples, size, decoders, badImages, signal, onProgress } = options
   const { count } = header
-  const { imageBytes, imageAt, hashAt } = storeLayout(header)
-  const before = await readHashes(file, header)
+  const layout = storeLayout(header)
+  const before = await readMarks(file, header)
   // Processes that build the same begin at different images and so share the work.
   const first = (process.pid * 7919) % count
   let [taken, done, failed] = [0, 0, false]
 
   const isThere = async (index: number, buffer: Uint8Array) => {
-    const hash = Buffer.from(hashOf(before, index))
-    if (isMissing(hash)) await file.read(hash, 0, HASH_BYTES, hashAt(index))
-    if (isMissing(hash) || isBad(hash)) return false
-    await file.read(buffer, 0, imageBytes, imageAt(index))
-    return hash.equals(await sha256(buffer))
+    const mark = Buffer.from(markAt(before, index))
+    if (mark.every((byte) => byte === 0)) {
+      await file.read(mark, 0, MARK_BYTES, layout.markAt(index))
+      if (mark.every((byte) => byte === 0)) return false
+    }
+    await file.read(buffer, 0, layout.imageBytes, layout.imageAt(index))
+    return mark.equals(markOf(buffer))
   }
   const decode = async (index: number, buffer: Uint8Array) => {
+    let mark: Buffer
     try {
       await decodeTo(samples[index] as Sample, size, buffer)
+      mark = markOf(buffer)
+      await file.write(buffer, 0, layout.imageBytes, layout.imageAt(index))
     } catch (error) {
       badImages.report(index, error) // throws unless it may be left out
-      await file.write(Buffer.alloc(HASH_BYTES, 0xff), 0, HASH_BYTES, hashAt(index))
-      return
+      mark = markOf('bad')
     }
-    await file.write(buffer, 0, imageBytes, imageAt(index))
-    await file.write(await sha256(buffer), 0, HASH_BYTES, hashAt(index))
+    await file.write(mark, 0, MARK_BYTES, layout.markAt(index))
   }
   const work = async () => {
-    const buffer = new Uint8Array(imageBytes)
+    const buffer = new Uint8Array(layout.imageBytes)
     while (taken < count && !failed) {
       if (signal?.aborted) throw stopped(options.path)
       const index = (first + taken++) % count
@@ -150,21 +176,21 @@ async function decodeAll(
   if (errors[0]) throw (errors[0] as PromiseRejectedResult).reason
 }
 
-/** Reads every image of a finished store against its hash; returns the rows that differ. */
+/** Reads every image of a finished store against its checksum; returns the rows that differ. */
 export async function wrongRows(path: string, signal?: AbortSignal): Promise<number[]> {
   const file = await open(path)
   try {
     const header = (await readHeader(file)) as StoreHeader
-    const hashes = await readHashes(file, header)
+    const marks = await readMarks(file, header)
     const { imageBytes, imageAt } = storeLayout(header)
     const buffer = new Uint8Array(imageBytes)
     const wrong: number[] = []
     for (let index = 0; index < header.count; index++) {
       if (signal?.aborted) throw stopped(path)
-      const hash = hashOf(hashes, index)
-      if (isBad(hash)) continue
+      const mark = markAt(marks, index)
+      if (isBad(mark)) continue
       await file.read(buffer, 0, imageBytes, imageAt(index))
-      if (!hash.equals(await sha256(buffer))) wrong.push(index)
+      if (!mark.equals(markOf(buffer))) wrong.push(index)
     }
     return wrong
   } finally {

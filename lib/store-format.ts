@@ -2,18 +2,20 @@
 //
 //   4,096 bytes          JSON (StoreHeader), spaces to the end
 //   count * image bytes  u8 RGB [height, width, 3] an image, in the order of the samples
-//   count * 32 bytes     SHA-256 of each image; all ones where the file could not be decoded
+//   count * 8 bytes      a mark an image: its CRC-32, and 1, or 2 where the file could not be decoded;
+//                        both uint32, little-endian
 //
-// While it is built it is called NAME.KEY.part, has no header, and the slot of an image that is not there
+// While it is built it is called NAME.KEY.part, has no header, and the mark of an image that is not there
 // yet is zero.
 
 import { createHash } from 'node:crypto'
-import { type FileHandle, open, stat } from 'node:fs/promises'
+import { type FileHandle, open, readFile, stat } from 'node:fs/promises'
+import { crc32 } from 'node:zlib'
 import type { Sample } from './batch.js'
 import { McLossError } from './errors.js'
 
 export const HEADER_BYTES = 4096
-export const HASH_BYTES = 32
+export const MARK_BYTES = 8
 
 export interface StoreHeader {
   format: 'mcloss-store-1'
@@ -22,6 +24,13 @@ export interface StoreHeader {
   count: number
   height: number
   width: number
+  /** The boot in which it was written; empty once the disk has it all. */
+  boot: string
+}
+
+/** The running system's: another one means that what was not on the disk is gone. */
+export async function bootId(): Promise<string> {
+  return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
 }
 
 /** Where things are in a store of `count` images; bytes. */
@@ -31,13 +40,13 @@ export function storeLayout({
   width,
 }: Pick<StoreHeader, 'count' | 'height' | 'width'>) {
   const imageBytes = height * width * 3
-  const hashesAt = HEADER_BYTES + count * imageBytes
+  const marksAt = HEADER_BYTES + count * imageBytes
   return {
     imageBytes,
-    hashesAt,
-    fileBytes: hashesAt + count * HASH_BYTES,
+    marksAt,
+    fileBytes: marksAt + count * MARK_BYTES,
     imageAt: (index: number) => HEADER_BYTES + index * imageBytes,
-    hashAt: (index: number) => hashesAt + index * HASH_BYTES,
+    markAt: (index: number) => marksAt + index * MARK_BYTES,
   }
 }
 
@@ -60,23 +69,26 @@ export async function readHeader(file: FileHandle): Promise<StoreHeader | undefi
   }
 }
 
-/** The hash slots of an open store file, [count * 32]. */
-export async function readHashes(file: FileHandle, header: StoreHeader): Promise<Buffer> {
-  const hashes = Buffer.alloc(header.count * HASH_BYTES)
-  await file.read(hashes, 0, hashes.length, storeLayout(header).hashesAt)
-  return hashes
+/** The marks of an open store file, [count * 8]. */
+export async function readMarks(file: FileHandle, header: StoreHeader): Promise<Buffer> {
+  const marks = Buffer.alloc(header.count * MARK_BYTES)
+  await file.read(marks, 0, marks.length, storeLayout(header).marksAt)
+  return marks
 }
 
-export function hashOf(hashes: Buffer, index: number): Buffer {
-  return hashes.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES)
+/** The mark of an image, or of one that could not be decoded. */
+export function markOf(image: Uint8Array | 'bad'): Buffer {
+  const mark = Buffer.alloc(MARK_BYTES)
+  mark.writeUInt32LE(image === 'bad' ? 0 : crc32(image), 0)
+  mark.writeUInt32LE(image === 'bad' ? 2 : 1, 4)
+  return mark
 }
 
-export const isMissing = (hash: Buffer) => hash.every((byte) => byte === 0)
-export const isBad = (hash: Buffer) => hash.every((byte) => byte === 0xff)
+const bad = markOf('bad')
+export const isBad = (mark: Buffer) => mark.equals(bad)
 
-/** Off the event loop. */
-export async function sha256(pixels: Uint8Array): Promise<Buffer> {
-  return Buffer.from(await crypto.subtle.digest('SHA-256', pixels as Uint8Array<ArrayBuffer>))
+export function markAt(marks: Buffer, index: number): Buffer {
+  return marks.subarray(index * MARK_BYTES, (index + 1) * MARK_BYTES)
 }
 
 /** What decides a store's pixels: the same list has the same name, the same files the same key. */
@@ -107,10 +119,14 @@ async function fileState(path: string): Promise<string> {
   return info ? `${info.size} ${info.mtimeNs}` : 'missing'
 }
 
-/** What is known of the file at `path`: nothing there, made of other files, or whole. */
+/**
+ * What is known of the file at `path`: nothing there, made of other files, whole, or not known to have
+ * reached the disk before the machine stopped.
+ */
 export type StoreState =
   | { is: 'absent' }
   | { is: 'stale' }
+  | { is: 'unflushed'; header: StoreHeader }
   | { is: 'whole'; header: StoreHeader; bad: ReadonlySet<number> }
 
 /**
@@ -132,8 +148,9 @@ export async function readStore(path: string, key: string): Promise<StoreState> 
     const { size } = await file.stat()
     if (size !== fileBytes) throw damaged(path, `has ${size} bytes instead of ${fileBytes}`)
     if (header.key !== key) return { is: 'stale' }
-    const hashes = await readHashes(file, header)
-    const bad = Array.from(Array(header.count).keys()).filter((i) => isBad(hashOf(hashes, i)))
+    if (header.boot !== '' && header.boot !== (await bootId())) return { is: 'unflushed', header }
+    const marks = await readMarks(file, header)
+    const bad = Array.from(Array(header.count).keys()).filter((i) => isBad(markAt(marks, i)))
     return { is: 'whole', header, bad: new Set(bad) }
   } finally {
     await file.close()

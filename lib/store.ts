@@ -8,7 +8,7 @@ import { native, type StoreMode } from './binding.js'
 import { McLossError } from './errors.js'
 import type { PrepareEvent, StoreEvent, WarningEvent } from './events.js'
 import { decoderName, decodeTo } from './images.js'
-import { buildStore, bytesToBuild, freeDisk, wrongRows } from './store-build.js'
+import { buildStore, bytesToBuild, freeDisk, recheck, wrongRows } from './store-build.js'
 import { readStore, storeIdentity, storeLayout } from './store-format.js'
 import { chooseStore, type StoreChoice } from './store-mode.js'
 
@@ -95,7 +95,7 @@ export async function openStores(
 
 /**
  * Builds the stores of both splits without opening them, whatever data.store says. `verify` reads
- * those that are there against their hashes.
+ * those that are there against their checksums.
  *
  * @throws McLossError as openStores; E_DATA for a store with a pixel that is not as it was decoded.
  */
@@ -187,12 +187,15 @@ async function build(
   onEvent: OpenOptions['onEvent'],
 ): Promise<void> {
   const { path, key, samples, split, badImages } = plan
-  const found = await readStore(path, key)
-  if (found.is === 'whole') return takeBad(plan, found.bad)
-  if (found.is === 'stale') {
-    const message = `store: the files behind ${path} have changed; it is built anew`
-    onEvent?.({ type: 'warning', message })
+  let found = await readStore(path, key)
+  const warn = (message: string) => onEvent?.({ type: 'warning', message })
+  if (found.is === 'unflushed') {
+    const right = await recheck(path, found.header, signal)
+    if (right) found = await readStore(path, key)
+    else warn(`store: ${path} had not reached the disk when the machine stopped; it is built anew`)
   }
+  if (found.is === 'whole') return takeBad(plan, found.bad)
+  if (found.is === 'stale') warn(`store: the files behind ${path} have changed; it is built anew`)
   const total = samples.length
   const began = performance.now()
   let said = began

@@ -52,12 +52,12 @@ describe('jitter', () => {
 
   test('factors differ between samples, epochs and seeds', () => {
     const amounts = { brightness: 0.4, contrast: 0.4, saturation: 0.4 }
-    const places = [
+    const places: [number, number, number][] = [
       [1, 0, 0],
       [1, 0, 1],
       [1, 1, 0],
       [2, 0, 0],
-    ] as const
+    ]
     const all = places.flatMap((place) => jitter(...place, amounts))
     expect(new Set(all).size).toBe(12)
   })

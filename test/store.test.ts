@@ -10,16 +10,22 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import type { Batch, Dataset } from '../lib/batch.js'
 import { native, type PixelSource, type RowSource } from '../lib/binding.js'
 import { defineConfig } from '../lib/config.js'
 import type { RunEvent } from '../lib/events.js'
 import { type LoaderOptions, loader } from '../lib/loader.js'
 import { openStores, prepareStores, type Stores } from '../lib/store.js'
-import { HEADER_BYTES, storeLayout } from '../lib/store-format.js'
+import {
+  HEADER_BYTES,
+  headerBytes,
+  readHeader,
+  type StoreHeader,
+  storeLayout,
+} from '../lib/store-format.js'
 import { chooseStore, type StoreSizes } from '../lib/store-mode.js'
 import { train } from '../lib/trainer.js'
 import { temporaryFolder, toyConfig } from './small-birds.js'
@@ -147,6 +153,30 @@ describe('a store', () => {
     await prepareStores(dataset, options, { verify: true })
   })
 
+  test('that had not reached the disk when the machine stopped is checked before it is used', async () => {
+    const { imageAt } = storeLayout({ count: COUNT, height: SIZE[0], width: SIZE[1] })
+    const asOfAnotherBoot = async (change: (handle: FileHandle) => Promise<unknown>) => {
+      const handle = await open(file, 'r+')
+      const header = (await readHeader(handle)) as StoreHeader
+      await handle.write(headerBytes({ ...header, boot: 'another' }), 0, undefined, 0)
+      await change(handle)
+      await handle.close()
+      const events: string[] = []
+      await prepareStores(dataset, options, {
+        verify: true,
+        onEvent: ({ type }) => events.push(type),
+      })
+      return events
+    }
+    await reachesTheDisk(file)
+    expect(await asOfAnotherBoot(async () => {})).toEqual([])
+    // A page that was lost.
+    const zeros = Buffer.alloc(4096)
+    const events = await asOfAnotherBoot((handle) => handle.write(zeros, 0, 4096, imageAt(2)))
+    expect(events).toEqual(['warning', 'prepare'])
+    await reachesTheDisk(file)
+  })
+
   test('of files that have changed is built anew, with a warning', async () => {
     const { path } = dataset.train[3] as { path: string }
     for (const change of [
@@ -205,6 +235,15 @@ describe('a store', () => {
     await prepareStores(dataset, out, { verify: true })
   })
 })
+
+async function reachesTheDisk(file: string) {
+  await vi.waitFor(async () => {
+    const handle = await open(file)
+    const header = await readHeader(handle)
+    await handle.close()
+    expect(header?.boot).toBe('')
+  }, 30_000)
+}
 
 describe('files that cannot be decoded', () => {
   const settings = (data: object): LoaderOptions => ({
