@@ -1,4 +1,4 @@
-// gather_augment on CUDA: a thread a pixel, the same bits as the CPU's (gather_augment_kernel_loops.h).
+// gather_augment on CUDA: a thread a pixel, the same bits as gather_augment_kernel_loops.h gives.
 // Contrast needs the mean grey of a window first: a kernel of its own adds them up in integers, so
 // that their order cannot matter. rows, windows and jitter are copied to the device.
 #include <ATen/core/Tensor.h>

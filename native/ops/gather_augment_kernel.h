@@ -29,7 +29,7 @@ const GatherLines* gather_lines_plain();
 const GatherLines* gather_lines_avx2();
 const GatherLines* gather_lines_avx512();
 
-// A line made in scratch has this much room on both sides: a vector of bytes may reach over its ends.
+// A line made in scratch has this much room on both sides: vectors may reach over its ends.
 constexpr int64_t kGatherMargin = 64;
 static inline int64_t gather_scratch_bytes(int64_t out_width) {
   return out_width * 3 + 2 * kGatherMargin;

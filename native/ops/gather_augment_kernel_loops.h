@@ -26,7 +26,7 @@ inline IntV load_levels(const uint8_t* from) {
 #if MCLOSS_VECTOR_BYTES == 64
   return bits_as<IntV>(_mm512_maskz_cvtepu8_epi32(0xffff, load<__m128i>(from)));
 #elif MCLOSS_VECTOR_BYTES == 32
-  return bits_as<IntV>(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from))));
+  return bits_as<IntV>(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(load<int64_t>(from))));
 #else
   const __m128i bytes = _mm_cvtsi32_si128(load<int32_t>(from)), zero{};
   return bits_as<IntV>(_mm_unpacklo_epi16(_mm_unpacklo_epi8(bytes, zero), zero));
@@ -251,8 +251,9 @@ void fill_lines(const GatherArrays& a, int64_t first, int64_t last, uint8_t* scr
     const Sample sample(a, n);
     const Colour colour = colour_of(a, n, sample);
     const bool jittered = colour.changes();
-    const auto fill = sample.flip ? (jittered ? &fill_line<S, true, true> : &fill_line<S, true, false>)
-                                  : (jittered ? &fill_line<S, false, true> : &fill_line<S, false, false>);
+    const auto flipped = jittered ? &fill_line<S, true, true> : &fill_line<S, true, false>;
+    const auto straight = jittered ? &fill_line<S, false, true> : &fill_line<S, false, false>;
+    const auto fill = sample.flip ? flipped : straight;
     for (; first < last && first < end; ++first) {
       const uint8_t* line = line_of(a, sample, first - n * a.out_height, scratch);
       S* out = static_cast<S*>(a.out) + first * a.out_width * 3;

@@ -12,6 +12,7 @@ void mc_loss_gradients();
 void mc_loss_differential();
 void mc_loss_edges();
 void gather_augment_cases(const std::string& folder);
+void gather_augment_edges();
 void pixels(const std::string& folder);
 void threads();
 

@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
     test::mc_loss_differential();
     test::mc_loss_edges();
     test::gather_augment_cases(fixtures + "/jitter");
+    test::gather_augment_edges();
     test::pixels(fixtures + "/resize");
     test::threads();
   } catch (const std::exception& error) {

@@ -148,6 +148,10 @@ def registration():
     saved = features.detach(), *operators.mc_loss_forward(*arguments)[5:]
     one = torch.ones((), dtype=torch.float64)
     mask = torch.zeros(2, 7, dtype=torch.bool)
+    pixels = torch.randint(256, (3, 6, 7, 3), dtype=torch.uint8)
+    rows = torch.tensor([2, 0, 1], dtype=torch.int32)
+    windows, factors = torch.zeros(3, 3, dtype=torch.int32), torch.rand(3, 3)
+    size, scaling = (4, 5), ([0.5] * 3, [0.25] * 3)
     names = ('schema', 'autograd_registration', 'faketensor', 'aot_dispatch_static')
     for operator, given in (
         (operators.mc_loss, (features, *others, *FORMS[0])),
@@ -156,6 +160,8 @@ def registration():
         (operators.mc_loss_backward, (one, None, None, None, None, *saved, 3, *FORMS[0])),
         (operators.draw_cwa_mask_, (mask, 3, 1, 2, 5, 6, 0)),
         (operators.cwa_mask, (7, 3, 0.0, True, 5, 6, 2)),
+        (operators.gather_augment, (pixels, None, windows, None, *size, *scaling, torch.float32)),
+        (operators.gather_augment, (pixels, rows, windows, factors, *size, *scaling, torch.float16)),
     ):
         utilities = [f'test_{name}' for name in names]
         torch.library.opcheck(operator.default, given, test_utils=utilities)
@@ -232,6 +238,7 @@ def cuda():
     """On a GPU: parity, the same bits every time, and a captured step that equals an eager one."""
     parity(torch.ops.mcloss.mc_loss, LAYOUTS, 'cuda')
     cwa_mask('cuda')
+    gather_augment('cuda')
     autocast('cuda')
     for dtype in TOLERANCE:
         features = torch.rand(4, 203, 14, 14, device='cuda').to(dtype).requires_grad_()
@@ -255,18 +262,37 @@ def cuda():
         same_bits(captured, bits(features, others, FORMS[1]), f'a replayed graph, {dtype}')
 
 
-def crop_flip_normalize():
+def gather_augment(device='cpu'):
+    """Windows and normalisation by slicing and padding; jitter by the definition of PIL's blend."""
     mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
     pixels = torch.randint(256, (4, 7, 9, 3), dtype=torch.uint8)
-    windows = torch.tensor([[0, 0, 0], [1, 2, 1], [-3, -2, 0], [4, 6, 1]], dtype=torch.int32)
-    actual = torch.ops.mcloss.crop_flip_normalize(pixels, windows, 5, 6, mean, std)
-    padded = pad(pixels.permute(0, 3, 1, 2).double(), (6, 6, 6, 6))
-    mean, std = (torch.tensor(values).double()[:, None, None] for values in (mean, std))
-    for image, out, (top, left, flip) in zip(padded, actual, windows.tolist()):
-        window = image[:, top + 6 : top + 11, left + 6 : left + 12]
-        expected = ((window.flip(2) if flip else window) / 255 - mean) / std
-        worst = (out - expected).abs().max().item()
-        check(worst <= 1e-6, f'crop_flip_normalize at {top}, {left}: {worst}')
+    rows = torch.tensor([2, 0, 3, 2, 1], dtype=torch.int32)
+    cuts = [[0, 0, 0], [1, 2, 1], [-3, -2, 0], [4, 6, 1], [9, 0, 0]]
+    windows = torch.tensor(cuts, dtype=torch.int32)
+    factors = torch.rand(5, 3) * 2
+    padded = pad(pixels.permute(0, 3, 1, 2).float(), (6, 6, 9, 9))
+    blend = lambda a, b, factor: (a + factor * (b - a)).clamp(0, 255).trunc()  # noqa: E731
+    luma = torch.tensor([19595.0, 38470, 7471])[:, None, None]
+    grey = lambda x: (((x * luma).sum(0, keepdim=True) + 32768) / 65536).floor()  # noqa: E731
+    m, s = (torch.tensor(values).double()[:, None, None] for values in (mean, std))
+    for jitter, (dtype, tolerance) in product(
+        (None, factors), ((torch.float32, 0), (torch.bfloat16, 2**-8), (torch.float16, 2**-11))
+    ):
+        given = pixels.to(device), rows, windows, jitter, 5, 6, mean, std, dtype
+        actual = torch.ops.mcloss.gather_augment(*given)
+        check(actual.dtype == dtype and actual.device.type == device, f'gather_augment: {dtype}')
+        for n, (top, left, flip) in enumerate(cuts):
+            window = padded[rows[n], :, top + 9 : top + 14, left + 6 : left + 12]
+            window = window.flip(2) if flip else window
+            if jitter is not None:
+                window = blend(torch.zeros(()), window, jitter[n, 0])
+                mean_grey = (grey(window).mean() + 0.5).floor()
+                window = blend(mean_grey, window, jitter[n, 1])
+                window = blend(grey(window), window, jitter[n, 2])
+            expected = (window.double() / 255 - m) / s
+            excess = (actual[n].cpu() - expected).abs() - tolerance * expected.abs()
+            worst = excess.max().item()
+            check(worst <= 1e-6, f'gather_augment at {top}, {left}, {dtype}, {device}: {worst}')
 
 
 if __name__ == '__main__':
@@ -280,7 +306,7 @@ if __name__ == '__main__':
     refusals()
     autocast()
     cwa_mask()
-    crop_flip_normalize()
+    gather_augment()
     if torch.cuda.is_available():
         cuda()
     print(f'{checks} checks')

@@ -116,6 +116,7 @@ describe('batches and options', () => {
     ['pixels', { pixels: batch.pixels.subarray(1) }],
     ['pixels', { pixels: new Float32Array(batch.pixels.length) }],
     ['windows', { windows: new Int32Array(11) }],
+    ['jitter', { jitter: new Float32Array(11) }],
     ['labels', { labels: new Int32Array(5) }],
     ['labels', { labels: undefined }],
     ['count', { count: 0 }],
