@@ -98,6 +98,7 @@ async function execute(config: Config, options: TrainOptions, publish: Publish) 
   try {
     if (checkpoint) await trainer.load(checkpoint.path)
     const journal = journalOf(publish)
+    for (const message of dataset.warnings ?? []) journal.emit({ type: 'warning', message })
     const stores = await openStores(dataset, config, { signal, onEvent: journal.emit })
     try {
       requireNotAborted(signal)
@@ -150,7 +151,6 @@ async function runEpochs(run: RunContext, signal: AbortSignal | undefined): Prom
   try {
     emit(startEvent(run))
     emit(stores.event)
-    for (const message of dataset.warnings ?? []) emit({ type: 'warning', message })
     while (position.epoch < epochs) {
       const finished = await trainEpoch(
         {
