@@ -7,7 +7,7 @@
 //   d loss / d x = weight / sqrt(var + eps) * (g - sum g / R - xhat * sum (g * xhat) / R)
 //
 // mean = pivot + rest, both T: x - pivot is exact or nearly so where the mean is many standard
-// deviations, and the rest is part of `shift`. Sums are taken of x - (mean of the block's first 8
+// deviations, and the rest is part of `shift`. Sums are taken of x - (mean of 8 of the block's
 // rows) over blocks of kBnBlockRows, and merged as moments in double: so no sum cancels.
 // With u = 2^-24, float32 and values within z standard deviations of the mean m, sd = sqrt(var):
 //   |mean - exact| <= 20 u * z * sd, |var / exact - 1| <= 40 u * z, whatever m / sd is;
@@ -15,16 +15,12 @@
 // test/native/batch_norm_act_differential.cpp holds the results against float64.
 #pragma once
 
-#include <immintrin.h>
-
 #include "ops/batch_norm_act_kernel.h"
 #include "ops/half_types.h"
 #include "ops/vectors.h"
 
 namespace mcloss {
 namespace {
-
-constexpr int64_t kGroupRows = 8;  // worked on at once, to load coefficients and sums once for them
 
 // A whole vector, or the last `count` < kLanes values of a row.
 struct Whole {};
@@ -64,7 +60,8 @@ inline void for_lanes(int64_t width, const Step& step) {
 template <typename T, bool kPerColumn>
 struct Coefficient {
   Coefficient(const BnSpan& span, BnCoefficient which)
-      : values(static_cast<const T*>(span.coefficients) + which * span.padded), one(all<Vector<T>>(*values)) {}
+      : values(static_cast<const T*>(span.coefficients) + which * span.padded),
+        one(all<Vector<T>>(*values)) {}
   Vector<T> at(int64_t i) const {
     if constexpr (kPerColumn) return load<Vector<T>>(values + i);
     return one;
@@ -100,15 +97,17 @@ inline V masked_gradient(const S* grad, const S* y, V from_pivot, V scale, V shi
   const V value = load_at(grad, lane);
   if constexpr (kMask == Mask::none) return value;
   if constexpr (kMask == Mask::from_y) return load_at(y, lane) <= 0 ? V{} : value;
-  return from_pivot * scale + shift <= kStoredAsZero<S> ? V{} : value;
+  return from_pivot * scale + shift <= kStoredAsZero<S> ? V{} : value;  // as normalize() has it
 }
 
-// Calls step(row, Rows, first) for a block's rows, kGroupRows at a time where there are as many.
-template <typename Step>
+// Calls step(row, Rows<kCount>, apart, first) for all of a block's rows: row, row + apart, .. at
+// once, each the next of kCount equal parts of the block, so that each part is read in order and a
+// processor's prefetcher can follow (rows next to each other share a page, of which it follows one).
+template <int kCount, typename Step>
 inline void for_rows(int64_t rows, const Step& step) {
-  int64_t row = 0;
-  for (; row + kGroupRows <= rows; row += kGroupRows) step(row, Rows<kGroupRows>(), row == 0);
-  for (; row < rows; ++row) step(row, Rows<1>(), row == 0);
+  const int64_t apart = rows / kCount;
+  for (int64_t row = 0; row < apart; ++row) step(row, Rows<kCount>(), apart, row == 0);
+  for (int64_t row = apart * kCount; row < rows; ++row) step(row, Rows<1>(), 0, row == 0);
 }
 
 // Merges a block into a channel's moments; sum and squares are of x - pivot.
@@ -131,14 +130,14 @@ void moments_of_columns(const BnSpan& span, BnMoments& moments, void* scratch) {
   for (int64_t begin = 0; begin < span.rows; begin += kBnBlockRows) {
     const int64_t rows = begin + kBnBlockRows < span.rows ? kBnBlockRows : span.rows - begin;
     const S* const x = static_cast<const S*>(span.x) + begin * width;
-    for_rows(rows, [&](int64_t row, auto group, bool first) {
+    for_rows<8>(rows, [&](int64_t row, auto group, int64_t apart, bool first) {
       constexpr int kCount = decltype(group)::value;
       const S* const from = x + row * width;
       for_lanes<T>(width, [&](int64_t i, auto lane) {
         V values[kCount], total{};
 #pragma GCC unroll 8
         for (int r = 0; r < kCount; ++r) {
-          values[r] = load_at(from + r * width + i, lane);
+          values[r] = load_at(from + r * apart * width + i, lane);
           total += values[r];
         }
         const V pivot = first ? total * (T(1) / kCount) : load<V>(pivots + i);
@@ -205,7 +204,8 @@ void normalize(const BnSpan& span) {
   const T smallest = span.relu ? T(0) : -T(__builtin_inff());
   for (int64_t row = 0; row < span.rows; ++row) {
     const S* const x = static_cast<const S*>(span.x) + row * span.width;
-    const S* const residual = static_cast<const S*>(span.residual) + (kResidual ? row * span.width : 0);
+    const S* const residual =
+        kResidual ? static_cast<const S*>(span.residual) + row * span.width : nullptr;
     S* const out = static_cast<S*>(span.out) + row * span.width;
     for_lanes<T>(span.width, [&](int64_t i, auto lane) {
       V value = (load_at(x + i, lane) - pivot.at(i)) * scale.at(i) + shift.at(i);
@@ -229,13 +229,14 @@ void normalize_of(const BnSpan& span) {
 template <typename S, typename T, Mask kMask, bool kWrite>
 void sums_of_columns(const BnSpan& span, double* totals, void* scratch) {
   using V = Vector<T>;
+  constexpr int kParts = kMask == Mask::from_y ? 2 : 8;  // more streams than a prefetcher follows
   const int64_t width = span.width;
   const Coefficient<T, true> pivots(span, kPivot), scales(span, kScale), shifts(span, kShift);
   T* const sums = static_cast<T*>(scratch);
   T* const products = sums + bn_padded(width);
   for (int64_t begin = 0; begin < span.rows; begin += kBnBlockRows) {
     const int64_t rows = begin + kBnBlockRows < span.rows ? kBnBlockRows : span.rows - begin;
-    for_rows(rows, [&](int64_t row, auto group, bool first) {
+    for_rows<kParts>(rows, [&](int64_t row, auto group, int64_t apart, bool first) {
       const int64_t from = (begin + row) * width;
       const S* const x = static_cast<const S*>(span.x) + from;
       const S* const grad = static_cast<const S*>(span.grad) + from;
@@ -246,7 +247,7 @@ void sums_of_columns(const BnSpan& span, double* totals, void* scratch) {
         V sum{}, product{};
 #pragma GCC unroll 8
         for (int r = 0; r < decltype(group)::value; ++r) {
-          const int64_t at = r * width + i;
+          const int64_t at = r * apart * width + i;
           const V off = load_at(x + at, lane) - pivot;
           const V g = masked_gradient<kMask>(grad + at, y + at, off, scale, shift, lane);
           if constexpr (kWrite) store_at(masked + at, g, lane);
