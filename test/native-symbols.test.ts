@@ -1,4 +1,4 @@
-// The loops of the MC-Loss are compiled once for each kind of processor. An object file made with
+// The loops of the operators are compiled once for each kind of processor. An object file made with
 // wider instructions may define nothing that the linker could put in place of the same function of
 // another object file, such as an inline function or a template of a header.
 
@@ -17,9 +17,13 @@ function symbolsOf(file: string): string[] {
   return stdout.trim().split('\n')
 }
 
-for (const kind of ['avx2', 'avx512']) {
-  test.skipIf(missing)(`mc_loss_${kind}.cpp defines its entry alone${missing}`, () => {
-    const entry = new RegExp(`^[0-9a-f]+ T \\w*mc_passes_${kind}\\w*$`)
-    expect(symbolsOf(`mc_loss_${kind}.cpp.o`)).toEqual([expect.stringMatching(entry)])
-  })
+const passes = { mc_loss: 'mc_passes', batch_norm_act: 'bn_passes' }
+
+for (const [operator, name] of Object.entries(passes)) {
+  for (const kind of ['avx2', 'avx512']) {
+    test.skipIf(missing)(`${operator}_${kind}.cpp defines its entry alone${missing}`, () => {
+      const entry = new RegExp(`^[0-9a-f]+ T \\w*${name}_${kind}\\w*$`)
+      expect(symbolsOf(`${operator}_${kind}.cpp.o`)).toEqual([expect.stringMatching(entry)])
+    })
+  }
 }

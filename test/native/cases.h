@@ -11,6 +11,8 @@ void vectors();
 void mc_loss_gradients();
 void mc_loss_differential();
 void mc_loss_edges();
+void batch_norm_act_differential();
+void batch_norm_act_edges();
 void pixels(const std::string& folder);
 void threads();
 

@@ -16,6 +16,8 @@ int main(int argc, char** argv) {
     test::mc_loss_gradients();
     test::mc_loss_differential();
     test::mc_loss_edges();
+    test::batch_norm_act_differential();
+    test::batch_norm_act_edges();
     test::pixels(fixtures + "/resize");
     test::threads();
   } catch (const std::exception& error) {
