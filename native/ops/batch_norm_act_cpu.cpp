@@ -149,7 +149,7 @@ void take_statistics(const BnArguments& arguments, int64_t channel, double mean,
 template <typename T>
 void move_running(const Tensor& running, int64_t channel, double towards, double momentum) {
   if (!running.defined()) return;
-  T& value = running.data_ptr<T>()[channel * running.stride(0)];
+  T& value = running.data_ptr<T>()[channel];
   value = static_cast<T>((1 - momentum) * value + momentum * towards);
 }
 
@@ -262,11 +262,7 @@ ForwardResult batch_norm_act_forward_cpu(const Tensor& given_x, const MaybeTenso
     values.whole.out = y.data_ptr();
     forward(arguments, values, coefficients, passes(x.scalar_type()), saved);
   });
-  if (training) {
-    for (const Tensor* moved : {&arguments.running_mean, &arguments.running_var}) {
-      if (moved->defined()) moved->unsafeGetTensorImpl()->bump_version();
-    }
-  }
+  if (training) bn_running_moved(arguments);
   return {y, saved};
 }
 

@@ -53,6 +53,9 @@ void check_batch_norm_act(const BnArguments& arguments) {
   if (running_mean.defined() != running_var.defined()) {
     refuse("running_mean and running_var, or neither", "one of them");
   }
+  if (running_mean.defined() && !(running_mean.is_contiguous() && running_var.is_contiguous())) {
+    refuse("contiguous running statistics", "strided ones");
+  }
   if (!training && !running_mean.defined()) {
     refuse("running statistics where training is false", "none");
   }
@@ -61,6 +64,12 @@ void check_batch_norm_act(const BnArguments& arguments) {
   }
   if (!std::isfinite(momentum) || !(eps >= 0)) {
     refuse("a finite momentum and eps >= 0", std::to_string(momentum) + " and " + std::to_string(eps));
+  }
+}
+
+void bn_running_moved(const BnArguments& arguments) {
+  for (const at::Tensor* moved : {&arguments.running_mean, &arguments.running_var}) {
+    if (moved->defined()) moved->unsafeGetTensorImpl()->bump_version();
   }
 }
 

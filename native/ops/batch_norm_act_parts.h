@@ -22,6 +22,9 @@ struct BnArguments {
 // Throws E_ARGUMENT unless the arguments are what batch_norm_act takes.
 void check_batch_norm_act(const BnArguments& arguments);
 
+// Autograd's notice that the running statistics have changed.
+void bn_running_moved(const BnArguments& arguments);
+
 // x where it is contiguous or channels_last, else a copy that is.
 at::Tensor bn_laid_out(const at::Tensor& x);
 // other in the layout of x, which comes from bn_laid_out.
@@ -38,15 +41,11 @@ struct BnLayout {
 
 // Saved for the backward pass: x (the convolution before keeps no copy of its own), y only where both
 // a residual and the ReLU are there (the convolution after saves it anyway) and this, 32 bytes a
-// channel: double [4, C]. LibTorch's batch_norm, add_, relu_ save x and y as well.
+// channel: double [4, C]. LibTorch's batch_norm, add_, relu_ save x and y as well. scale and shift are
+// rounded to the type the kernels use them in (float64 for float64 x, else float32):
+// y = (x - pivot) * scale + shift, pivot = the mean in that type.
 enum BnSaved { kSavedMean, kSavedInvStd, kSavedScale, kSavedShift, kBnSaved };
 at::Tensor empty_bn_saved(const at::Tensor& x);
-
-// The statistics, float64 for float64 x, else float32; scale and shift are as the kernels use them:
-// y = (x - pivot) * scale + shift, pivot = the mean in that type.
-struct BnChannel {
-  double mean, inv_std, scale, shift;
-};
 
 using ForwardResult = std::tuple<at::Tensor, at::Tensor>;  // y, saved
 // d loss / d x, weight, bias, and residual where it is asked for, else an empty tensor.
