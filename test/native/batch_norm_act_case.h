@@ -43,7 +43,8 @@ inline BnCase draw_bn(Random& random, std::array<int64_t, 4> sizes, bool with_re
   const at::Tensor mean = (random.uniform({c, 1, 1}) * 2 - 1) * (mean_in_sd * sd);
   result.x = (random.uniform({n, c, h, w}) - 0.5) * 3.4 * sd + mean;
   if (with_residual) result.residual = random.uniform({n, c, h, w}) * 2 - 1;
-  result.grad = random.uniform({n, c, h, w}) * 2 - 0.5;
+  // Leans on x, so that no sum of the gradient nearly cancels.
+  result.grad = random.uniform({n, c, h, w}) * 2 - 0.5 + (result.x - mean) / sd;
   result.weight = random.uniform({c}) + 0.5;
   result.bias = random.uniform({c}) - 0.5;
   result.running_mean = random.uniform({c}) - 0.5;

@@ -1,6 +1,7 @@
 // batch_norm_act against LibTorch's composition in float64 on the same stored (rounded) inputs, given
 // the operator's own ReLU mask. Tolerance: max |difference| / max |reference| of each tensor; of
-// d loss / d x the largest term counts, which cancel where a channel has few values. Beside it stands
+// d loss / d x the largest term counts, which cancel where a channel has few values; of y the largest
+// value before the ReLU, which may leave none. Beside it stands
 // the error of LibTorch's own operators in the same dtype, given their own mask.
 #include <array>
 #include <map>
@@ -42,9 +43,14 @@ std::vector<Named> compared(const BnCase& input, const BnOutcome& actual) {
       1 / ((input.training ? input.x.var(at::IntArrayRef{0, 2, 3}, false) : input.running_var) + 1e-5)
               .sqrt();
   const double term = largest((input.weight * inv_std).view({1, -1, 1, 1}) * input.grad);
+  BnCase without = input;
+  without.relu = false;
+  const double before = largest(composed(input.x, input.residual, input.weight, input.bias,
+                                         input.running_mean.clone(), input.running_var.clone(),
+                                         without));
   const auto scale = [](const at::Tensor& values) { return largest(values); };
   std::vector<Named> result = {
-      {"y", actual.y, expected.y, scale(expected.y), false},
+      {"y", actual.y, expected.y, before, false},
       {"grad_x", actual.grad_x, expected.grad_x, std::max(term, scale(expected.grad_x)), false},
       {"grad_weight", actual.grad_weight, expected.grad_weight, scale(expected.grad_weight), true},
       {"grad_bias", actual.grad_bias, expected.grad_bias, scale(expected.grad_bias), true},
