@@ -40,6 +40,8 @@ export interface NativeTrainerConfig {
     channelsPerClass: number
     /** The crop the network sees, pixels. */
     input: { height: number; width: number }
+    /** Batch norm, residual and ReLU: the fused operator (default), or LibTorch's own operators. */
+    impl?: 'fused' | 'reference'
   }
   loss: NativeLoss
   optim: { momentum: number; nesterov: boolean; weightDecay: number; headLrScale: number }

@@ -117,6 +117,10 @@ const model = z.strictObject({
     .min(1)
     .optional()
     .describe('a .safetensors file with initial weights of the backbone'),
+  impl: z
+    .enum(['fused', 'reference'])
+    .optional()
+    .describe("batch norm + ReLU: the fused operator (default), or LibTorch's own operators"),
 })
 
 const loss = z.strictObject({

@@ -111,6 +111,7 @@ export function nativeConfig(config: Config, numClasses: number): NativeTrainerC
       numClasses,
       channelsPerClass: model.channelsPerClass ?? 0,
       input: { height, width },
+      ...(model.impl && { impl: model.impl }),
     },
     loss: config.loss,
     optim: {

@@ -92,6 +92,7 @@ const wrong: Record<string, unknown[]> = {
   'model.head': ['mlp'],
   'model.channelsPerClass': [0],
   'model.weights': ['', 3],
+  'model.impl': ['slow'],
   'loss.name': ['focal'],
   'loss.preset': ['authors'],
   'loss.alpha': [-1, 'big', Number.NaN],

@@ -1,4 +1,4 @@
-// The loops of the MC-Loss and of gather_augment are compiled once for each kind of processor. An object file made with
+// The loops of the operators are compiled once for each kind of processor. An object file made with
 // wider instructions may define nothing that the linker could put in place of the same function of
 // another object file, such as an inline function or a template of a header.
 
@@ -17,12 +17,17 @@ function symbolsOf(file: string): string[] {
   return stdout.trim().split('\n')
 }
 
-for (const kind of ['avx2', 'avx512']) {
-  const entries = { mc_loss: 'mc_passes', gather_augment: 'gather_lines' }
-  for (const [source, entry] of Object.entries(entries)) {
-    test.skipIf(missing)(`${source}_${kind}.cpp defines its entry alone${missing}`, () => {
-      const line = new RegExp(`^[0-9a-f]+ T \\w*${entry}_${kind}\\w*$`)
-      expect(symbolsOf(`${source}_${kind}.cpp.o`)).toEqual([expect.stringMatching(line)])
+const entries = {
+  mc_loss: 'mc_passes',
+  batch_norm_act: 'bn_passes',
+  gather_augment: 'gather_lines',
+}
+
+for (const [operator, name] of Object.entries(entries)) {
+  for (const kind of ['avx2', 'avx512']) {
+    test.skipIf(missing)(`${operator}_${kind}.cpp defines its entry alone${missing}`, () => {
+      const entry = new RegExp(`^[0-9a-f]+ T \\w*${name}_${kind}\\w*$`)
+      expect(symbolsOf(`${operator}_${kind}.cpp.o`)).toEqual([expect.stringMatching(entry)])
     })
   }
 }

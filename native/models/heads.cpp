@@ -94,14 +94,14 @@ class VggHead : public Head {
 // The authors' head: max-pool (to pool x pool positions), BN, linear, BN, ELU, linear.
 class TwoLayerHead : public Head {
  public:
-  TwoLayerHead(int64_t channels, int64_t pool, int64_t hidden, int64_t classes,
+  TwoLayerHead(int64_t channels, int64_t pool, int64_t hidden, int64_t classes, Impl impl,
                at::Generator& generator)
       : pool_(pool) {
     const auto head = register_module("head", std::make_shared<torch::nn::Module>("TwoLayer"));
     const int64_t in = channels * pool * pool;
-    norm1_ = head->register_module("norm1", std::make_shared<BatchNorm>(in));
+    norm1_ = head->register_module("norm1", std::make_shared<BatchNorm>(in, impl));
     fc1_ = head->register_module("fc1", std::make_shared<Linear>(in, hidden));
-    norm2_ = head->register_module("norm2", std::make_shared<BatchNorm>(hidden));
+    norm2_ = head->register_module("norm2", std::make_shared<BatchNorm>(hidden, impl));
     fc2_ = head->register_module("fc2", std::make_shared<Linear>(hidden, classes));
     init_linear_uniform(*fc1_, generator);
     init_linear_uniform(*fc2_, generator);
@@ -133,7 +133,7 @@ std::shared_ptr<Head> make_head(const ModelConfig& config, const MapShape& map,
   const int64_t classes = config.num_classes;
   if (config.head == "two-layer") {
     return std::make_shared<TwoLayerHead>(map.channels, is_vgg16(config) ? 7 : 1,
-                                          hidden_width(config), classes, generator);
+                                          hidden_width(config), classes, config.impl, generator);
   }
   if (config.head == "linear") {
     return std::make_shared<LinearHead>(false, map.channels, classes, generator);

@@ -6,12 +6,13 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/relu.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
 #include <cmath>
 
-#include "types.h"
+#include "ops/batch_norm_act.h"
 
 namespace mcloss {
 
@@ -25,7 +26,7 @@ at::Tensor Conv2d::forward(const at::Tensor& x) const {
   return at::conv2d(x, weight, bias, stride_, padding_);
 }
 
-BatchNorm::BatchNorm(int64_t channels) {
+BatchNorm::BatchNorm(int64_t channels, Impl impl) : impl_(impl) {
   weight = register_parameter("weight", at::ones({channels}));
   bias = register_parameter("bias", at::zeros({channels}));
   running_mean = register_buffer("running_mean", at::zeros({channels}));
@@ -33,7 +34,7 @@ BatchNorm::BatchNorm(int64_t channels) {
   num_batches_tracked = register_buffer("num_batches_tracked", at::zeros({}, at::kLong));
 }
 
-at::Tensor BatchNorm::forward(const at::Tensor& x) {
+at::Tensor BatchNorm::forward(const at::Tensor& x, bool relu, const at::Tensor& residual) {
   if (is_training()) {
     if (x.numel() == x.size(1)) {
       throw Error("E_ARGUMENT",
@@ -43,8 +44,15 @@ at::Tensor BatchNorm::forward(const at::Tensor& x) {
     }
     num_batches_tracked.add_(1);
   }
-  return at::batch_norm(x, weight, bias, running_mean, running_var, is_training(),
-                        /*momentum=*/0.1, /*eps=*/1e-5, /*cudnn_enabled=*/true);
+  const BatchNormActOptions options{
+      .training = is_training(), .momentum = 0.1, .eps = 1e-5, .relu = relu};
+  if (impl_ == Impl::fused) {
+    return batch_norm_act(x, residual, weight, bias, running_mean, running_var, options);
+  }
+  at::Tensor y = at::batch_norm(x, weight, bias, running_mean, running_var, options.training,
+                                options.momentum, options.eps, /*cudnn_enabled=*/true);
+  if (residual.defined()) y.add_(residual);
+  return relu ? at::relu_(y) : y;
 }
 
 Linear::Linear(int64_t in, int64_t out) {

@@ -7,6 +7,8 @@
 
 #include <string>
 
+#include "types.h"
+
 namespace mcloss {
 
 struct ConvOptions {
@@ -27,16 +29,20 @@ class Conv2d : public torch::nn::Module {
   int64_t stride_, padding_;
 };
 
-// Over the channels of [N, C, H, W] or [N, C]; momentum 0.1, eps 1e-5. Its parameters start as 1
-// and 0, its running statistics as mean 0 and variance 1.
+// Over the channels of [N, C, H, W] or [N, C], with what follows it: [relu](bn(x) + [residual]);
+// momentum 0.1, eps 1e-5. Its parameters start as 1 and 0, its running statistics as mean 0 and
+// variance 1. Impl::reference is LibTorch's batch_norm, add_ and relu_.
 class BatchNorm : public torch::nn::Module {
  public:
-  explicit BatchNorm(int64_t channels);
+  BatchNorm(int64_t channels, Impl impl);
   // In training mode throws E_ARGUMENT for a single value per channel: its variance says nothing.
-  at::Tensor forward(const at::Tensor& x);
+  at::Tensor forward(const at::Tensor& x, bool relu = false, const at::Tensor& residual = {});
 
   at::Tensor weight, bias, running_mean, running_var;  // [C]
   at::Tensor num_batches_tracked;                      // scalar int64
+
+ private:
+  Impl impl_;
 };
 
 class Linear : public torch::nn::Module {

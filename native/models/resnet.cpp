@@ -1,7 +1,6 @@
 #include "models/resnet.h"
 
 #include <ATen/ops/max_pool2d.h>
-#include <ATen/ops/relu.h>
 
 #include <array>
 #include <string>
@@ -41,8 +40,9 @@ ResnetPlan plan_of(const ModelConfig& config) {
 // conv1x1-conv3x3-conv1x1 (bottleneck), each with batch norm, a ReLU between them.
 class Block : public torch::nn::Module {
  public:
-  Block(bool bottleneck, int64_t in, const StagePlan& stage, int64_t stride,
-        at::Generator& generator) {
+  Block(bool bottleneck, int64_t in, const StagePlan& stage, int64_t stride, Impl impl,
+        at::Generator& generator)
+      : impl_(impl) {
     if (bottleneck) {
       add({in, stage.inner, 1}, generator);
       add({stage.inner, stage.inner, 3, stride, 1}, generator);
@@ -56,29 +56,32 @@ class Block : public torch::nn::Module {
           register_module("downsample", std::make_shared<torch::nn::Module>("Downsample"));
       shortcut_conv_ = downsample->register_module(
           "0", std::make_shared<Conv2d>(ConvOptions{in, stage.out, 1, stride}));
-      shortcut_norm_ = downsample->register_module("1", std::make_shared<BatchNorm>(stage.out));
+      shortcut_norm_ =
+          downsample->register_module("1", std::make_shared<BatchNorm>(stage.out, impl));
       init_conv(*shortcut_conv_, generator);
     }
   }
 
   at::Tensor forward(const at::Tensor& x) {
-    at::Tensor y = x;
-    for (size_t i = 0; i < convs_.size(); ++i) {
-      if (i > 0) y = at::relu_(y);
-      y = norms_[i]->forward(convs_[i]->forward(y));
+    at::Tensor y = convs_[0]->forward(x);
+    for (size_t i = 1; i < convs_.size(); ++i) {
+      y = convs_[i]->forward(norms_[i - 1]->forward(y, /*relu=*/true));
     }
-    y.add_(shortcut_conv_ ? shortcut_norm_->forward(shortcut_conv_->forward(x)) : x);
-    return at::relu_(y);
+    return norms_.back()->forward(
+        y, /*relu=*/true,
+        shortcut_conv_ ? shortcut_norm_->forward(shortcut_conv_->forward(x)) : x);
   }
 
  private:
   void add(const ConvOptions& options, at::Generator& generator) {
     const std::string number = std::to_string(convs_.size() + 1);
     convs_.push_back(register_module("conv" + number, std::make_shared<Conv2d>(options)));
-    norms_.push_back(register_module("bn" + number, std::make_shared<BatchNorm>(options.out)));
+    norms_.push_back(
+        register_module("bn" + number, std::make_shared<BatchNorm>(options.out, impl_)));
     init_conv(*convs_.back(), generator);
   }
 
+  const Impl impl_;
   std::vector<std::shared_ptr<Conv2d>> convs_;
   std::vector<std::shared_ptr<BatchNorm>> norms_;
   std::shared_ptr<Conv2d> shortcut_conv_;  // null: the identity
@@ -87,9 +90,9 @@ class Block : public torch::nn::Module {
 
 class Resnet : public Backbone {
  public:
-  Resnet(const ResnetPlan& plan, at::Generator& generator) {
+  Resnet(const ResnetPlan& plan, Impl impl, at::Generator& generator) {
     conv1_ = register_module("conv1", std::make_shared<Conv2d>(ConvOptions{3, 64, 7, 2, 3}));
-    bn1_ = register_module("bn1", std::make_shared<BatchNorm>(64));
+    bn1_ = register_module("bn1", std::make_shared<BatchNorm>(64, impl));
     init_conv(*conv1_, generator);
     int64_t in = 64;
     for (size_t i = 0; i < plan.stages.size(); ++i) {
@@ -99,15 +102,15 @@ class Resnet : public Backbone {
       for (int64_t j = 0; j < stage.blocks; ++j) {
         blocks_.push_back(layer->register_module(
             std::to_string(j), std::make_shared<Block>(plan.bottleneck, in, stage,
-                                                       j == 0 ? stage.stride : 1, generator)));
+                                                       j == 0 ? stage.stride : 1, impl, generator)));
         in = stage.out;
       }
     }
   }
 
   at::Tensor forward(const at::Tensor& x) override {
-    at::Tensor y = bn1_->forward(conv1_->forward(x));
-    y = at::max_pool2d(at::relu_(y), /*kernel_size=*/3, /*stride=*/2, /*padding=*/1);
+    at::Tensor y = bn1_->forward(conv1_->forward(x), /*relu=*/true);
+    y = at::max_pool2d(y, /*kernel_size=*/3, /*stride=*/2, /*padding=*/1);
     for (const auto& block : blocks_) y = block->forward(y);
     return y;
   }
@@ -121,7 +124,7 @@ class Resnet : public Backbone {
 }  // namespace
 
 std::shared_ptr<Backbone> make_resnet(const ModelConfig& config, at::Generator& generator) {
-  return std::make_shared<Resnet>(plan_of(config), generator);
+  return std::make_shared<Resnet>(plan_of(config), config.impl, generator);
 }
 
 MapShape resnet_map_shape(const ModelConfig& config) {

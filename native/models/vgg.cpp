@@ -50,7 +50,7 @@ struct ConvLayer {
 
 class Vgg : public Backbone {
  public:
-  Vgg(const VggPlan& plan, at::Generator& generator) {
+  Vgg(const VggPlan& plan, Impl impl, at::Generator& generator) {
     const auto features =
         register_module("features", std::make_shared<torch::nn::Module>("Features"));
     int64_t in = 3, number = 0;
@@ -67,7 +67,7 @@ class Vgg : public Backbone {
       init_conv(*layer.conv, generator);
       if (plan.batch_norm) {
         layer.norm = features->register_module(std::to_string(number++),
-                                               std::make_shared<BatchNorm>(width));
+                                               std::make_shared<BatchNorm>(width, impl));
       }
       number += 1;  // the ReLU
       layers_.push_back(layer);
@@ -79,8 +79,7 @@ class Vgg : public Backbone {
     at::Tensor y = x;
     for (const ConvLayer& layer : layers_) {
       y = layer.conv->forward(y);
-      if (layer.norm) y = layer.norm->forward(y);
-      at::relu_(y);
+      y = layer.norm ? layer.norm->forward(y, /*relu=*/true) : at::relu_(y);
       if (layer.pool_after) y = at::max_pool2d(y, /*kernel_size=*/2);
     }
     return y;
@@ -93,7 +92,7 @@ class Vgg : public Backbone {
 }  // namespace
 
 std::shared_ptr<Backbone> make_vgg(const ModelConfig& config, at::Generator& generator) {
-  return std::make_shared<Vgg>(plan_of(config), generator);
+  return std::make_shared<Vgg>(plan_of(config), config.impl, generator);
 }
 
 MapShape vgg_map_shape(const ModelConfig& config) {

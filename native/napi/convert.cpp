@@ -150,6 +150,7 @@ ModelConfig model_config(const Fields& fields) {
   const Fields input = fields.object("input");
   config.input_height = size_of(input, "height");
   config.input_width = size_of(input, "width");
+  config.impl = impl_of(fields);
   return config;
 }
 

@@ -5,10 +5,9 @@
 #include <cstdint>
 
 #include "ops/group_layout.h"
+#include "ops/storage.h"
 
 namespace mcloss {
-
-enum class Storage { f64, f32, bf16, f16 };
 
 // A map [N, C, H, W] in memory; strides in elements.
 struct McMap {

@@ -13,6 +13,8 @@ void mc_loss_differential();
 void mc_loss_edges();
 void gather_augment_cases(const std::string& folder);
 void gather_augment_edges();
+void batch_norm_act_differential();
+void batch_norm_act_edges();
 void pixels(const std::string& folder);
 void threads();
 

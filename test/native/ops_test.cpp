@@ -18,6 +18,8 @@ int main(int argc, char** argv) {
     test::mc_loss_edges();
     test::gather_augment_cases(fixtures + "/jitter");
     test::gather_augment_edges();
+    test::batch_norm_act_differential();
+    test::batch_norm_act_edges();
     test::pixels(fixtures + "/resize");
     test::threads();
   } catch (const std::exception& error) {

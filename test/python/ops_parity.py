@@ -239,6 +239,7 @@ def cuda():
     parity(torch.ops.mcloss.mc_loss, LAYOUTS, 'cuda')
     cwa_mask('cuda')
     gather_augment('cuda')
+    batch_norm_act('cuda')
     autocast('cuda')
     for dtype in TOLERANCE:
         features = torch.rand(4, 203, 14, 14, device='cuda').to(dtype).requires_grad_()
@@ -260,6 +261,81 @@ def cuda():
             features.copy_(features.flip(0))
         graph.replay()
         same_bits(captured, bits(features, others, FORMS[1]), f'a replayed graph, {dtype}')
+
+
+def batch_norm_act_arguments(dtype=torch.float64, device='cpu', residual=True):
+    """Arguments up to the statistics: x, residual, weight, bias; and running_mean, running_var."""
+    wide = torch.float64 if dtype == torch.float64 else torch.float32
+    maps = [torch.randn(3, 5, 4, 6, dtype=torch.float64) for _ in range(2)]
+    channels = [torch.rand(5, dtype=torch.float64) + 0.5 for _ in range(4)]
+    first = [t.to(device, dtype).requires_grad_() for t in maps]
+    second = [t.to(device, wide) for t in channels]
+    weight, bias = (t.requires_grad_() for t in second[:2])
+    return (first[0], first[1] if residual else None, weight, bias), tuple(second[2:])
+
+
+def batch_norm_act(device='cpu'):
+    """Registration, gradcheck, and the formula in float64 given the operator's own ReLU mask."""
+    operators = torch.ops.mcloss
+    names = ('schema', 'autograd_registration', 'faketensor', 'aot_dispatch_static')
+    utilities = [f'test_{name}' for name in names]
+    for residual, relu, training in product((True, False), repeat=3):
+        what = f'batch_norm_act on {device}, residual {residual}, relu {relu}, training {training}'
+        options = training, 0.1, 1e-5, relu
+        arguments, running = batch_norm_act_arguments(device=device, residual=residual)
+        torch.library.opcheck(
+            operators.batch_norm_act.default, (*arguments, *running, *options), test_utils=utilities
+        )
+        held = tuple(None if t is None else t.detach() for t in arguments)
+        torch.library.opcheck(
+            operators.batch_norm_act_forward.default, (*held, *running, *options), test_utils=utilities
+        )
+        y, saved = operators.batch_norm_act_forward(*held, *running, *options)
+        given = y if relu and residual else None
+        torch.library.opcheck(
+            operators.batch_norm_act_backward.default,
+            (torch.ones_like(y), held[0], given, saved, training, relu, given is not None),
+            test_utils=utilities,
+        )
+        given = [t for t in arguments if t is not None]
+
+        def call(*tensors, running=running, options=options, residual=residual):
+            x, *others = tensors
+            others = others if residual else [None, *others]
+            copies = [t.clone() for t in running]
+            return operators.batch_norm_act(x, *others, *copies, *options)
+
+        check(torch.autograd.gradcheck(call, given), f'gradcheck {what}')
+        for dtype, layout in product(TOLERANCE, (torch.contiguous_format, torch.channels_last)):
+            arguments, running = batch_norm_act_arguments(dtype, device, residual)
+            ours = [
+                t.detach().contiguous(memory_format=layout) if t is not None and t.dim() == 4 else t
+                for t in arguments
+            ]
+            ours = [t if t is None else t.detach().requires_grad_() for t in ours]
+            theirs = [t if t is None else t.detach().cpu().double().requires_grad_() for t in arguments]
+            wide = [t.cpu().double() for t in running]
+            y = operators.batch_norm_act(*ours, *running, *options)
+            expected = torch.batch_norm(
+                theirs[0], *theirs[2:], *wide, training, 0.1, 1e-5, False
+            )
+            if residual:
+                expected = expected + theirs[1]
+            if relu:
+                expected = expected * (y.detach().cpu() > 0)
+            upstream = (torch.rand(y.shape, dtype=torch.float64) + 0.5).to(dtype)
+            y.backward(upstream.to(device))
+            expected.backward(upstream.double())
+            case = f'{what}, {dtype}, {layout}'
+            check(y.is_contiguous(memory_format=layout), f'{case}: layout')
+            close(y.detach(), expected.detach(), TOLERANCE[dtype], f'{case}: y')
+            for name, one, other in zip(('x', 'residual', 'weight', 'bias'), ours, theirs):
+                if one is None:
+                    continue
+                tolerance = TOLERANCE[dtype] if one.dim() == 4 else TOLERANCE[one.dtype]
+                close(one.grad, other.grad, tolerance, f'{case}: gradient of {name}')
+            for one, other in zip(running, wide):
+                close(one, other, TOLERANCE[one.dtype], f'{case}: running statistics')
 
 
 def gather_augment(device='cpu'):
@@ -307,6 +383,7 @@ if __name__ == '__main__':
     autocast()
     cwa_mask()
     gather_augment()
+    batch_norm_act()
     if torch.cuda.is_available():
         cuda()
     print(f'{checks} checks')
