@@ -248,6 +248,8 @@ export interface NativeAddon {
   deviceCount(): number
   /** Free bytes of the first GPU. @throws McLossError E_DEVICE without one. */
   freeDeviceMemory(): number
+  /** The most bytes LibTorch had given out at once on it. @throws McLossError E_DEVICE without one. */
+  peakDeviceMemory(): number
   /** @throws McLossError E_DEVICE where a trainer on `device` could not be made. */
   checkDevice(device: string): void
   buildInfo(): BuildInfo
