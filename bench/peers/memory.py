@@ -18,9 +18,13 @@ def main():
     loaded = 0 if on_gpu else resident("VmRSS")
     peer = Peer()
     peer.setup(**request)
+    # Choosing the MC-Loss's form is no step: the peaks begin after it.
     if on_gpu:
         torch.backends.cudnn.benchmark = True
-        torch.cuda.reset_peak_memory_stats()  # choosing the MC-Loss's form is no step
+        torch.cuda.reset_peak_memory_stats()
+    else:
+        with open("/proc/self/clear_refs", "w") as file:
+            file.write("5")
     loss = peer.steps(0, steps)["loss"]
     peak = torch.cuda.max_memory_allocated() if on_gpu else resident("VmHWM")
     gpu = {"gpu": torch.cuda.get_device_name()} if on_gpu else {}
