@@ -26,20 +26,22 @@ test.each([
   ['toy', 3],
 ])('%s has %i convolutions, forward and backward', async (backbone, convolutions) => {
   const trainer = await trainerOf(backbone)
-  const began = performance.now()
-  const times = await trainer.profile(batch, options)
-  const wall = performance.now() - began
-  expect(callsOf(times, 'aten::convolution')).toBe(convolutions)
-  expect(callsOf(times, 'aten::convolution_backward')).toBe(convolutions)
-  expect(callsOf(times, 'mcloss::crop_flip_normalize')).toBe(1)
-  expect(callsOf(times, 'mcloss::step')).toBe(1)
-  const own = times.map(({ selfMs }) => selfMs)
-  expect(Math.min(...own)).toBeGreaterThanOrEqual(0)
-  expect(own).toEqual([...own].sort((a, b) => b - a))
-  const sum = own.reduce((all, ms) => all + ms, 0)
-  const { ms } = await trainer.stats()
-  expect(sum).toBeLessThanOrEqual(wall)
-  expect(sum).toBeGreaterThanOrEqual(ms) // the step lies inside mcloss::step
+  const shares: number[] = [] // of the call's wall time that is in an operator or mcloss::step
+  for (let step = 0; step < 5; step++) {
+    const began = performance.now()
+    const times = await trainer.profile(batch, { ...options, step })
+    const wall = performance.now() - began
+    expect(callsOf(times, 'aten::convolution')).toBe(convolutions)
+    expect(callsOf(times, 'aten::convolution_backward')).toBe(convolutions)
+    expect(callsOf(times, 'mcloss::step')).toBe(1)
+    const own = times.map(({ selfMs }) => selfMs)
+    expect(Math.min(...own)).toBeGreaterThanOrEqual(0)
+    expect(own).toEqual([...own].sort((a, b) => b - a))
+    shares.push(own.reduce((all, ms) => all + ms, 0) / wall)
+  }
+  expect(Math.max(...shares)).toBeLessThanOrEqual(1)
+  // On a busy machine some calls wait to be answered, not all five of them.
+  expect(Math.max(...shares)).toBeGreaterThan(0.5)
   await trainer.dispose()
 })
 
