@@ -1,7 +1,7 @@
 // The same pixels for every side: a few batches of random u8 images with their windows and labels,
 // made from a seed, also written as raw files that the peers read.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -38,10 +38,25 @@ export function makeBatches({ dir, size, batch, classes, batches = 3, seed = 1 }
   writeFileSync(files.pixels, pixels)
   writeFileSync(files.windows, windows)
   writeFileSync(files.labels, labels)
+  /** shape: what another process needs to read the files. */
+  const shape = { files, batches, batch, side, size, classes }
+  return { shape, ...inTurns(shape, pixels, windows, labels) }
+}
+
+/** The same batches from the files that makeBatches wrote. */
+export function batchesFrom(shape) {
+  const read = (name, Type) => new Type(new Uint8Array(readFileSync(shape.files[name])).buffer)
+  return inTurns(
+    shape,
+    read('pixels', Uint8Array),
+    read('windows', Int32Array),
+    read('labels', Int32Array),
+  )
+}
+
+function inTurns({ batches, batch, side }, pixels, windows, labels) {
   const bytes = batch * side * side * 3
   return {
-    /** What a peer needs to read the files. */
-    shape: { files, batches, batch, side, size, classes },
     /** Batch number `step` as native wants it; the batches take turns. */
     at(step) {
       const i = step % batches

@@ -103,11 +103,12 @@ async function oneStep(setting, batch, step, weights, dir) {
 }
 
 /** The masks native draws in this step, for the peer. */
-function masks({ model, loss, size, classes, batch }, step) {
+export function masks(setting, step) {
+  const { loss, classes, batch } = setting
   const dropout = { seed, step }
   if (loss === 'ce') return { mask: null, dropout }
   const { keep, maskScope } = lossOf(loss)
-  const { channels } = native().mapShape(modelOf({ model, loss, size, classes }))
+  const { channels } = native().mapShape(modelOf(setting))
   const mask = native().cwaMask({ channels, classes, keep, maskScope, seed, step, samples: batch })
   return { mask: [...mask], dropout }
 }

@@ -26,8 +26,8 @@ export function requirePython(python, modules) {
 
 /** The peer inherits THP_MEM_ALLOC_ENABLE=1, which the add-on set in this process: both sides get huge
  * pages, though PyTorch has them off by default. */
-export function startPeer(python, name) {
-  return new LineProcess(`peer ${name}`, python, [peerScript(name)])
+export function startPeer(python, name, label = name) {
+  return new LineProcess(`peer ${label}`, python, [peerScript(name)])
 }
 
 const lastLine = (text) => text.trim().split('\n').at(-1)

@@ -12,15 +12,22 @@ export function spread(values, digits = 2) {
   return `${median(values).toFixed(digits)} [${low.toFixed(digits)} .. ${high.toFixed(digits)}]`
 }
 
+/** Runs two sides by turns, A B B A A B B A ..., `rounds` times each. */
+export function interleave(rounds, a, b) {
+  return takeTurns(rounds, { a, b })
+}
+
 /**
- * Runs two sides by turns, A B B A A B B A ..., `rounds` times each, so that a drift of the machine
- * falls on both.
+ * Runs every side once a round, A B C, C B A, A B C, ..., so that a drift of the machine falls on all;
+ * -> the results of each side by its name.
  */
-export async function interleave(rounds, a, b) {
-  const results = { a: [], b: [] }
+export async function takeTurns(rounds, sides) {
+  const names = Object.keys(sides)
+  const results = Object.fromEntries(names.map((name) => [name, []]))
   for (let round = 0; round < rounds; round++) {
-    const order = round % 2 ? ['b', 'a'] : ['a', 'b']
-    for (const side of order) results[side].push(await (side === 'a' ? a() : b()))
+    for (const name of round % 2 ? names.toReversed() : names) {
+      results[name].push(await sides[name]())
+    }
   }
   return results
 }

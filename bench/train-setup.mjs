@@ -7,13 +7,13 @@ export const seed = 7
 /** Small enough that random labels are not diverged from in a few dozen steps. */
 export const optim = { lr: 0.001, momentum: 0.9, weightDecay: 5e-4 }
 
-/** loss: 'ce' with torchvision's head, or 'mc' with the two-layer head. */
-export function modelOf({ model, loss, size, classes }) {
+/** loss: 'ce' with torchvision's head, or 'mc' with the two-layer head; channelsPerClass 0: as is. */
+export function modelOf({ model, loss, size, classes, channelsPerClass = 0 }) {
   return {
     backbone: model,
     head: loss === 'mc' ? 'two-layer' : 'torchvision',
     numClasses: classes,
-    channelsPerClass: 0,
+    channelsPerClass,
     input: { height: size, width: size },
   }
 }
@@ -31,10 +31,11 @@ export function lossOf(loss) {
 }
 
 /** NativeTrainer.create's argument; `weightDecay` and the rest of `optim` may be replaced. */
-export function nativeConfig({ model, loss, size, classes, threads }, overrides = {}) {
+export function nativeConfig(setting, overrides = {}) {
+  const { loss, threads } = setting
   const { momentum, weightDecay } = { ...optim, ...overrides }
   return {
-    model: modelOf({ model, loss, size, classes }),
+    model: modelOf(setting),
     loss: lossOf(loss),
     optim: { momentum, nesterov: false, weightDecay, headLrScale: 1 },
     initSeed: seed,

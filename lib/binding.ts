@@ -111,6 +111,15 @@ export interface StepStats {
   ms: number
 }
 
+/** What one step spent in an operator. */
+export interface OperatorTime {
+  /** As LibTorch and mcloss register it; mcloss::step is what lies outside every operator. */
+  name: string
+  calls: number
+  /** Inside it, less the operators it called, milliseconds. */
+  selfMs: number
+}
+
 export interface EvalStats {
   n: number
   top1: number
@@ -131,6 +140,11 @@ export interface NativeTrainer {
   /** Settles when the batch's buffers are free again. At most 2 steps may be in flight. */
   step(batch: NativeBatch, options: StepOptions): Promise<void>
   stats(): Promise<StepStats>
+  /**
+   * Takes a step and tells where its time went, longest first. On a CPU the times add up to the step; on
+   * a GPU every operator is waited for, so that they add up to more than an ordinary step takes.
+   */
+  profile(batch: NativeBatch, options: StepOptions): Promise<OperatorTime[]>
   evaluate(batch: NativeBatch): Promise<EvalStats>
   /** Logits [count * numClasses], row-major. */
   predict(batch: NativeBatch): Promise<Float32Array>
@@ -243,6 +257,8 @@ export interface NativeAddon {
   deviceCount(): number
   /** Free bytes of the first GPU. @throws McLossError E_DEVICE without one. */
   freeDeviceMemory(): number
+  /** The most bytes LibTorch had given out at once on it. @throws McLossError E_DEVICE without one. */
+  peakDeviceMemory(): number
   /** @throws McLossError E_DEVICE where a trainer on `device` could not be made. */
   checkDevice(device: string): void
   buildInfo(): BuildInfo

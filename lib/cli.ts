@@ -8,6 +8,7 @@ import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command, CommanderError, Option } from 'commander'
 import { openCheckpoint } from './checkpoint.js'
+import { addBenchCommand } from './cli-bench.js'
 import { addDataCommand } from './cli-data.js'
 import { addConfigFlags, positiveInteger, setFlags } from './cli-options.js'
 import {
@@ -48,6 +49,7 @@ const trainCommand = program
 addConfigFlags(trainCommand)
 
 addDataCommand(program)
+addBenchCommand(program)
 
 program
   .command('eval')

@@ -1,6 +1,7 @@
 // The public surface.
 
 export type { Batch, Dataset, Sample, Size } from './batch.js'
+export { type BenchOptions, type BenchReport, bench } from './bench.js'
 export type {
   BuildInfo,
   EvalStats,
@@ -8,6 +9,7 @@ export type {
   McLossResult,
   NativeBatch,
   NativeTrainer,
+  OperatorTime,
   StepOptions,
   StepStats,
 } from './binding.js'

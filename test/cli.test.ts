@@ -90,6 +90,29 @@ test('data show writes a sheet of a configuration, or of data flags alone', asyn
   expect(nowhere).toMatchObject({ code: 1, stderr: expect.stringContaining('no/such/folder') })
 })
 
+test('bench measures a file, or flags alone, without data', async () => {
+  const short = ['--rounds', '1', '--steps', '1', '--json']
+  const root = ['--data.root', join(folder, 'nowhere')]
+  const file = await mcloss('bench', configFile, ...short, '--no-alternatives', ...root)
+  expect(file).toMatchObject({ code: 0, stderr: '' })
+  expect(JSON.parse(file.stdout)).toMatchObject({
+    classes: 3,
+    alternatives: [],
+    own: { turns: [{}] },
+  })
+  const model = ['--model.backbone', 'toy', '--model.head', 'linear', '--data.resize', '32']
+  const rest = ['--optim.batchSize', '4', '--classes', '6', '--threads', '1']
+  const flags = await mcloss('bench', ...model, ...rest, ...short)
+  expect(flags).toMatchObject({ code: 0, stderr: '' })
+  const { classes, alternatives } = JSON.parse(flags.stdout)
+  expect(classes).toBe(6)
+  expect(alternatives[0].change).toEqual({ channelsLast: false })
+  expect(await mcloss('bench', ...rest)).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/model\.backbone/),
+  })
+})
+
 test('bad usage exits with 2, failures with 1, each with what to do', async () => {
   expect(await mcloss('trian')).toMatchObject({ code: 2, stderr: expect.stringMatching(/train/) })
   expect(await mcloss('train', configFile, '--optim.lrr', '1')).toMatchObject({ code: 2 })

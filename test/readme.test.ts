@@ -18,7 +18,7 @@ const pages = [
 const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
 /** Of the program, or of one of its groups: `const data = program.command('data')`. */
 function subcommandsOf(parent: string): string[] {
-  const source = read('lib/cli.ts') + read('lib/cli-data.ts')
+  const source = ['cli', 'cli-bench', 'cli-data'].map((name) => read(`lib/${name}.ts`)).join('')
   const calls = source.matchAll(/(\w+)\s*\.command\('([a-z]+)/g)
   return [...calls].flatMap(([, object, name = '']) => (object === parent ? name : []))
 }

@@ -1,9 +1,11 @@
 """Peer A of bench/train-step.mjs: eager PyTorch at its best CPU settings (channels_last, fp32, fused
-SGD, gradients set to none, MC-Loss in the faster of its two forms, flush-denormal).
+SGD, gradients set to none, MC-Loss in the faster of its two forms, flush-denormal). Peer B: the same
+with model and loss as one graph under torch.compile.
 
 Reads one JSON command a line on stdin, answers with one JSON line on stdout, and sleeps on the pipe
 in between. `reference` and `compare` are the numerics rule (bench/numerics.mjs): one step of this side
-from given masks, held against a file of the other side's gradients.
+from given masks, held against a file of the other side's gradients. `move` and `free_step` are the
+second rule (bench/free-run.mjs).
 """
 
 import copy
@@ -22,7 +24,8 @@ from peer_models import build
 class Pixels:
     """The batches bench/batches.mjs wrote: u8 [batches, batch, side, side, 3]."""
 
-    def __init__(self, shape, mean, std):
+    def __init__(self, shape, mean, std, device):
+        self.device = device
         count = shape["batches"] * shape["batch"]
         side, self.size = shape["side"], shape["size"]
         self.batches = shape["batches"]
@@ -44,16 +47,17 @@ class Pixels:
         for n, (top, left, flip) in enumerate(self.windows[i]):
             image = self.pixels[i, n, top:top + size, left:left + size]
             torch.sub(image.flip(1) if flip else image, self.mean, out=out[n])
-        return out.mul_(self.scale).permute(0, 3, 1, 2), self.labels[i]
+        x = out.mul_(self.scale).permute(0, 3, 1, 2)
+        return x.to(self.device), self.labels[i].to(self.device)
 
 
 class Peer:
-    def setup(self, model, loss, optim, shape, threads, mean, std, seed):
+    def setup(self, model, loss, optim, shape, threads, mean, std, seed, compiled=False, device="cpu"):
         torch.set_num_threads(threads)
         torch.manual_seed(seed)
-        self.pixels = Pixels(shape, mean, std)
+        self.pixels, self.device = Pixels(shape, mean, std, device), device
         self.classes, self.loss_config, self.optim_config = shape["classes"], loss, optim
-        self.model = build(model).to(memory_format=torch.channels_last).train()
+        self.model = build(model).to(device, memory_format=torch.channels_last).train()
         self.sgd = torch.optim.SGD(
             self.model.parameters(), lr=optim["lr"], momentum=optim["momentum"],
             weight_decay=optim["weightDecay"], fused=True)
@@ -64,7 +68,15 @@ class Peer:
                 features, _ = copy.deepcopy(self.model)(x)
             form_name, self.form = faster_form(features, target, self.classes, loss)
             self.channels = features.shape[1]
+        # Whole: a part that stayed eager would make B another peer without a word.
+        self.loss_and_logits = (torch.compile(self.forward, fullgraph=True) if compiled
+                                else self.forward)
         return {"form": form_name, "parameters": sum(p.numel() for p in self.model.parameters())}
+
+    def forward(self, x, target, mask):
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.device == "cuda"):
+            features, logits = self.model(x)
+            return self.criterion(features, logits, target, mask), logits
 
     def criterion(self, features, logits, target, mask):
         loss = F.cross_entropy(logits, target)
@@ -76,15 +88,15 @@ class Peer:
     def steps(self, first, count):
         """Whole steps, pixels to statistics; the sums are read once at the end."""
         began = time.perf_counter()
-        loss_sum, correct, seen = torch.zeros(()), torch.zeros((), dtype=torch.long), 0
+        loss_sum = torch.zeros((), device=self.device)
+        correct, seen = torch.zeros((), dtype=torch.long, device=self.device), 0
         for step in range(first, first + count):
             x, target = self.pixels.at(step)
             self.sgd.zero_grad(set_to_none=True)
-            features, logits = self.model(x)
             mask = None
             if self.loss_config["name"] == "mc":
-                mask = draw_mask(self.channels, self.classes, self.loss_config["keep"])
-            loss = self.criterion(features, logits, target, mask)
+                mask = draw_mask(self.channels, self.classes, self.loss_config["keep"]).to(x.device)
+            loss, logits = self.loss_and_logits(x, target, mask)
             loss.backward()
             self.sgd.step()
             loss_sum += loss.detach() * len(target)
@@ -97,6 +109,26 @@ class Peer:
         state = {name: t.contiguous() for name, t in self.model.state_dict().items()}
         save_file(state, path)
         return {}
+
+    def move(self, seed):
+        """Every parameter one float up or down, at random."""
+        torch.manual_seed(seed)
+        moved = moved_by_an_ulp(self.model)
+        with torch.no_grad():
+            for parameter, other in zip(self.model.parameters(), moved.parameters()):
+                parameter.copy_(other)
+        return {}
+
+    def free_step(self, step, mask, dropout):
+        """One whole step with given masks; its loss."""
+        x, target = self.pixels.at(step)
+        given = None if mask is None else torch.tensor(mask, dtype=x.dtype)
+        self.sgd.zero_grad(set_to_none=True)
+        features, logits = self.model(x, dropout)
+        loss = self.criterion(features, logits, target, given)
+        loss.backward()
+        self.sgd.step()
+        return {"loss": loss.item()}
 
     def reference(self, step, mask, dropout):
         """Loss and gradients of this side, and of a twin whose weights differ by one ulp; nothing is

@@ -32,6 +32,12 @@ Napi::Value device_memory(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value peak_device_memory(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    return Napi::Number::New(info.Env(), static_cast<double>(cuda_peak_memory()));
+  });
+}
+
 void check_device(const Napi::CallbackInfo& info) {
   guarded(info.Env(), [&]() -> Napi::Value {
     require_device(string_of(info[0], "checkDevice"));
@@ -99,6 +105,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   export_stores(env, exports);
   exports["deviceCount"] = Napi::Function::New(env, device_count, "deviceCount");
   exports["freeDeviceMemory"] = Napi::Function::New(env, device_memory, "freeDeviceMemory");
+  exports["peakDeviceMemory"] = Napi::Function::New(env, peak_device_memory, "peakDeviceMemory");
   exports["checkDevice"] = Napi::Function::New(env, check_device, "checkDevice");
   exports["buildInfo"] = Napi::Function::New(env, build_info, "buildInfo");
   exports["setErrorClass"] = Napi::Function::New(env, set_error_class, "setErrorClass");

@@ -2,6 +2,7 @@
 
 #include "napi/addon_data.h"
 #include "napi/convert.h"
+#include "train/profile.h"
 
 namespace mcloss {
 namespace {
@@ -24,6 +25,7 @@ Napi::Function TrainerWrap::define(Napi::Env env) {
                      {StaticMethod("create", &TrainerWrap::create),
                       InstanceMethod("step", &TrainerWrap::step),
                       InstanceMethod("stats", &TrainerWrap::stats),
+                      InstanceMethod("profile", &TrainerWrap::profile),
                       InstanceMethod("evaluate", &TrainerWrap::evaluate),
                       InstanceMethod("predict", &TrainerWrap::predict),
                       InstanceMethod("features", &TrainerWrap::features),
@@ -89,6 +91,31 @@ Napi::Value TrainerWrap::stats(const Napi::CallbackInfo& info) {
     const auto stats = std::make_shared<StepStats>();
     job->run = [stats](TrainerPtr& trainer) { *stats = trainer->stats(); };
     job->result = [stats](Napi::Env env) { return to_js(env, *stats); };
+    return worker_->post(std::move(job));
+  });
+}
+
+Napi::Value TrainerWrap::profile(const Napi::CallbackInfo& info) {
+  return guarded_promise(info.Env(), [&]() -> Napi::Value {
+    auto job = make_job(info.Env());
+    const Batch batch = take_batch(*job, info[0], /*with_labels=*/true);
+    const StepArgs args = step_args(info[1]);
+    const auto times = std::make_shared<std::vector<OperatorTime>>();
+    job->run = [batch, args, times](TrainerPtr& trainer) {
+      *times = profile_step(*trainer, batch, args);
+    };
+    job->result = [times](Napi::Env env) -> Napi::Value {
+      Napi::Array array = Napi::Array::New(env, times->size());
+      for (uint32_t i = 0; i < times->size(); ++i) {
+        const OperatorTime& time = (*times)[i];
+        Napi::Object object = Napi::Object::New(env);
+        object["name"] = time.name;
+        object["calls"] = static_cast<double>(time.calls);
+        object["selfMs"] = time.self_ms;
+        array[i] = object;
+      }
+      return array;
+    };
     return worker_->post(std::move(job));
   });
 }

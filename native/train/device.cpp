@@ -17,6 +17,15 @@ int64_t cuda_free_memory() {
       at::getDeviceAllocator(device.type())->getMemoryInfo(device.index()).first);
 }
 
+int64_t cuda_peak_memory() {
+  const at::Device device = require_device("cuda");
+  constexpr auto all_kinds = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+  return at::getDeviceAllocator(device.type())
+      ->getDeviceStats(device.index())
+      .allocated_bytes[all_kinds]
+      .peak;
+}
+
 at::Device require_device(const std::string& name) {
   if (name == "cpu") return at::kCPU;
   if (name != "cuda") {

@@ -14,6 +14,10 @@ int cuda_device_count();
 // Bytes the first GPU has free. Throws as require_device.
 int64_t cuda_free_memory();
 
+// The most bytes that LibTorch's allocator had given out at once on the first GPU. Throws as
+// require_device.
+int64_t cuda_peak_memory();
+
 // "cpu" or "cuda" (the first GPU). Throws E_CONFIG for another name, E_DEVICE where LibTorch sees no
 // GPU or mcloss was built without its CUDA operators.
 at::Device require_device(const std::string& name);
