@@ -21,7 +21,13 @@ import { profileOf, warmUp, withSteps } from './bench-steps.js'
 import { native, type OperatorTime } from './binding.js'
 import type { Config } from './config.js'
 import { physicalCores } from './cores.js'
-import { CUB200_OFFICIAL, openDataset } from './datasets/index.js'
+import {
+  AIRCRAFT_OFFICIAL,
+  CARS_OFFICIAL,
+  CUB200_OFFICIAL,
+  FLOWERS102_OFFICIAL,
+  openDataset,
+} from './datasets/index.js'
 import { McLossError } from './errors.js'
 import type { PrepareEvent, StoreEvent, WarningEvent } from './events.js'
 import { openStores } from './store.js'
@@ -120,12 +126,16 @@ export async function bench(config: Config, options: BenchOptions = {}): Promise
 }
 
 /** By name where the data is not opened: what a class count changes is the last layer. */
+/** As far as they are known without opening the data; else those of CUB. */
 function classesOf({ data }: Config): number {
-  return (
-    data.dataset?.classes.length ??
-    data.classes ??
-    (data.name === 'drawn-birds' ? 20 : CUB200_OFFICIAL.classes)
-  )
+  const official: Partial<Record<Config['data']['name'], number>> = {
+    'drawn-birds': 20,
+    'fgvc-aircraft': AIRCRAFT_OFFICIAL[data.level ?? 'variant'].classes,
+    flowers102: FLOWERS102_OFFICIAL.classes,
+    'stanford-cars': CARS_OFFICIAL.classes,
+  }
+  const known = data.dataset?.classes.length ?? data.classes ?? official[data.name]
+  return known ?? CUB200_OFFICIAL.classes
 }
 
 async function compare(config: Config, noise: BenchData, steps: number, options: BenchOptions) {

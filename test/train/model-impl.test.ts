@@ -35,13 +35,20 @@ function apart(ours: number[], theirs: number[]): number {
   return largest(ours.map((value, i) => value - (theirs[i] ?? NaN))) / (largest(theirs) || 1)
 }
 
+/**
+ * Two programs differ by rounding, about 1e-5 of a gradient's largest value. Now and then rounding
+ * sends one value of a 2 x 2 map to the other side of a ReLU, and a gradient with it by tenths (at one
+ * of four seeds LibTorch's was 0.18 from float64's, ours 0.06). So a step may, many may not.
+ */
+const [STEPS, LIMIT, MOST_FLIPPED] = [6, 1e-4, 2]
+
 for (const [backbone, head, channelsPerClass] of [
   ['resnet18', 'torchvision', 0],
   ['vgg-small', 'linear', 3],
   ['toy', 'linear', 0],
 ] as const) {
   for (const channelsLast of [true, false]) {
-    test(`3 steps of ${backbone}, channelsLast ${channelsLast}: fused and reference`, async () => {
+    test(`${STEPS} steps of ${backbone}, channelsLast ${channelsLast}: fused and reference`, async () => {
       const create = (impl: 'fused' | 'reference') =>
         native().NativeTrainer.create(
           toyTrainer({
@@ -62,7 +69,8 @@ for (const [backbone, head, channelsPerClass] of [
       const batch = wholeBatch(8, 64, 5)
       let before = await save(fused, 'fused')
       let most = 0
-      for (let step = 0; step < 3; step++) {
+      const flipped: string[] = []
+      for (let step = 0; step < STEPS; step++) {
         await reference.load(join(folder, 'fused'))
         const options = { step, seed: 1, lr: 0.01 }
         for (const trainer of [fused, reference]) await trainer.step(batch, options)
@@ -79,13 +87,12 @@ for (const [backbone, head, channelsPerClass] of [
             (v, i) => v - momentum * (old[i] ?? NaN),
           )
         }
-        for (const name of (before.velocities as Tensors).keys()) {
-          const off = apart(gradient(after.ours, name), gradient(after.theirs, name))
-          most = Math.max(most, off)
-          // A ReLU or a maximum may fall to the other side within rounding: 4.2e-2 was measured, and
-          // 3.3e-2 between LibTorch's own two layouts. The operator's test is the strict one.
-          expect(off, `step ${step}: gradient of ${name}`).toBeLessThan(1e-1)
-        }
+        const off = [...(before.velocities as Tensors).keys()].map((name) =>
+          apart(gradient(after.ours, name), gradient(after.theirs, name)),
+        )
+        const worst = Math.max(...off)
+        most = Math.max(most, worst)
+        if (!(worst < LIMIT)) flipped.push(`step ${step}: ${worst}`)
         for (const name of (before.weights as Tensors).keys()) {
           if (!/running_|num_batches/.test(name)) continue
           const [a, b] = [after.ours, after.theirs].map((of) => values(of.weights as Tensors, name))
@@ -93,6 +100,7 @@ for (const [backbone, head, channelsPerClass] of [
         }
         before = after.ours
       }
+      expect(flipped.length, flipped.join(', ')).toBeLessThanOrEqual(MOST_FLIPPED)
       expect(most, 'two programs').toBeGreaterThan(0)
       await Promise.all([fused.dispose(), reference.dispose()])
     })
