@@ -42,6 +42,7 @@ export function nativeConfig({ model, loss, size, classes, threads }, overrides 
     precision: 'fp32',
     channelsLast: true,
     threads,
+    settings: { cudnnBenchmark: true, tf32: true, deterministic: false, cudaGraph: 'auto' },
     mean,
     std,
     rank: 0,

@@ -14,6 +14,7 @@
 #include "ops/channel_groups.h"
 #include "ops/mc_loss.h"
 #include "ops/pixels.h"
+#include "ops/seed_step.h"
 
 namespace mcloss {
 namespace {
@@ -56,7 +57,8 @@ Napi::Value cwa_mask_js(const Napi::CallbackInfo& info) {
     const ChannelGroups groups(size_of(fields, "channels"), size_of(fields, "classes"));
     const at::Tensor mask =
         cwa_mask(groups, keep_of(fields), mask_scope_of(fields),
-                 static_cast<uint64_t>(fields.integer("seed")), fields.integer("step"),
+                 make_seed_step(static_cast<uint64_t>(fields.integer("seed")),
+                                fields.integer("step")),
                  size_of(fields, "samples"))
             .to(at::kByte)
             .contiguous();

@@ -12,6 +12,7 @@ void mc_loss_gradients();
 void mc_loss_differential();
 void mc_loss_edges();
 void pixels(const std::string& folder);
+void step();
 void threads();
 
 }  // namespace test

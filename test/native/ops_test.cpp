@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
     test::mc_loss_differential();
     test::mc_loss_edges();
     test::pixels(fixtures + "/resize");
+    test::step();
     test::threads();
   } catch (const std::exception& error) {
     test::check(false, std::string("an exception ended the program: ") + error.what());
