@@ -1,6 +1,17 @@
 #include "train/graphed_step.h"
 
+#include <c10/util/Exception.h>
+
 namespace mcloss {
+namespace {
+
+// c10::Error's own what() ends in a C++ backtrace.
+std::string message_of(const std::exception& error) {
+  const auto* const libtorch = dynamic_cast<const c10::Error*>(&error);
+  return libtorch ? libtorch->what_without_backtrace() : error.what();
+}
+
+}  // namespace
 
 std::string GraphedStep::run(Shape shape, const PartOf& part_of,
                              const std::function<void(const PartOf&)>& update) {
@@ -25,7 +36,7 @@ std::string GraphedStep::run(Shape shape, const PartOf& part_of,
       graph_.reset();
       update(part_of_batch);
       batch_ = {};
-      return error.what();
+      return message_of(error);
     }
     recorded_ = true;
   }

@@ -28,7 +28,7 @@ Sgd::Sgd(const OptimConfig& config, NamedTensors backbone, NamedTensors head)
 
 Sgd::Group Sgd::make_group(const NamedTensors& parameters, double lr_scale) const {
   const c10::NoGradGuard no_grad;
-  // What _fused_sgd_ reads: float32 on a GPU; on the CPU a double loses nothing.
+  // What _fused_sgd_ reads: float32 on a GPU, any on the CPU, where a double loses nothing.
   const at::Device device = parameters.front().second.device();
   const at::ScalarType dtype = device.is_cuda() ? at::kFloat : at::kDouble;
   Group group{{}, {}, {}, lr_scale, at::zeros({}, at::TensorOptions().dtype(dtype).device(device))};

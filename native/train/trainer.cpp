@@ -169,6 +169,7 @@ StepSums Trainer::Impl::accumulate_gradients(GraphedStep::Shape shape, const Par
 
 ClassifierOutput Trainer::Impl::infer(const Batch& batch) {
   const c10::NoGradGuard no_grad;
+  const c10::WarningUtils::WarningHandlerGuard collected(&warnings);
   const Autocast autocast(device.type(), config.precision);
   model.train(false);
   ClassifierOutput output = model.forward(input_of(batch), {});
