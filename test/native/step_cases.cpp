@@ -1,5 +1,6 @@
 // Parts of the training step: SGD against LibTorch's own with the rate as a number and against its
-// formula; when a step runs as it is, is recorded, is replayed (with a recording that is a closure).
+// formula; when a step runs as it is, is recorded, is replayed (with a closure for a recording); what
+// the settings make LibTorch do.
 #include <ATen/ops/_fused_sgd.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/full.h>
@@ -13,6 +14,8 @@
 #include "check.h"
 #include "train/graphed_step.h"
 #include "train/optimizer.h"
+#include "train/run_settings.h"
+#include "train/warnings.h"
 
 namespace test {
 namespace {
@@ -128,9 +131,29 @@ void graphed_step(bool refuses) {
   check(reasons == (refuses ? 1 : 0), "graph: refused once, told once");
 }
 
+void settings() {
+  const at::Context& context = at::globalContext();
+  mcloss::apply_settings({.cudnn_benchmark = true, .tf32 = false, .deterministic = true});
+  check(context.deterministicAlgorithms() && context.deterministicCuDNN(), "deterministic is asked for");
+  check(!context.benchmarkCuDNN(), "deterministic turns the timing of algorithms off");
+  mcloss::Warnings warnings;
+  {
+    const c10::WarningUtils::WarningHandlerGuard collected(&warnings);
+    for (int i = 0; i < 2; ++i) at::Context::alertNotDeterministic("some_operator");
+  }
+  const std::vector<std::string> told = warnings.take();
+  check(told.size() == 1 && told[0].find("some_operator") != std::string::npos,
+        "an operator without a deterministic form: told once, not printed, not refused");
+  check(warnings.take().empty(), "warnings: taken once");
+
+  mcloss::apply_settings({.cudnn_benchmark = true, .tf32 = true, .deterministic = false});
+  check(!context.deterministicAlgorithms() && context.benchmarkCuDNN(), "the settings are back");
+}
+
 }  // namespace
 
 void step() {
+  settings();
   sgd();
   graphed_step(false);
   graphed_step(true);
