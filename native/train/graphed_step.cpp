@@ -36,7 +36,8 @@ std::string GraphedStep::run(Shape shape, const PartOf& part_of,
       graph_.reset();
       update(part_of_batch);
       batch_ = {};
-      return message_of(error);
+      return "cudaGraph: the step could not be recorded and runs without a graph. " +
+             message_of(error);
     }
     recorded_ = true;
   }

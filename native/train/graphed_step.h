@@ -35,8 +35,8 @@ class GraphedStep {
   };
 
   // Runs `update` on the batch, or replays what it launched. `update` reads from the host nothing
-  // that changes from step to step. Returns why steps are not recorded, when that is found out; else
-  // an empty text.
+  // that changes from step to step. Returns a warning that says why when a recording fails, after
+  // which every step runs as it is; else an empty text.
   std::string run(Shape shape, const PartOf& part_of,
                   const std::function<void(const PartOf&)>& update);
 

@@ -117,11 +117,9 @@ void Trainer::Impl::step(const Batch& batch, const StepArgs& args) {
     return StepPart{input_of(samples), target_of(samples)};
   };
   const GraphedStep::Shape shape{batch.count, part};
-  const std::string reason =
+  const std::string news =
       graphed.run(shape, of_batch, [&](const PartOf& samples) { update(shape, samples); });
-  if (!reason.empty()) {
-    warnings.add("cudaGraph: the step could not be recorded and runs without a graph. " + reason);
-  }
+  if (!news.empty()) warnings.add(news);
   sums.count_step();
   ms += milliseconds_since(began);
 }
