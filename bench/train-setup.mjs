@@ -43,6 +43,7 @@ export function nativeConfig(setting, overrides = {}) {
     precision: 'fp32',
     channelsLast: true,
     threads,
+    settings: { cudnnBenchmark: true, tf32: true, deterministic: false, cudaGraph: 'auto' },
     mean,
     std,
     rank: 0,

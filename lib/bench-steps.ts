@@ -46,7 +46,7 @@ export async function withSteps<T>(
         logEvery: Number.POSITIVE_INFINITY,
         lrAt: () => LR,
         signal,
-        onProgress: () => {},
+        emit: () => {},
       },
       position,
       totals,
@@ -73,7 +73,8 @@ function microBatchOf({ optim }: Config): { microBatch?: number } {
 
 /** Where the time of a step goes: the mean over a few; calls are those of one. */
 export function profileOf(config: Config, noise: BenchData): Promise<OperatorTime[]> {
-  return withSteps(config, noise, async (run, _, trainer) => {
+  // A replayed graph has no operators.
+  return withSteps({ ...config, cudaGraph: 'off' }, noise, async (run, _, trainer) => {
     await run(1 + warmUp(config))
     const sums = new Map<string, OperatorTime>()
     const options = { seed: config.seed, lr: LR, ...microBatchOf(config) }

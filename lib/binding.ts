@@ -30,6 +30,14 @@ export type NativeLoss =
       impl?: 'fused' | 'reference'
     } & (PaperWeights | OfficialWeights))
 
+/** What decides speed and reproducibility; all but cudaGraph hold for the whole process. */
+export interface NativeSettings {
+  cudnnBenchmark: boolean
+  tf32: boolean
+  deterministic: boolean
+  cudaGraph: 'auto' | 'off'
+}
+
 /** Everything NativeTrainer.create needs; lib/config.ts makes it from the user's configuration. */
 export interface NativeTrainerConfig {
   model: {
@@ -50,6 +58,7 @@ export interface NativeTrainerConfig {
   precision: 'fp32' | 'bf16'
   channelsLast: boolean
   threads: number
+  settings: NativeSettings
   /** Per RGB channel, of pixels scaled to 0..1. */
   mean: [number, number, number]
   std: [number, number, number]
@@ -109,6 +118,8 @@ export interface StepStats {
   gradNorm: number
   /** Wall time inside steps, milliseconds. */
   ms: number
+  /** News that are no error, LibTorch's among them; each text once in the life of a trainer. */
+  warnings: string[]
 }
 
 /** What one step spent in an operator. */

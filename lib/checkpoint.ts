@@ -15,10 +15,11 @@ import {
   symlink,
 } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import type { NativeTrainer, StepStats } from './binding.js'
+import type { NativeTrainer } from './binding.js'
 import { damaged, MANIFEST, manifestOf, newestWhole, verify } from './checkpoint-manifest.js'
 import { McLossError } from './errors.js'
 import type { TestFigures, TrainFigures } from './events.js'
+import type { StatSums } from './metrics.js'
 
 /** state.json: all a run needs besides weights and velocities. */
 export interface CheckpointState {
@@ -28,7 +29,7 @@ export interface CheckpointState {
   stepInEpoch: number
   step: number
   /** What the unfinished epoch has added up. */
-  totals: { stats: StepStats; seconds: number; waitSeconds: number }
+  totals: { stats: StatSums; seconds: number; waitSeconds: number }
   best?: (TestFigures & { epoch: number }) | undefined
   /** Of the epoch that has just ended. */
   metrics: { train?: TrainFigures; test?: TestFigures }

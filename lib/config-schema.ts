@@ -198,6 +198,22 @@ export const schema = z.strictObject({
     .describe('of the forward and backward pass; default: fp32 on cpu, bf16 on cuda'),
   threads: z.int().min(1).max(1024).optional().describe('of LibTorch; default: physical cores'),
   channelsLast: z.boolean().default(true).describe('layout of images and weights'),
+  cudnnBenchmark: z
+    .boolean()
+    .default(true)
+    .describe('cuda: time the algorithms of convolutions at the first step and keep the fastest'),
+  tf32: z
+    .boolean()
+    .default(true)
+    .describe('cuda: fp32 products on tensor cores, rounded to 10 bits of mantissa'),
+  deterministic: z
+    .boolean()
+    .default(false)
+    .describe('the same bits in every run on one machine; turns cudnnBenchmark off'),
+  cudaGraph: z
+    .enum(['auto', 'off'])
+    .default('off') // until it has been run on a GPU
+    .describe('cuda: replay the steps as one graph (auto: where that can be done), or launch each'),
   data,
   model,
   loss,

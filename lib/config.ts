@@ -3,7 +3,7 @@
 // config-file.ts reads files and command-line flags.
 
 import { z } from 'zod'
-import type { NativeLoss, NativeTrainerConfig } from './binding.js'
+import type { NativeLoss, NativeSettings, NativeTrainerConfig } from './binding.js'
 import { crossProblems, paddingOf, type RightParts } from './config-checks.js'
 import { configError } from './config-errors.js'
 import { type ConfigInput, type ParsedConfig, schema } from './config-schema.js'
@@ -125,11 +125,18 @@ export function nativeConfig(config: Config, numClasses: number): NativeTrainerC
     precision: config.precision,
     channelsLast: config.channelsLast,
     threads: config.threads,
+    settings: settingsOf(config),
     mean: data.mean,
     std: data.std,
     rank: 0,
     worldSize: 1,
   }
+}
+
+/** The settings as they take effect. */
+export function settingsOf(config: Config): NativeSettings {
+  const { cudnnBenchmark, tf32, deterministic, cudaGraph } = config
+  return { cudnnBenchmark: cudnnBenchmark && !deterministic, tf32, deterministic, cudaGraph }
 }
 
 const presets = {

@@ -2,9 +2,9 @@
 // flight so that the native thread never waits for the event loop.
 
 import type { Batch } from './batch.js'
-import type { NativeTrainer, StepStats } from './binding.js'
-import type { ProgressEvent, TestFigures } from './events.js'
-import { addStats, emptyStats, testFigures, trainFigures } from './metrics.js'
+import type { NativeTrainer } from './binding.js'
+import type { ProgressEvent, TestFigures, WarningEvent } from './events.js'
+import { addStats, emptyStats, type StatSums, testFigures, trainFigures } from './metrics.js'
 
 /** Where a run stands. */
 export interface Position {
@@ -18,7 +18,7 @@ export interface Position {
 
 /** What an epoch has added up so far; an interrupted one goes on with it. */
 export interface EpochTotals {
-  stats: StepStats
+  stats: StatSums
   seconds: number
   waitSeconds: number
 }
@@ -37,7 +37,7 @@ export interface EpochContext {
   logEvery: number
   lrAt: (step: number) => number
   signal: AbortSignal | undefined
-  onProgress: (event: ProgressEvent) => void
+  emit: (event: ProgressEvent | WarningEvent) => void
 }
 
 /**
@@ -67,8 +67,9 @@ export async function trainEpoch(
     since = now
     idle = 0
     reported = position.stepInEpoch
+    for (const message of stats.warnings) context.emit({ type: 'warning', message })
     const done = stats.steps || 1
-    context.onProgress({
+    context.emit({
       type: 'progress',
       ...trainFigures(stats, seconds, waitSeconds),
       ...position,

@@ -31,6 +31,12 @@ export interface StartEvent {
   device: string
   precision: string
   threads: number
+  channelsLast: boolean
+  /** The settings as they take effect; what names cuda matters there only. */
+  cudnnBenchmark: boolean
+  tf32: boolean
+  deterministic: boolean
+  cudaGraph: 'auto' | 'off'
   libtorch: string
   classes: number
   trainSamples: number

@@ -136,7 +136,20 @@ function startText(event: StartEvent): string {
     `${event.classes} classes, ${event.trainSamples} training and ${event.testSamples} test images`,
     `${event.device}, ${event.precision}, ${event.threads} threads, LibTorch ${event.libtorch}; ` +
       `${event.epochs} epochs of ${event.stepsPerEpoch} steps, from step ${event.step}`,
+    settingsText(event),
   ].join('\n')
+}
+
+function settingsText(event: StartEvent): string {
+  const { device, channelsLast, cudnnBenchmark, tf32, deterministic, cudaGraph } = event
+  const onOff = (name: string, on: boolean) => `${name} ${on ? 'on' : 'off'}`
+  return [
+    onOff('channelsLast', channelsLast),
+    onOff('deterministic', deterministic),
+    ...(device === 'cuda'
+      ? [onOff('cudnnBenchmark', cudnnBenchmark), onOff('tf32', tf32), `cudaGraph ${cudaGraph}`]
+      : []),
+  ].join(', ')
 }
 
 function prepareText({ done, total, seconds }: PrepareEvent): string {

@@ -3,11 +3,14 @@
 import type { EvalStats, StepStats } from './binding.js'
 import type { TestFigures, TrainFigures } from './events.js'
 
-export function emptyStats(): StepStats {
+/** What can be added up over reports. */
+export type StatSums = Omit<StepStats, 'warnings'>
+
+export function emptyStats(): StatSums {
   return { steps: 0, skipped: 0, n: 0, correct: 0, loss: 0, parts: {}, gradNorm: 0, ms: 0 }
 }
 
-export function addStats(a: StepStats, b: StepStats): StepStats {
+export function addStats(a: StatSums, b: StatSums): StatSums {
   const parts = { ...a.parts }
   for (const [name, sum] of Object.entries(b.parts)) parts[name] = (parts[name] ?? 0) + sum
   return {
@@ -23,7 +26,7 @@ export function addStats(a: StepStats, b: StepStats): StepStats {
 }
 
 /** Means over the samples (steps for gradNorm) that were not skipped; NaN where there are none. */
-export function trainFigures(stats: StepStats, seconds: number, waitSeconds: number): TrainFigures {
+export function trainFigures(stats: StatSums, seconds: number, waitSeconds: number): TrainFigures {
   const { n, steps, skipped } = stats
   return {
     loss: stats.loss / n,

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { Dataset } from './batch.js'
 import { type NativeTrainer, native } from './binding.js'
 import { type CheckpointState, openCheckpoint, saveCheckpoint } from './checkpoint.js'
-import { type Config, configToJson, nativeConfig } from './config.js'
+import { type Config, configToJson, nativeConfig, settingsOf } from './config.js'
 import { openDataset } from './datasets/index.js'
 import { emptyTotals, evaluateBatches, trainEpoch } from './epoch.js'
 import { McLossError } from './errors.js'
@@ -168,7 +168,7 @@ async function runEpochs(run: RunContext, signal: AbortSignal | undefined): Prom
           logEvery: config.logEvery,
           lrAt,
           signal,
-          onProgress: emit,
+          emit,
         },
         position,
         run.totals,
@@ -281,6 +281,8 @@ function startEvent(run: RunContext): StartEvent {
     device: config.device,
     precision: config.precision,
     threads: config.threads,
+    channelsLast: config.channelsLast,
+    ...settingsOf(config),
     libtorch: native().buildInfo().libtorch,
     classes: dataset.classes.length,
     trainSamples: dataset.train.length,

@@ -66,6 +66,15 @@ struct OptimConfig {
   double head_lr_scale = 1;  // the head's learning rate = lr * head_lr_scale
 };
 
+// What decides speed and reproducibility beside precision, layout and threads. All but cuda_graph are
+// LibTorch's and hold for the whole process: the trainer created last decides.
+struct RunSettings {
+  bool cudnn_benchmark = true;  // time cuDNN's algorithms once a shape and keep the fastest
+  bool tf32 = true;             // fp32 products on a GPU rounded to 10 bits of mantissa
+  bool deterministic = false;   // the same bits in every run on one machine; no benchmark then
+  bool cuda_graph = true;       // replay the step as one CUDA graph where that can be done
+};
+
 struct TrainerConfig {
   ModelConfig model;
   LossConfig loss;
@@ -75,6 +84,7 @@ struct TrainerConfig {
   Precision precision = Precision::fp32;
   bool channels_last = true;
   int threads = 1;  // LibTorch's intra-op threads on the trainer's own thread
+  RunSettings settings;
   std::array<float, 3> mean{0.5f, 0.5f, 0.5f}, std{0.5f, 0.5f, 0.5f};  // of pixels scaled to 0..1
   int rank = 0, world_size = 1;
 };
@@ -109,6 +119,7 @@ struct StepStats {
   std::vector<std::pair<std::string, double>> parts;    // sums over samples, by name: ce, dis, div
   double grad_norm = 0;                                 // sum of the 2-norm over steps not skipped
   double ms = 0;                                        // wall time inside steps
+  std::vector<std::string> warnings;                    // each said once in the life of a trainer
 };
 
 struct EvalStats {

@@ -59,6 +59,10 @@ const wrong: Record<string, unknown[]> = {
   precision: ['fp16'],
   threads: [0, 1.5],
   channelsLast: ['yes'],
+  cudnnBenchmark: ['fast', 1],
+  tf32: [0],
+  deterministic: ['yes'],
+  cudaGraph: ['on', true],
   'data.name': ['birds'],
   'data.root': [''],
   'data.dataset': [{ classes: [] }, 'birds'],
@@ -282,14 +286,23 @@ test('the native configuration: the network sees the crop, the head its own rate
     model: { numClasses: 20, channelsPerClass: 0, input: { height: 32, width: 48 } },
     optim: { headLrScale: 4 },
     loss: config.loss,
+    settings: { cudnnBenchmark: true, tf32: true, deterministic: false, cudaGraph: 'off' },
     initSeed: 7,
     rank: 0,
     worldSize: 1,
   })
 })
 
+test('deterministic turns the timing of algorithms off, and leaves the key as it was written', () => {
+  const config = define({ ...correct(), deterministic: true, tf32: false, cudaGraph: 'auto' })
+  const settings = { cudnnBenchmark: false, tf32: false, deterministic: true, cudaGraph: 'auto' }
+  expect(nativeConfig(config, 20).settings).toEqual(settings)
+  expect(config.cudnnBenchmark).toBe(true)
+})
+
 test.each([
   correct(),
+  { ...correct(), deterministic: true, cudnnBenchmark: false, tf32: false, cudaGraph: 'off' },
   { ...correct(), loss: { name: 'cross-entropy' }, device: 'cuda', about: 'words', name: 'run-1' },
   { ...correct(), loss: { name: 'mc', mu: 1, lambda: 2, keep: 0.3 } },
   { ...correct(), loss: { name: 'mc', preset: 'finetune' }, best: { metric: 'loss' } },

@@ -74,6 +74,7 @@ export function toyTrainer(overrides: Partial<NativeTrainerConfig> = {}): Native
     precision: 'fp32',
     channelsLast: true,
     threads: 1,
+    settings: { cudnnBenchmark: true, tf32: true, deterministic: false, cudaGraph: 'auto' },
     mean: [0.5, 0.5, 0.5],
     std: [0.5, 0.5, 0.5],
     rank: 0,

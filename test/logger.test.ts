@@ -24,6 +24,11 @@ const start: StartEvent = {
   device: 'cpu',
   precision: 'fp32',
   threads: 2,
+  channelsLast: true,
+  cudnnBenchmark: true,
+  tf32: false,
+  deterministic: false,
+  cudaGraph: 'auto',
   libtorch: '9.9.9',
   classes: 20,
   trainSamples: 600,
@@ -80,6 +85,7 @@ test('not a terminal: plain lines with the figures of the events', () => {
   expect(stripVTControlCharacters(text)).toBe(text)
   const lines = text.trimEnd().split('\n')
   expect(lines.slice(0, 3).join('\n')).toMatch(/runs\/birds.*20 classes.*cpu.*9\.9\.9.*step 36/s)
+  expect(lines[3]).toBe('channelsLast on, deterministic off')
   for (const word of [
     'epoch 3/30',
     'step 10/18',
@@ -87,11 +93,17 @@ test('not a terminal: plain lines with the figures of the events', () => {
     'data wait 12.5 %',
     'ETA 1:02:05',
   ])
-    expect(lines[3]).toContain(word)
-  expect(lines[3]).toContain('loss 2.500 (ce 2.000, dis 0.500)')
-  for (const word of ['epoch 3/30', 'loss 2.500', 'loss 1.750', '50.0 %', '87.5 %', '12.5 s'])
     expect(lines[4]).toContain(word)
-  expect(lines).toHaveLength(5)
+  expect(lines[4]).toContain('loss 2.500 (ce 2.000, dis 0.500)')
+  for (const word of ['epoch 3/30', 'loss 2.500', 'loss 1.750', '50.0 %', '87.5 %', '12.5 s'])
+    expect(lines[5]).toContain(word)
+  expect(lines).toHaveLength(6)
+})
+
+test('on a GPU the settings that matter there are shown too', () => {
+  expect(shown([{ ...start, device: 'cuda', deterministic: true }], false)).toContain(
+    '\nchannelsLast on, deterministic on, cudnnBenchmark on, tf32 off, cudaGraph auto\n',
+  )
 })
 
 test('an epoch without an evaluation, steps that were skipped, warnings, checkpoints', () => {

@@ -2,10 +2,17 @@
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { EvalStats, StepStats } from '../lib/binding.js'
-import { addStats, emptyStats, isBetter, testFigures, trainFigures } from '../lib/metrics.js'
+import type { EvalStats } from '../lib/binding.js'
+import {
+  addStats,
+  emptyStats,
+  isBetter,
+  type StatSums,
+  testFigures,
+  trainFigures,
+} from '../lib/metrics.js'
 
-const stats = (overrides: Partial<StepStats>): StepStats => ({ ...emptyStats(), ...overrides })
+const stats = (overrides: Partial<StatSums>): StatSums => ({ ...emptyStats(), ...overrides })
 const evaluated = (n: number, top1: number, top5: number, lossSum: number): EvalStats => ({
   n,
   top1,

@@ -14,11 +14,10 @@
 namespace mcloss {
 
 struct LossInput {
-  at::Tensor features;  // [N, C, H, W]
-  at::Tensor logits;    // [N, K]
-  at::Tensor target;    // [N] int64
-  uint64_t seed = 0;    // of the run
-  int64_t step = 0;
+  at::Tensor features;   // [N, C, H, W]
+  at::Tensor logits;     // [N, K]
+  at::Tensor target;     // [N] int64
+  at::Tensor seed_step;  // ops/seed_step.h
   int64_t first_sample = 0;  // the position of sample 0 in the whole batch
 };
 

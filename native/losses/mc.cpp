@@ -9,9 +9,8 @@ namespace mcloss {
 
 LossOutput Mc::forward(const LossInput& input) {
   const ChannelGroups groups(input.features.size(1), num_classes_);
-  const at::Tensor mask = cwa_mask(groups, config_.keep, config_.mask_scope, input.seed, input.step,
-                                   input.features.size(0), input.first_sample,
-                                   input.features.device());
+  const at::Tensor mask = cwa_mask(groups, config_.keep, config_.mask_scope, input.seed_step,
+                                   input.features.size(0), input.first_sample);
   const auto form = config_.impl == Impl::fused ? &mc_loss : &mc_loss_reference;
   const McLoss mc = form(input.features, input.target, num_classes_, mask, config_.weights);
   const at::Tensor ce = at::cross_entropy_loss(input.logits, input.target);

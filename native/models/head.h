@@ -13,11 +13,9 @@
 
 namespace mcloss {
 
-// Where a dropout mask comes from: Philox (ops/philox.h, Stream::dropout), so that it is the same
-// for any micro-batch split and on any device.
+// Where a dropout mask comes from (ops/half_dropout.h); not looked at outside training.
 struct DropoutDraw {
-  uint64_t seed = 0;
-  int64_t step = 0;
+  at::Tensor seed_step;      // ops/seed_step.h
   int64_t first_sample = 0;  // the position of sample 0 in the whole batch
 };
 

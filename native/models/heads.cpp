@@ -1,13 +1,12 @@
 #include <ATen/ops/adaptive_avg_pool2d.h>
 #include <ATen/ops/adaptive_max_pool2d.h>
 #include <ATen/ops/elu.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/max_pool2d.h>
 #include <ATen/ops/relu.h>
 
 #include "models/head.h"
 #include "models/layers.h"
-#include "ops/philox.h"
+#include "ops/half_dropout.h"
 
 namespace mcloss {
 namespace {
@@ -25,18 +24,9 @@ at::Tensor global_average(const at::Tensor& x) { return x.mean(at::IntArrayRef{2
 // Zeroes each value with probability 1/2 and doubles the rest. x: [N, D]; layer: which dropout of
 // the network this is.
 at::Tensor half_dropout(const at::Tensor& x, const DropoutDraw& dropout, int64_t layer) {
-  const int64_t n = x.size(0), d = x.size(1);
-  at::Tensor scale = at::empty({n, d});
-  float* out = scale.data_ptr<float>();
-  for (int64_t i = 0; i < n; ++i) {
-    const auto sample = static_cast<uint32_t>(dropout.first_sample + i);
-    for (int64_t j = 0; j < d; ++j) {
-      const uint32_t word = philox_draw(dropout.seed, static_cast<uint32_t>(dropout.step), sample,
-                                        static_cast<uint32_t>(layer * d + j), Stream::dropout);
-      *out++ = word >> 31 ? 2.0f : 0.0f;
-    }
-  }
-  return x * scale.to(x.device(), x.scalar_type());
+  const at::Tensor scale = half_dropout_scale(dropout.seed_step, x.size(0), x.size(1),
+                                              dropout.first_sample, layer);
+  return x * scale.to(x.scalar_type());
 }
 
 // One linear layer on the mean over positions: torchvision's for ResNets (fc), ours (head.fc).

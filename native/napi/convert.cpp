@@ -34,6 +34,15 @@ LossConfig loss_config(const Fields& fields) {
   return config;
 }
 
+RunSettings run_settings(const Fields& fields) {
+  const std::string graph = fields.text("cudaGraph");
+  if (graph != "auto" && graph != "off") fields.refuse("cudaGraph", "auto or off");
+  return {.cudnn_benchmark = fields.boolean("cudnnBenchmark"),
+          .tf32 = fields.boolean("tf32"),
+          .deterministic = fields.boolean("deterministic"),
+          .cuda_graph = graph == "auto"};
+}
+
 }  // namespace
 
 Fields::Fields(const Napi::Value& value, std::string who) : who_(std::move(who)) {
@@ -176,6 +185,7 @@ TrainerConfig trainer_config(const Napi::Value& value) {
   const int64_t threads = fields.integer("threads");
   if (threads < 1 || threads > 1024) fields.refuse("threads", "1..1024");
   config.threads = static_cast<int>(threads);
+  config.settings = run_settings(fields.object("settings"));
   config.mean = per_channel(fields, "mean");
   config.std = per_channel(fields, "std");
   config.rank = static_cast<int>(fields.integer("rank"));
@@ -288,6 +298,9 @@ Napi::Value to_js(Napi::Env env, const StepStats& stats) {
   object["parts"] = parts;
   object["gradNorm"] = stats.grad_norm;
   object["ms"] = stats.ms;
+  Napi::Array warnings = Napi::Array::New(env, stats.warnings.size());
+  for (uint32_t i = 0; i < stats.warnings.size(); ++i) warnings[i] = stats.warnings[i];
+  object["warnings"] = warnings;
   return object;
 }
 

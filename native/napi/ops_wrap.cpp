@@ -15,6 +15,7 @@
 #include "ops/channel_groups.h"
 #include "ops/mc_loss.h"
 #include "ops/pixels.h"
+#include "ops/seed_step.h"
 #include "train/batch_input.h"
 
 namespace mcloss {
@@ -58,7 +59,8 @@ Napi::Value cwa_mask_js(const Napi::CallbackInfo& info) {
     const ChannelGroups groups(size_of(fields, "channels"), size_of(fields, "classes"));
     const at::Tensor mask =
         cwa_mask(groups, keep_of(fields), mask_scope_of(fields),
-                 static_cast<uint64_t>(fields.integer("seed")), fields.integer("step"),
+                 make_seed_step(static_cast<uint64_t>(fields.integer("seed")),
+                                fields.integer("step")),
                  size_of(fields, "samples"))
             .to(at::kByte)
             .contiguous();
@@ -213,7 +215,7 @@ Napi::Value gather_augment_js(const Napi::CallbackInfo& info) {
     const auto result = std::make_shared<at::Tensor>();
     const auto run = [=] {
       const at::Device device = batch.store ? batch.store->pixels().device() : at::Device(at::kCPU);
-      *result = batch_input(batch, options, device).to(at::kCPU, at::kFloat).contiguous();
+      *result = batch_input(batch, options, Uploader(device)).to(at::kCPU, at::kFloat).contiguous();
     };
     return AsyncOp::start(
         info.Env(), run, [result](Napi::Env env) { return array_of(env, *result); },

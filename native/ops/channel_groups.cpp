@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ops/philox.h"
+#include "ops/seed_step.h"
 
 namespace mcloss {
 namespace {
@@ -45,11 +46,12 @@ void draw_row(const GroupLayout& groups, int64_t kept_small, int64_t kept_large,
 }
 
 void draw_cwa_mask_cpu(at::Tensor& mask, int64_t num_classes, int64_t kept_small,
-                       int64_t kept_large, int64_t seed, int64_t step, int64_t first_sample) {
+                       int64_t kept_large, const at::Tensor& seed_step, int64_t first_sample) {
+  const int64_t* at = seed_step_data(seed_step, mask.device());
   const ChannelGroups groups(mask.size(1), num_classes);
   for (int64_t row = 0; row < mask.size(0); ++row) {
-    draw_row(groups, kept_small, kept_large, static_cast<uint64_t>(seed),
-             static_cast<uint32_t>(step), static_cast<uint32_t>(first_sample + row),
+    draw_row(groups, kept_small, kept_large, static_cast<uint64_t>(at[0]),
+             static_cast<uint32_t>(at[1]), static_cast<uint32_t>(first_sample + row),
              mask.data_ptr<bool>() + row * groups.num_channels);
   }
 }
@@ -59,8 +61,9 @@ at::Tensor cwa_mask_operator(int64_t num_channels, int64_t num_classes, double k
                              bool per_sample, int64_t seed, int64_t step, int64_t num_samples,
                              int64_t first_sample, std::optional<at::Device> device) {
   return cwa_mask(ChannelGroups(num_channels, num_classes), Keep{keep_ratio},
-                  per_sample ? MaskScope::sample : MaskScope::batch, static_cast<uint64_t>(seed),
-                  step, num_samples, first_sample, device.value_or(at::kCPU));
+                  per_sample ? MaskScope::sample : MaskScope::batch,
+                  make_seed_step(static_cast<uint64_t>(seed), step, device.value_or(at::kCPU)),
+                  num_samples, first_sample);
 }
 
 TORCH_LIBRARY_FRAGMENT(mcloss, m) {
@@ -69,8 +72,8 @@ TORCH_LIBRARY_FRAGMENT(mcloss, m) {
       "int step, int num_samples, int first_sample=0, Device? device=None) -> Tensor",
       &cwa_mask_operator);
   // mask: bool [rows, C], contiguous; row r is that of sample first_sample + r.
-  m.def("draw_cwa_mask_(Tensor(a!) mask, int num_classes, int kept_small, int kept_large, int seed, "
-        "int step, int first_sample) -> ()");
+  m.def("draw_cwa_mask_(Tensor(a!) mask, int num_classes, int kept_small, int kept_large, "
+        "Tensor seed_step, int first_sample) -> ()");
 }
 
 TORCH_LIBRARY_IMPL(mcloss, CPU, m) { m.impl("draw_cwa_mask_", &draw_cwa_mask_cpu); }
@@ -102,22 +105,20 @@ int64_t kept_channels(int64_t xi, Keep keep) {
   return std::clamp<int64_t>(std::llround(keep.ratio * static_cast<double>(xi)), 1, xi);
 }
 
-at::Tensor cwa_mask(const ChannelGroups& groups, Keep keep, MaskScope scope, uint64_t seed,
-                    int64_t step, int64_t num_samples, int64_t first_sample, at::Device device) {
-  using Signature = void(at::Tensor&, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t);
+at::Tensor cwa_mask(const ChannelGroups& groups, Keep keep, MaskScope scope,
+                    const at::Tensor& seed_step, int64_t num_samples, int64_t first_sample) {
+  using Signature = void(at::Tensor&, int64_t, int64_t, int64_t, const at::Tensor&, int64_t);
   static const auto op = c10::Dispatcher::singleton()
                              .findSchemaOrThrow("mcloss::draw_cwa_mask_", "")
                              .typed<Signature>();
   const bool per_sample = scope == MaskScope::sample;
-  check_counter("step", step);
   check_counter("num_samples", num_samples);
   check_counter("first_sample", first_sample);
   check_counter("the last sample", first_sample + num_samples);
   at::Tensor mask = at::empty({per_sample ? num_samples : 1, groups.num_channels},
-                              at::TensorOptions().dtype(at::kBool).device(device));
+                              at::TensorOptions().dtype(at::kBool).device(seed_step.device()));
   op.call(mask, groups.num_classes, kept_channels(groups.small_size, keep),
-          kept_channels(groups.small_size + 1, keep), static_cast<int64_t>(seed), step,
-          per_sample ? first_sample : 0);
+          kept_channels(groups.small_size + 1, keep), seed_step, per_sample ? first_sample : 0);
   return per_sample ? mask : mask.squeeze(0);
 }
 

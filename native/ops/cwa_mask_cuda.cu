@@ -8,6 +8,7 @@
 
 #include "ops/channel_groups.h"
 #include "ops/philox.h"
+#include "ops/seed_step.h"
 
 namespace mcloss {
 namespace {
@@ -15,8 +16,10 @@ namespace {
 constexpr int kThreads = 64;
 
 __global__ void draw_cwa_mask_kernel(GroupLayout groups, int64_t kept_small, int64_t kept_large,
-                                     uint64_t seed, uint32_t step, int64_t first_sample,
+                                     const int64_t* seed_step, int64_t first_sample,
                                      bool* mask) {
+  const auto seed = static_cast<uint64_t>(seed_step[0]);
+  const auto step = static_cast<uint32_t>(seed_step[1]);
   const int64_t row = blockIdx.x / groups.num_classes, cls = blockIdx.x % groups.num_classes;
   const int64_t begin = groups.begin(cls), size = groups.size(cls);
   const int64_t kept = cls < groups.num_small ? kept_small : kept_large;
@@ -43,15 +46,15 @@ __global__ void draw_cwa_mask_kernel(GroupLayout groups, int64_t kept_small, int
 }
 
 void draw_cwa_mask_cuda(at::Tensor& mask, int64_t num_classes, int64_t kept_small,
-                        int64_t kept_large, int64_t seed, int64_t step, int64_t first_sample) {
+                        int64_t kept_large, const at::Tensor& seed_step, int64_t first_sample) {
+  const int64_t* at = seed_step_data(seed_step, mask.device());
   const ChannelGroups groups(mask.size(1), num_classes);
   const int64_t blocks = mask.size(0) * num_classes;
   if (blocks == 0) return;
   const c10::cuda::CUDAGuard guard(mask.device());
   draw_cwa_mask_kernel<<<static_cast<unsigned>(blocks), kThreads, 0,
                          c10::cuda::getCurrentCUDAStream()>>>(
-      groups, kept_small, kept_large, static_cast<uint64_t>(seed), static_cast<uint32_t>(step),
-      first_sample, mask.data_ptr<bool>());
+      groups, kept_small, kept_large, at, first_sample, mask.data_ptr<bool>());
   C10_CUDA_KERNEL_LAUNCH_CHECK();
 }
 

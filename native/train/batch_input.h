@@ -2,12 +2,13 @@
 #pragma once
 
 #include "ops/gather_augment.h"
+#include "train/upload.h"
 #include "types.h"
 
 namespace mcloss {
 
-// -> [count, 3, out_height, out_width] on `device`, channels_last. Throws E_ARGUMENT for a row that is
-// not in the store or a store on another kind of device.
-at::Tensor batch_input(const Batch& batch, const GatherOptions& options, at::Device device);
+// -> [count, 3, out_height, out_width] on the device of `upload`, channels_last. Throws E_ARGUMENT for a
+// row that is not in the store, and for a store on a GPU where the device is the CPU.
+at::Tensor batch_input(const Batch& batch, const GatherOptions& options, const Uploader& upload);
 
 }  // namespace mcloss

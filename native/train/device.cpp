@@ -4,6 +4,7 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/CachingDeviceAllocator.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 
 #include "types.h"
 
@@ -44,6 +45,12 @@ at::Device require_device(const std::string& name) {
                 "no CUDA operators. Install the CUDA toolkit, then run 'npx mcloss setup --force'.");
   }
   return {at::kCUDA, 0};
+}
+
+void use_own_stream(at::Device device) {
+  if (!device.is_cuda()) return;
+  const c10::impl::VirtualGuardImpl guard(device.type());
+  guard.exchangeStream(guard.getStreamFromGlobalPool(device));
 }
 
 }  // namespace mcloss

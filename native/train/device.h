@@ -22,4 +22,8 @@ int64_t cuda_peak_memory();
 // GPU or mcloss was built without its CUDA operators.
 at::Device require_device(const std::string& name);
 
+// On a GPU, gives the calling thread a stream of its own to launch on: the default one cannot be
+// recorded. On the CPU nothing.
+void use_own_stream(at::Device device);
+
 }  // namespace mcloss

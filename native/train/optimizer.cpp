@@ -4,6 +4,7 @@
 #include <ATen/ops/_fused_sgd.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
 
@@ -27,7 +28,10 @@ Sgd::Sgd(const OptimConfig& config, NamedTensors backbone, NamedTensors head)
 
 Sgd::Group Sgd::make_group(const NamedTensors& parameters, double lr_scale) const {
   const c10::NoGradGuard no_grad;
-  Group group{{}, {}, {}, lr_scale};
+  // What _fused_sgd_ reads: float32 on a GPU, any on the CPU, where a double loses nothing.
+  const at::Device device = parameters.front().second.device();
+  const at::ScalarType dtype = device.is_cuda() ? at::kFloat : at::kDouble;
+  Group group{{}, {}, {}, lr_scale, at::zeros({}, at::TensorOptions().dtype(dtype).device(device))};
   for (const auto& [name, parameter] : parameters) {
     group.names.push_back(name);
     group.parameters.push_back(parameter);
@@ -53,14 +57,18 @@ at::Tensor Sgd::gradient_norm() const {
   return at::linalg_vector_norm(at::stack(norms));
 }
 
-void Sgd::step(double lr, const at::Tensor& found_inf) {
+void Sgd::set_lr(double lr) {
+  for (Group& group : groups_) group.lr.fill_(lr * group.lr_scale);
+}
+
+void Sgd::step(const at::Tensor& found_inf) {
   const c10::NoGradGuard no_grad;
   for (Group& group : groups_) {
     // A velocity of zeros makes the first step like every other.
     at::_fused_sgd_(group.parameters, gradients_of(group.parameters), group.velocities,
-                    config_.weight_decay, config_.momentum, lr * group.lr_scale,
-                    /*dampening=*/0, config_.nesterov, /*maximize=*/false,
-                    /*is_first_step=*/false, /*grad_scale=*/{}, found_inf);
+                    config_.weight_decay, config_.momentum, group.lr, /*dampening=*/0,
+                    config_.nesterov, /*maximize=*/false, /*is_first_step=*/false,
+                    /*grad_scale=*/{}, found_inf);
   }
 }
 

@@ -45,7 +45,6 @@ void RunningSums::add(const StepSums& step, const at::Tensor& grad_norm, const a
   } else {
     sums_ = added;
   }
-  ++steps_;
 }
 
 StepStats RunningSums::take() {
@@ -60,8 +59,8 @@ StepStats RunningSums::take() {
     stats.grad_norm = value[3];
     stats.skipped = static_cast<int64_t>(value[4]);
     for (size_t i = 0; i < names_.size(); ++i) stats.parts.emplace_back(names_[i], value[5 + i]);
+    sums_.zero_();  // in place: a recorded step goes on adding there
   }
-  sums_.reset();
   steps_ = 0;
   return stats;
 }

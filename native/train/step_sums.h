@@ -19,8 +19,10 @@ struct StepSums {
 
 class RunningSums {
  public:
-  // skip: bool scalar; where it is true only `skipped` grows.
+  // On the device alone. skip: bool scalar; where it is true only `skipped` grows.
   void add(const StepSums& step, const at::Tensor& grad_norm, const at::Tensor& skip);
+  // A step was run, by add() or by a replay of it.
+  void count_step() { ++steps_; }
   // Waits for the device, returns the sums (all but ms) and starts anew.
   StepStats take();
 

@@ -14,12 +14,17 @@
 #include "losses/loss.h"
 #include "models/classifier.h"
 #include "ops/channel_groups.h"
+#include "ops/seed_step.h"
 #include "train/batch_input.h"
 #include "train/device.h"
+#include "train/graphed_step.h"
 #include "train/optimizer.h"
 #include "train/precision.h"
+#include "train/run_settings.h"
 #include "train/running_buffers.h"
 #include "train/step_sums.h"
+#include "train/upload.h"
+#include "train/warnings.h"
 
 namespace mcloss {
 namespace {
@@ -43,6 +48,18 @@ void check_feature_map(const TrainerConfig& config) {
 // Gradients of other ranks join here; one rank has none.
 void reduce_gradients(Sgd&) {}
 
+// `count` samples of a batch from `first` on.
+Batch part_of(const Batch& batch, int64_t first, int64_t count) {
+  Batch part = batch;
+  part.count = count;
+  if (part.pixels) part.pixels += first * batch.height * batch.width * 3;
+  if (part.rows) part.rows += first;
+  part.windows += first * 3;
+  if (part.jitter) part.jitter += first * 3;
+  part.labels += first;
+  return part;
+}
+
 double milliseconds_since(std::chrono::steady_clock::time_point began) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count();
 }
@@ -53,8 +70,11 @@ struct Trainer::Impl {
   explicit Impl(const TrainerConfig& config)
       : config(config),
         device(require_device(config.device)),
+        upload(device),
+        seed_step(make_seed_step(0, 0, device)),
         model(config.model, config.init_seed),
-        loss(make_loss(config.loss, config.model.num_classes)) {
+        loss(make_loss(config.loss, config.model.num_classes)),
+        graphed(device.is_cuda() && config.settings.cuda_graph ? make_step_graph() : nullptr) {
     model.to(device, config.channels_last);
     buffers = std::make_unique<RunningBuffers>(model.buffers());
     optimizer = std::make_unique<Sgd>(config.optim, model.backbone_parameters(),
@@ -62,7 +82,8 @@ struct Trainer::Impl {
   }
 
   void step(const Batch& batch, const StepArgs& args);
-  StepSums accumulate_gradients(const Batch& batch, const StepArgs& args);
+  void update(GraphedStep::Shape shape, const PartOf& part_of);
+  StepSums accumulate_gradients(GraphedStep::Shape shape, const PartOf& part_of);
   ClassifierOutput infer(const Batch& batch);
   at::Tensor input_of(const Batch& batch) const;
   void check_labels(const Batch& batch) const;
@@ -70,24 +91,46 @@ struct Trainer::Impl {
 
   const TrainerConfig config;
   const at::Device device;
+  const Uploader upload;
+  const at::Tensor seed_step;  // ops/seed_step.h
   Classifier model;
   std::shared_ptr<Loss> loss;
   std::unique_ptr<RunningBuffers> buffers;
   std::unique_ptr<Sgd> optimizer;
   RunningSums sums;
+  Warnings warnings;
   double ms = 0;
+  GraphedStep graphed;
 };
 
 void Trainer::Impl::step(const Batch& batch, const StepArgs& args) {
   const auto began = std::chrono::steady_clock::now();
+  const c10::WarningUtils::WarningHandlerGuard collected(&warnings);
   check_labels(batch);
   model.train(true);
+  optimizer->set_lr(args.lr);
+  set_seed_step(seed_step, args.seed, args.step);
+  const int64_t part = args.micro_batch > 0 ? args.micro_batch : batch.count;
+  const PartOf of_batch = [&](int64_t first, int64_t count) {
+    const Batch samples = part_of(batch, first, count);
+    return StepPart{input_of(samples), target_of(samples)};
+  };
+  const GraphedStep::Shape shape{batch.count, part};
+  const std::string news =
+      graphed.run(shape, of_batch, [&](const PartOf& samples) { update(shape, samples); });
+  if (!news.empty()) warnings.add(news);
+  sums.count_step();
+  ms += milliseconds_since(began);
+}
+
+// All of a step that a graph records: it reads from the host nothing that changes between steps.
+void Trainer::Impl::update(GraphedStep::Shape shape, const PartOf& part_of) {
   optimizer->zero_grad();
   buffers->save();
   StepSums step;
   at::Tensor grad_norm;
   try {
-    step = accumulate_gradients(batch, args);
+    step = accumulate_gradients(shape, part_of);
     reduce_gradients(*optimizer);
     grad_norm = optimizer->gradient_norm();
   } catch (...) {
@@ -95,44 +138,35 @@ void Trainer::Impl::step(const Batch& batch, const StepArgs& args) {
     throw;
   }
   const at::Tensor skip = at::isfinite(grad_norm + step.loss).logical_not();
-  optimizer->step(args.lr, skip.to(at::kFloat));
+  optimizer->step(skip.to(at::kFloat));
   buffers->restore_where(skip);
   sums.add(step, grad_norm, skip);
-  ms += milliseconds_since(began);
 }
 
 // The gradient of the mean loss over the batch, micro-batch by micro-batch.
-StepSums Trainer::Impl::accumulate_gradients(const Batch& batch, const StepArgs& args) {
-  const int64_t size = args.micro_batch > 0 ? args.micro_batch : batch.count;
+StepSums Trainer::Impl::accumulate_gradients(GraphedStep::Shape shape, const PartOf& part_of) {
   StepSums sums;
-  for (int64_t first = 0; first < batch.count; first += size) {
-    Batch part = batch;
-    part.count = std::min(size, batch.count - first);
-    if (part.pixels) part.pixels += first * batch.height * batch.width * 3;
-    if (part.rows) part.rows += first;
-    part.windows += first * 3;
-    if (part.jitter) part.jitter += first * 3;
-    part.labels += first;
-
-    const at::Tensor target = target_of(part);
+  for (int64_t first = 0; first < shape.count; first += shape.part) {
+    const int64_t count = std::min(shape.part, shape.count - first);
+    const StepPart part = part_of(first, count);
     at::Tensor logits;
     LossOutput output;
     {
       const Autocast autocast(device.type(), config.precision);
-      const ClassifierOutput forward =
-          model.forward(input_of(part), {args.seed, args.step, first});
+      const ClassifierOutput forward = model.forward(part.input, {seed_step, first});
       logits = forward.logits.to(at::kFloat);
-      output = loss->forward({forward.features, logits, target, args.seed, args.step, first});
+      output = loss->forward({forward.features, logits, part.target, seed_step, first});
     }
-    const double share = static_cast<double>(part.count) / static_cast<double>(batch.count);
+    const double share = static_cast<double>(count) / static_cast<double>(shape.count);
     (share == 1 ? output.loss : output.loss * share).backward();
-    sums.add(output, logits.detach().argmax(1).eq(target).sum(), part.count);
+    sums.add(output, logits.detach().argmax(1).eq(part.target).sum(), count);
   }
   return sums;
 }
 
 ClassifierOutput Trainer::Impl::infer(const Batch& batch) {
   const c10::NoGradGuard no_grad;
+  const c10::WarningUtils::WarningHandlerGuard collected(&warnings);
   const Autocast autocast(device.type(), config.precision);
   model.train(false);
   ClassifierOutput output = model.forward(input_of(batch), {});
@@ -144,7 +178,7 @@ ClassifierOutput Trainer::Impl::infer(const Batch& batch) {
 at::Tensor Trainer::Impl::input_of(const Batch& batch) const {
   const GatherOptions options{config.model.input_height, config.model.input_width, config.mean,
                               config.std};
-  const at::Tensor input = batch_input(batch, options, device);
+  const at::Tensor input = batch_input(batch, options, upload);
   return config.channels_last ? input : input.contiguous();
 }
 
@@ -160,13 +194,15 @@ void Trainer::Impl::check_labels(const Batch& batch) const {
 }
 
 at::Tensor Trainer::Impl::target_of(const Batch& batch) const {
-  return at::from_blob(const_cast<int32_t*>(batch.labels), {batch.count}, at::kInt)
-      .to(device, at::kLong);
+  return upload(at::from_blob(const_cast<int32_t*>(batch.labels), {batch.count}, at::kInt))
+      .to(at::kLong);
 }
 
 Trainer::Trainer(const TrainerConfig& config) {
   at::set_num_threads(config.threads);
+  apply_settings(config.settings);
   check_feature_map(config);
+  use_own_stream(require_device(config.device));
   impl_ = std::make_unique<Impl>(config);
 }
 
@@ -181,6 +217,7 @@ StepStats Trainer::stats() {
   if (stats.steps > 0) impl_->ms += milliseconds_since(began);
   stats.ms = impl_->ms;
   impl_->ms = 0;
+  stats.warnings = impl_->warnings.take();
   return stats;
 }
 

@@ -1,9 +1,11 @@
-// Philox, channel groups and the channel-wise attention mask.
+// Philox, channel groups, the channel-wise attention mask and the dropout mask.
 #include "ops/channel_groups.h"
 
 #include "cases.h"
 #include "check.h"
+#include "ops/half_dropout.h"
 #include "ops/philox.h"
+#include "ops/seed_step.h"
 
 namespace test {
 namespace {
@@ -83,8 +85,9 @@ void mask() {
   const ChannelGroups groups(23, 5);
   const uint64_t seed = 0x123456789abcdefull;
   const Keep keep{0.6};
-  const at::Tensor rows = mcloss::cwa_mask(groups, keep, MaskScope::sample, seed, 41, 4, 2);
-  const at::Tensor batch = mcloss::cwa_mask(groups, keep, MaskScope::batch, seed, 41, 4, 2);
+  const at::Tensor at = mcloss::make_seed_step(seed, 41);
+  const at::Tensor rows = mcloss::cwa_mask(groups, keep, MaskScope::sample, at, 4, 2);
+  const at::Tensor batch = mcloss::cwa_mask(groups, keep, MaskScope::batch, at, 4, 2);
   check(rows.sizes() == at::IntArrayRef{4, 23} && batch.sizes() == at::IntArrayRef{23}, "mask shape");
   for (int64_t row = -1; row < 4; ++row) {  // -1: the batch mask, which is sample 0's
     const uint32_t sample = row < 0 ? 0 : static_cast<uint32_t>(row + 2);
@@ -105,25 +108,57 @@ void mask() {
       }
     }
   }
-  const at::Tensor last = mcloss::cwa_mask(groups, keep, MaskScope::sample, seed, 41, 1, 5);
+  const at::Tensor last = mcloss::cwa_mask(groups, keep, MaskScope::sample, at, 1, 5);
   check(last[0].equal(rows[3]), "a micro-batch draws the same mask as the whole batch");
-  check(!batch.equal(mcloss::cwa_mask(groups, keep, MaskScope::batch, seed, 42, 4)), "step matters");
-  check(!batch.equal(mcloss::cwa_mask(groups, keep, MaskScope::batch, seed ^ (1ull << 40), 41, 4)),
-        "the upper half of the seed matters");
+  const at::Tensor moved = mcloss::make_seed_step(seed, 41);
+  const auto drawn = [&] { return mcloss::cwa_mask(groups, keep, MaskScope::batch, moved, 4); };
+  check(batch.equal(drawn()), "the same seed and step");
+  mcloss::set_seed_step(moved, seed, 42);
+  check(!batch.equal(drawn()), "step matters");
+  mcloss::set_seed_step(moved, seed ^ (1ull << 40), 41);
+  check(!batch.equal(drawn()), "the upper half of the seed matters");
   for (const at::DeviceType device : devices()) {
     for (const MaskScope scope : {MaskScope::batch, MaskScope::sample}) {
       // 150 channels for one class: more than a block of threads at once.
       for (const int64_t classes : {1, 7, 150}) {
         const ChannelGroups many(150, classes);
-        const at::Tensor there = mcloss::cwa_mask(many, keep, scope, seed, 3, 5, 9, device);
+        const at::Tensor there =
+            mcloss::cwa_mask(many, keep, scope, mcloss::make_seed_step(seed, 3, device), 5, 9);
         check(there.device().type() == device, "the mask is drawn on the device");
-        check(there.cpu().equal(mcloss::cwa_mask(many, keep, scope, seed, 3, 5, 9)),
+        check(there.cpu().equal(mcloss::cwa_mask(many, keep, scope, mcloss::make_seed_step(seed, 3),
+                                                 5, 9)),
               "the same mask on the CPU and on " + c10::DeviceTypeName(device));
       }
     }
   }
-  check_error("E_ARGUMENT", "step",
-              [&] { mcloss::cwa_mask(groups, keep, MaskScope::batch, seed, -1, 4); });
+  check_error("E_ARGUMENT", "step", [&] { mcloss::make_seed_step(seed, -1); });
+  check_error("E_ARGUMENT", "int64 [2]", [&] {
+    mcloss::cwa_mask(groups, keep, MaskScope::batch, at::zeros({2}), 4);
+  });
+}
+
+// Factor j of a sample is 2 where the first bit of its word is 1, else 0.
+void half_dropout() {
+  const uint64_t seed = 0x123456789abcdefull;
+  const int64_t samples = 3, width = 50, first = 2, layer = 1;
+  const at::Tensor scale =
+      mcloss::half_dropout_scale(mcloss::make_seed_step(seed, 41), samples, width, first, layer);
+  bool right = true;
+  for (int64_t i = 0; i < samples; ++i) {
+    for (int64_t j = 0; j < width; ++j) {
+      const uint32_t word = mcloss::philox_draw(seed, 41, static_cast<uint32_t>(first + i),
+                                                static_cast<uint32_t>(layer * width + j),
+                                                mcloss::Stream::dropout);
+      right &= scale[i][j].item<float>() == ((word & 0x80000000u) != 0 ? 2.0f : 0.0f);
+    }
+  }
+  check(right, "dropout: the factors of the words");
+  for (const at::DeviceType device : devices()) {
+    const at::Tensor there = mcloss::half_dropout_scale(mcloss::make_seed_step(seed, 41, device),
+                                                        samples, width, first, layer);
+    check(there.device().type() == device && there.cpu().equal(scale),
+          "the same dropout on the CPU and on " + c10::DeviceTypeName(device));
+  }
 }
 
 }  // namespace
@@ -133,6 +168,7 @@ void channel_groups() {
   sizes();
   kept();
   mask();
+  half_dropout();
 }
 
 }  // namespace test

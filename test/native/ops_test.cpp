@@ -21,6 +21,7 @@ int main(int argc, char** argv) {
     test::batch_norm_act_differential();
     test::batch_norm_act_edges();
     test::pixels(fixtures + "/resize");
+    test::step();
     test::threads();
   } catch (const std::exception& error) {
     test::check(false, std::string("an exception ended the program: ") + error.what());

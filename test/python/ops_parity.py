@@ -158,10 +158,11 @@ def registration():
         (operators.mc_loss, (features, *others, *FORMS[1])),
         (operators.mc_loss_forward, arguments),
         (operators.mc_loss_backward, (one, None, None, None, None, *saved, 3, *FORMS[0])),
-        (operators.draw_cwa_mask_, (mask, 3, 1, 2, 5, 6, 0)),
+        (operators.draw_cwa_mask_, (mask, 3, 1, 2, torch.tensor([5, 6]), 0)),
         (operators.cwa_mask, (7, 3, 0.0, True, 5, 6, 2)),
         (operators.gather_augment, (pixels, None, windows, None, *size, *scaling, torch.float32)),
         (operators.gather_augment, (pixels, rows, windows, factors, *size, *scaling, torch.float16)),
+        (operators.draw_half_dropout_, (torch.zeros(2, 7), torch.tensor([5, 6]), 0, 1)),
     ):
         utilities = [f'test_{name}' for name in names]
         torch.library.opcheck(operator.default, given, test_utils=utilities)
