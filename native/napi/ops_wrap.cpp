@@ -197,7 +197,7 @@ Napi::Value gather_augment_js(const Napi::CallbackInfo& info) {
     KeptBatch kept = batch_of(info[0], /*with_labels=*/false);
     const Batch batch = kept.batch;
     const Fields fields(info[1], "gatherAugment");
-    GatherOptions options{fields.integer("outHeight"), fields.integer("outWidth")};
+    GatherOptions options{fields.integer("outHeight"), fields.integer("outWidth"), {}, {}};
     const auto fill = [&](const char* name, std::array<float, 3>& into) {
       const std::vector<double> values = fields.numbers(name, 3);
       std::transform(values.begin(), values.end(), into.begin(),
