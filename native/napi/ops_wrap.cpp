@@ -181,10 +181,8 @@ Napi::Value resize_js(const Napi::CallbackInfo& info) {
     keep.push_back(Napi::Persistent(out.As<Napi::Object>()));
     uint8_t *const from = pixels.Data(), *const to = out.Data();
     const auto run = [=] {
-      const at::Tensor resized =
-          resize_u8(at::from_blob(from, {height, width, 3}, at::kByte), out_height, out_width)
-              .contiguous();
-      std::memcpy(to, resized.const_data_ptr(), static_cast<size_t>(resized.numel()));
+      resize_u8_into(at::from_blob(from, {height, width, 3}, at::kByte),
+                     at::from_blob(to, {out_height, out_width, 3}, at::kByte));
     };
     return AsyncOp::start(
         info.Env(), run, [](Napi::Env env) -> Napi::Value { return env.Undefined(); },
