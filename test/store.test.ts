@@ -13,12 +13,10 @@ import {
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test, vi } from 'vitest'
-import type { Batch, Dataset } from '../lib/batch.js'
+import type { Dataset } from '../lib/batch.js'
 import { native, type PixelSource, type RowSource } from '../lib/binding.js'
 import { defineConfig } from '../lib/config.js'
-import type { RunEvent } from '../lib/events.js'
-import { type LoaderOptions, loader } from '../lib/loader.js'
-import { openStores, prepareStores, type Stores } from '../lib/store.js'
+import { openStores, prepareStores } from '../lib/store.js'
 import {
   HEADER_BYTES,
   headerBytes,
@@ -26,7 +24,6 @@ import {
   type StoreHeader,
   storeLayout,
 } from '../lib/store-format.js'
-import { chooseStore, type StoreSizes } from '../lib/store-mode.js'
 import { train } from '../lib/trainer.js'
 import { temporaryFolder, toyConfig } from './small-birds.js'
 import { noise, noiseFiles, pixelsOf, SIZE, storeOptions } from './store-fixture.js'
@@ -245,94 +242,6 @@ async function reachesTheDisk(file: string) {
   }, 30_000)
 }
 
-describe('files that cannot be decoded', () => {
-  const settings = (data: object): LoaderOptions => ({
-    seed: 3,
-    data: {
-      ...{ resize: SIZE, crop: SIZE, padding: 0, flip: true, prefetch: 2, decoders: 2 },
-      ...data,
-    },
-    optim: { batchSize: 4, dropLast: false },
-  })
-
-  async function broken(): Promise<Dataset> {
-    const bad = join(folder, 'bad.jpg')
-    writeFileSync(bad, (await noise(1)).subarray(0, 200))
-    const train = [...dataset.train]
-    train[5] = { path: bad, label: 1 }
-    return { ...dataset, name: 'broken', train }
-  }
-
-  async function batchesOf(data: Dataset, stores: Stores) {
-    const all = []
-    const source = stores.train
-    for await (const batch of loader(data, settings({}), { split: 'train', epoch: 0, source })) {
-      const { labels, samples, windows, count } = batch
-      all.push({ count, labels, samples: Array.from(samples), windows, pixels: await cut(batch) })
-      batch.release()
-    }
-    return all
-  }
-
-  const cut = (batch: Batch) =>
-    native().gatherAugment(batch, {
-      ...{ outHeight: SIZE[0], outWidth: SIZE[1] },
-      ...{ mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
-    })
-
-  test('are an error that names them, with and without a store', async () => {
-    const data = await broken()
-    const refused = { code: 'E_IMAGE', message: expect.stringContaining('bad.jpg') }
-    await expect(openStores(data, storeOptions(folder))).rejects.toMatchObject(refused)
-    const off = await openStores(data, storeOptions(folder, { store: 'off' }))
-    await expect(batchesOf(data, off)).rejects.toMatchObject(refused)
-  })
-
-  test('are left out with `skip`: the same batches with and without a store, one warning each', async () => {
-    const data = await broken()
-    const results = []
-    for (const store of ['mmap', 'mmap', 'off'] as const) {
-      const warnings: RunEvent[] = []
-      const stores = await openStores(
-        data,
-        storeOptions(join(folder, 'skip'), { store, onBadImage: 'skip' }),
-        { onEvent: (event) => event.type === 'warning' && warnings.push(event) },
-      )
-      results.push(await batchesOf(data, stores))
-      await batchesOf(data, stores)
-      expect(warnings).toEqual([
-        { type: 'warning', message: expect.stringMatching(/left out, 1 of at most 1: .*bad\.jpg/) },
-      ])
-      stores.close()
-    }
-    const seen = results[0]?.flatMap(({ samples }) => samples) ?? []
-    expect(seen.sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11])
-    expect(results[1]).toEqual(results[0])
-    expect(results[2]).toEqual(results[0])
-  })
-
-  test('beyond one in a thousand are an error all the same', async () => {
-    const data = await broken()
-    data.train[6] = data.train[5] as Dataset['train'][0]
-    for (const store of ['mmap', 'off'] as const) {
-      const options = storeOptions(join(folder, 'cap'), { store, onBadImage: 'skip' })
-      const read = openStores(data, options).then((stores) => batchesOf(data, stores))
-      await expect(read).rejects.toMatchObject({
-        code: 'E_IMAGE',
-        message: expect.stringMatching(/more than 1 of 12/),
-      })
-    }
-  })
-
-  test('a store that left some out is refused where they are an error', async () => {
-    const data = await broken()
-    const skip = storeOptions(join(folder, 'skip'), { onBadImage: 'skip' })
-    ;(await openStores(data, skip)).close()
-    const strict = openStores(data, storeOptions(join(folder, 'skip')))
-    await expect(strict).rejects.toMatchObject({ code: 'E_IMAGE' })
-  })
-})
-
 test('rows outside a store and closed stores are refused', async () => {
   const stores = await openStores(dataset, storeOptions(folder))
   const store = stores.train.store as number
@@ -350,46 +259,5 @@ test('rows outside a store and closed stores are refused', async () => {
   await expect(take({ store, rows: Int32Array.of(0) })).rejects.toMatchObject({
     code: 'E_ARGUMENT',
     message: expect.stringContaining('open store'),
-  })
-})
-
-describe('which store', () => {
-  const sizes: StoreSizes = {
-    ...{ wanted: 'auto', device: 'cpu', bytes: 10e9, toBuild: 10e9, folder: '/disk' },
-    ...{ freeDisk: 11e9, freeMemory: 13e9, freeDeviceMemory: 0 },
-  }
-  const cuda: Partial<StoreSizes> = { device: 'cuda', freeDeviceMemory: 20e9 }
-  test.each<[string, Partial<StoreSizes>]>([
-    ['mmap', {}],
-    ['off', { freeMemory: 12e9 }],
-    ['off', { freeDisk: 9e9 }],
-    ['mmap', { freeDisk: 0, toBuild: 0 }],
-    ['gpu', cuda],
-    ['mmap', { ...cuda, freeDeviceMemory: 19e9 }],
-    ['off', { ...cuda, freeDisk: 1e9 }],
-    ['off', { wanted: 'off' }],
-    ['mmap', { wanted: 'mmap', freeMemory: 1e9 }],
-    ['ram', { wanted: 'ram' }],
-    ['gpu', { ...cuda, wanted: 'gpu', freeDeviceMemory: 1e9 }],
-  ])('%s for %j', (mode, change) => {
-    const choice = chooseStore({ ...sizes, ...change })
-    expect(choice.mode).toBe(mode)
-    expect(choice.reason).not.toBe('')
-  })
-
-  test('a disk that is too small is an error before work starts, with needed and free space', () => {
-    const small = { ...sizes, wanted: 'mmap', freeDisk: 2.5e9 } as const
-    expect(() => chooseStore(small)).toThrow(
-      expect.objectContaining({
-        code: 'E_IO',
-        message: expect.stringMatching(/10\.0 GB.*2\.5 GB/),
-      }),
-    )
-  })
-
-  test('gpu without device cuda is refused', () => {
-    expect(() => chooseStore({ ...sizes, wanted: 'gpu' })).toThrow(
-      expect.objectContaining({ code: 'E_CONFIG' }),
-    )
   })
 })
