@@ -1,8 +1,8 @@
 // What a data set on disk is like, file by file: missing, unreadable, damaged, twice there; sizes,
 // colours, class balance. Gathers only; lib/data-report.ts puts it into words.
 
-import { realpath } from 'node:fs/promises'
-import { resolve, sep } from 'node:path'
+import { realpath, stat } from 'node:fs/promises'
+import { dirname, resolve, sep } from 'node:path'
 import type { Dataset } from './batch.js'
 import { type DatasetOptions, openDataset } from './datasets/index.js'
 import { McLossError } from './errors.js'
@@ -90,7 +90,7 @@ export async function checkData(name: string, options: CheckOptions = {}): Promi
   const root = options.root === undefined ? null : resolve(options.root)
   const uses = usesOf(dataset)
   const paths = [...uses.keys()]
-  const found = await lookAtAll(paths, root && (await realpath(root)), onProgress, options.signal)
+  const found = await lookAtAll(paths, root && (await folderOf(root)), onProgress, options.signal)
   const of = <K extends Finding['kind']>(kind: K) =>
     found.filter((one): one is Extract<Finding, { kind: K }> => one.kind === kind)
   const images = of('image')
@@ -117,6 +117,12 @@ export async function checkData(name: string, options: CheckOptions = {}): Promi
     warnings: dataset.warnings ?? [],
   }
   return { ...report, warnings: [...report.warnings, ...oddities(report)] }
+}
+
+/** The real folder of a data root; that of a CSV list is the list's. */
+async function folderOf(root: string): Promise<string> {
+  const real = await realpath(root)
+  return (await stat(real)).isDirectory() ? real : dirname(real)
 }
 
 /** Counts that differ must not hide what else there is: such a set is opened again without strict. */

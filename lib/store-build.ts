@@ -82,7 +82,7 @@ async function flush(file: FileHandle, header: StoreHeader): Promise<void> {
     await file.sync()
   } catch {
   } finally {
-    await file.close()
+    await file.close().catch(() => {}) // nobody waits for this function to hear of it
   }
 }
 

@@ -42,6 +42,15 @@ beforeAll(async () => {
   bad = await tree()
 })
 
+test('a CSV list is ok by its file and by its folder', async () => {
+  const lines = ['path,class,split', 'train/a/1.png,a,train', 'test/a/1.png,a,test']
+  await writeFile(at('list.csv'), lines.join('\n'))
+  for (const place of [at('list.csv'), root]) {
+    const report = await checkData('csv', { root: place })
+    expect(report).toMatchObject({ ok: true, files: 2, missing: [], unreadable: [] })
+  }
+})
+
 describe('a sound folder', () => {
   let report: DataReport
   const progress: [number, number][] = []
