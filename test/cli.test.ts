@@ -113,6 +113,22 @@ test('bench measures a file, or flags alone, without data', async () => {
   })
 })
 
+test('data prepare decodes a configuration, or data flags alone, and verifies what is there', async () => {
+  const data = ['--data.name', 'image-folder', '--data.root', join(folder, 'birds')]
+  const flags = [...data, '--data.resize', '40', '--out', join(folder, 'prepared')]
+  const first = await mcloss('data', 'prepare', ...flags)
+  expect(first).toMatchObject({ code: 0, stderr: '' })
+  expect(first.stdout).toContain('decoded train  24/24 images')
+  const again = await mcloss('data', 'prepare', ...flags, '--verify')
+  expect(again).toMatchObject({ code: 0, stderr: '' })
+  expect(again.stdout).toMatch(/^1 MB decoded, every checksum right\n/)
+  const stores = again.stdout.trim().split('\n').slice(1)
+  expect(stores).toHaveLength(2)
+  // The run before has decoded what its own configuration needs.
+  const ofRun = await mcloss('data', 'prepare', configFile)
+  expect(ofRun.stdout).not.toContain('decoded train')
+})
+
 test('bad usage exits with 2, failures with 1, each with what to do', async () => {
   expect(await mcloss('trian')).toMatchObject({ code: 2, stderr: expect.stringMatching(/train/) })
   expect(await mcloss('train', configFile, '--optim.lrr', '1')).toMatchObject({ code: 2 })
