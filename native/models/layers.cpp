@@ -1,6 +1,7 @@
 #include "models/layers.h"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/autocast_mode.h>
 #include <ATen/ops/batch_norm.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/empty.h>
@@ -13,16 +14,24 @@
 #include <cmath>
 
 #include "ops/batch_norm_act.h"
+#include "ops/winograd_conv.h"
 
 namespace mcloss {
 
-Conv2d::Conv2d(const ConvOptions& options) : stride_(options.stride), padding_(options.padding) {
+Conv2d::Conv2d(const ConvOptions& options, Impl impl)
+    : stride_(options.stride), padding_(options.padding),
+      winograd_(impl == Impl::fused && options.kernel == 3 && options.stride == 1 &&
+                options.padding == 1 && options.in % 16 == 0 && options.out % 16 == 0) {
   weight = register_parameter(
       "weight", at::empty({options.out, options.in, options.kernel, options.kernel}));
   if (options.bias) bias = register_parameter("bias", at::empty({options.out}));
 }
 
 at::Tensor Conv2d::forward(const at::Tensor& x) const {
+  if (winograd_ && x.is_cpu() && x.scalar_type() == at::kFloat &&
+      x.is_contiguous(at::MemoryFormat::ChannelsLast) && !at::autocast::is_autocast_enabled(at::kCPU)) {
+    return winograd_conv(x, weight, bias);
+  }
   return at::conv2d(x, weight, bias, stride_, padding_);
 }
 

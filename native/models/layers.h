@@ -17,9 +17,12 @@ struct ConvOptions {
   bool bias = false;
 };
 
+// Impl::fused computes 3x3 layers of stride 1 and padding 1 by winograd_conv where it takes them: on the
+// CPU, in float32 and channels_last, with channels in multiples of 16. All else is LibTorch's conv2d, and
+// so is Impl::reference.
 class Conv2d : public torch::nn::Module {
  public:
-  explicit Conv2d(const ConvOptions& options);
+  Conv2d(const ConvOptions& options, Impl impl);
   at::Tensor forward(const at::Tensor& x) const;
 
   at::Tensor weight;  // [out, in, kernel, kernel]
@@ -27,6 +30,7 @@ class Conv2d : public torch::nn::Module {
 
  private:
   int64_t stride_, padding_;
+  bool winograd_;  // whether the layer is one that winograd_conv takes
 };
 
 // Over the channels of [N, C, H, W] or [N, C], with what follows it: [relu](bn(x) + [residual]);

@@ -55,7 +55,7 @@ class Block : public torch::nn::Module {
       const auto downsample =
           register_module("downsample", std::make_shared<torch::nn::Module>("Downsample"));
       shortcut_conv_ = downsample->register_module(
-          "0", std::make_shared<Conv2d>(ConvOptions{in, stage.out, 1, stride}));
+          "0", std::make_shared<Conv2d>(ConvOptions{in, stage.out, 1, stride}, impl));
       shortcut_norm_ =
           downsample->register_module("1", std::make_shared<BatchNorm>(stage.out, impl));
       init_conv(*shortcut_conv_, generator);
@@ -75,7 +75,7 @@ class Block : public torch::nn::Module {
  private:
   void add(const ConvOptions& options, at::Generator& generator) {
     const std::string number = std::to_string(convs_.size() + 1);
-    convs_.push_back(register_module("conv" + number, std::make_shared<Conv2d>(options)));
+    convs_.push_back(register_module("conv" + number, std::make_shared<Conv2d>(options, impl_)));
     norms_.push_back(
         register_module("bn" + number, std::make_shared<BatchNorm>(options.out, impl_)));
     init_conv(*convs_.back(), generator);
@@ -91,7 +91,7 @@ class Block : public torch::nn::Module {
 class Resnet : public Backbone {
  public:
   Resnet(const ResnetPlan& plan, Impl impl, at::Generator& generator) {
-    conv1_ = register_module("conv1", std::make_shared<Conv2d>(ConvOptions{3, 64, 7, 2, 3}));
+    conv1_ = register_module("conv1", std::make_shared<Conv2d>(ConvOptions{3, 64, 7, 2, 3}, impl));
     bn1_ = register_module("bn1", std::make_shared<BatchNorm>(64, impl));
     init_conv(*conv1_, generator);
     int64_t in = 64;

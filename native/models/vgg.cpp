@@ -63,7 +63,7 @@ class Vgg : public Backbone {
       ConvLayer layer{};
       const ConvOptions options{in, width, 3, /*stride=*/1, /*padding=*/1, plan.conv_bias};
       layer.conv = features->register_module(std::to_string(number++),
-                                             std::make_shared<Conv2d>(options));
+                                             std::make_shared<Conv2d>(options, impl));
       init_conv(*layer.conv, generator);
       if (plan.batch_norm) {
         layer.norm = features->register_module(std::to_string(number++),

@@ -1,0 +1,87 @@
+// The inner loops of the 3x3 convolution on the CPU, on plain pointers. The same source
+// (winograd_conv_kernel_loops.h) is compiled for three kinds of processor; winograd_conv_cpu.cpp picks
+// one.
+//
+// Winograd's minimal filtering F(2x2, 3x3) (Lavin & Gray, "Fast Algorithms for Convolutional Neural
+// Networks", CVPR 2016): a result is cut into tiles of 2x2, each of which needs a 4x4 block d of the
+// input. With the filter g,
+//   y = A^T [(G g G^T) * (B^T d B)] A
+// where * multiplies elements: 16 products for a tile and a pair of channels where the sum over the
+// filter takes 36. Summed over channels, each of the 16 frequencies is one matrix product of
+// tiles x channels.
+#pragma once
+
+#include <cstdint>
+
+namespace mcloss {
+
+// Images [samples, height, width, channels] and their tiles, by sample, row and column.
+struct WinogradImages {
+  int64_t samples, height, width, channels;
+  int64_t tiles_down() const { return (height + 1) / 2; }
+  int64_t tiles_across() const { return (width + 1) / 2; }
+  int64_t tiles() const { return samples * tiles_down() * tiles_across(); }
+};
+
+constexpr int64_t kWinogradFrequencies = 16;
+// Channels are a whole number of the widest vectors, and tiles are multiplied by so many at a time.
+constexpr int64_t kWinogradLanes = 16, kWinogradRows = 8;
+
+// Tiles transformed: [16, rows, step], the first `channels` of each row used. A step that is no power
+// of two keeps the rows apart in the cache.
+template <typename T>
+struct WinogradTiles {
+  T* values;
+  int64_t rows, channels;
+  int64_t step() const { return channels + kWinogradLanes; }
+  int64_t size() const { return kWinogradFrequencies * rows * step(); }
+  T* at(int64_t frequency, int64_t row) const { return values + (frequency * rows + row) * step(); }
+};
+
+// c [rows, columns] = a b, or c + a b. rows and columns are multiples of kWinogradRows and
+// kWinogradLanes.
+template <typename T>
+struct WinogradProduct {
+  int64_t rows, columns, depth;
+  const T* a;  // [rows, depth], rows a_step apart; for multiply_transposed [depth, rows]
+  int64_t a_step;
+  const T* b;  // panels [depth, panel]; for multiply_transposed [depth, columns], b_step apart
+  int64_t b_step;
+  T* c;
+  int64_t c_step;
+};
+
+template <typename T>
+struct WinogradKernels {
+  // Rows begin .. end of `to`, whose row 0 is tile `first`; past the last tile there are zeros.
+  // zeros: as many as there are channels.
+  void (*input_tiles)(const WinogradImages&, const T* x, const T* zeros, int64_t first,
+                      int64_t begin, int64_t end, const WinogradTiles<T>& to);  // B^T d B
+  // A d A^T, the adjoint of output_tiles.
+  void (*gradient_tiles)(const WinogradImages&, const T* gradient, const T* zeros, int64_t first,
+                         int64_t begin, int64_t end, const WinogradTiles<T>& to);
+  // y = A^T m A + bias. bias: [channels] or null.
+  void (*output_tiles)(const WinogradImages&, const WinogradTiles<T>& from, const T* bias,
+                       int64_t first, T* y);
+
+  // G g G^T of weight [out, 3, 3, in], out channels begin .. end (multiples of kWinogradLanes), to the
+  // panels of b: [16, in x out].
+  void (*filters)(const T* weight, int64_t out, int64_t in, int64_t begin, int64_t end, T* to);
+  // The same of the filters that take a gradient back: turned by 180 degrees, in and out exchanged;
+  // panels [16, out x in], in channels begin .. end.
+  void (*turned_filters)(const T* weight, int64_t out, int64_t in, int64_t begin, int64_t end, T* to);
+  // G^T s G of sums [16, out, in] to the gradient [out, 3, 3, in], out channels begin .. end.
+  void (*filter_gradient)(const T* sums, int64_t out, int64_t in, int64_t begin, int64_t end, T* to);
+
+  void (*multiply)(const WinogradProduct<T>&);                  // c = a b
+  void (*multiply_transposed)(const WinogradProduct<T>&, bool add);  // c = a^T b, or c + a^T b
+};
+// T: float or double.
+template <typename T>
+const WinogradKernels<T>& winograd_kernels_plain();
+template <typename T>
+const WinogradKernels<T>& winograd_kernels_avx2();
+template <typename T>
+const WinogradKernels<T>& winograd_kernels_avx512();
+
+}  // namespace mcloss
