@@ -56,7 +56,7 @@ struct ModelConfig {
   int64_t num_classes = 0;
   int64_t channels_per_class = 0;  // 0: the backbone's own width; xi > 0: widened to numClasses * xi
   int64_t input_height = 0, input_width = 0;  // the crop the network sees, pixels
-  Impl impl = Impl::fused;  // of batch norm + residual + ReLU
+  Impl impl = Impl::fused;  // of 3x3 convolutions and of batch norm + residual + ReLU
 };
 
 struct OptimConfig {

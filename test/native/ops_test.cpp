@@ -20,6 +20,7 @@ int main(int argc, char** argv) {
     test::gather_augment_edges();
     test::batch_norm_act_differential();
     test::batch_norm_act_edges();
+    test::winograd_conv_cases();
     test::pixels(fixtures + "/resize");
     test::step();
     test::threads();

@@ -339,6 +339,37 @@ def batch_norm_act(device='cpu'):
                 close(one, other, TOLERANCE[one.dtype], f'{case}: running statistics')
 
 
+def winograd_conv():
+    """Registration, gradcheck, and torch's own convolution in float64."""
+    operators = torch.ops.mcloss
+    names = ('schema', 'autograd_registration', 'faketensor', 'aot_dispatch_static')
+    utilities = [f'test_{name}' for name in names]
+    for with_bias in (True, False):
+        x = torch.randn(2, 16, 3, 5, dtype=torch.float64, requires_grad=True)
+        weight = torch.randn(32, 16, 3, 3, dtype=torch.float64, requires_grad=True)
+        bias = torch.randn(32, dtype=torch.float64, requires_grad=True) if with_bias else None
+        given = [t for t in (x, weight, bias) if t is not None]
+        torch.library.opcheck(
+            operators.winograd_conv.default, (x, weight, bias), test_utils=utilities
+        )
+        held = torch.ones(2, 32, 3, 5, dtype=torch.float64), x.detach(), weight.detach()
+        torch.library.opcheck(
+            operators.winograd_conv_backward.default, (*held, [True] * 3), test_utils=utilities
+        )
+        call = lambda x, w, b=None: operators.winograd_conv(x, w, b)  # noqa: E731
+        check(
+            torch.autograd.gradcheck(call, given, fast_mode=True),
+            f'gradcheck winograd_conv, bias {with_bias}',
+        )
+        y = operators.winograd_conv(x, weight, bias)
+        expected = torch.nn.functional.conv2d(x, weight, bias, padding=1)
+        close(y.detach(), expected.detach(), 1e-12, 'winograd_conv: y')
+        upstream = torch.rand_like(expected)
+        pairs = zip(torch.autograd.grad(y, given, upstream), torch.autograd.grad(expected, given, upstream))
+        for one, other in pairs:
+            close(one, other, 1e-12, 'winograd_conv: gradient')
+
+
 def gather_augment(device='cpu'):
     """Windows and normalisation by slicing and padding; jitter by the definition of PIL's blend."""
     mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
@@ -385,6 +416,7 @@ if __name__ == '__main__':
     cwa_mask()
     gather_augment()
     batch_norm_act()
+    winograd_conv()
     if torch.cuda.is_available():
         cuda()
     print(f'{checks} checks')
