@@ -1,5 +1,6 @@
 // The operators of the 3x3 convolution, and their derivative:
 //   mcloss::winograd_conv            what users call; differentiable once
+//   mcloss::winograd_conv_forward    the kernels: winograd_conv_cpu.cpp
 //   mcloss::winograd_conv_backward   the gradients that are wanted
 #include "ops/winograd_conv.h"
 
@@ -11,6 +12,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
+#include <array>
 #include <sstream>
 
 #include "ops/winograd_conv_kernel.h"
@@ -26,18 +28,21 @@ using MaybeTensor = std::optional<Tensor>;
 using Gradients = std::tuple<Tensor, Tensor, Tensor>;  // of x, weight, bias; undefined if not wanted
 using Wanted = std::array<bool, 3>;
 
-Tensor call_operator(const Tensor& x, const Tensor& weight, const MaybeTensor& bias) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("mcloss::winograd_conv", "")
-                             .typed<Tensor(const Tensor&, const Tensor&, const MaybeTensor&)>();
+template <typename Signature>
+c10::TypedOperatorHandle<Signature> find_operator(const char* name) {
+  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
+}
+using Forward = Tensor(const Tensor&, const Tensor&, const MaybeTensor&);
+
+Tensor forward_operator(const Tensor& x, const Tensor& weight, const MaybeTensor& bias) {
+  static const auto op = find_operator<Forward>("mcloss::winograd_conv_forward");
   return op.call(x, weight, bias);
 }
 
-Gradients call_backward(const Tensor& grad, const Tensor& x, const Tensor& weight, Wanted wanted) {
-  static const auto op =
-      c10::Dispatcher::singleton()
-          .findSchemaOrThrow("mcloss::winograd_conv_backward", "")
-          .typed<Gradients(const Tensor&, const Tensor&, const Tensor&, Wanted)>();
+Gradients backward_operator(const Tensor& grad, const Tensor& x, const Tensor& weight,
+                            Wanted wanted) {
+  static const auto op = find_operator<Gradients(const Tensor&, const Tensor&, const Tensor&, Wanted)>(
+      "mcloss::winograd_conv_backward");
   return op.call(grad, x, weight, wanted);
 }
 
@@ -47,7 +52,7 @@ struct WinogradConvFunction : torch::autograd::Function<WinogradConvFunction> {
     const at::AutoDispatchBelowADInplaceOrView guard;
     context->save_for_backward({x, weight});
     context->saved_data["bias"] = bias.has_value();
-    return call_operator(x, weight, bias);
+    return forward_operator(x, weight, bias);
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
@@ -55,8 +60,8 @@ struct WinogradConvFunction : torch::autograd::Function<WinogradConvFunction> {
     // needs_input_grad counts the tensors that were given.
     const bool to_bias = context->saved_data["bias"].toBool() && context->needs_input_grad(2);
     const auto [x, weight, bias] =
-        call_backward(gradients[0], saved[0], saved[1],
-                      {context->needs_input_grad(0), context->needs_input_grad(1), to_bias});
+        backward_operator(gradients[0], saved[0], saved[1],
+                          {context->needs_input_grad(0), context->needs_input_grad(1), to_bias});
     return {x, weight, bias};
   }
 };
@@ -66,13 +71,14 @@ Tensor winograd_conv_autograd(const Tensor& x, const Tensor& weight, const Maybe
 }
 
 // Shapes without values, for tracing with fixed shapes.
-Tensor winograd_conv_meta(const Tensor& x, const Tensor& weight, const MaybeTensor& bias) {
+Tensor winograd_conv_forward_meta(const Tensor& x, const Tensor& weight, const MaybeTensor& bias) {
   check_winograd_conv(x, weight, bias.value_or(Tensor()));
   return empty_winograd_conv(x, weight);
 }
 
-Gradients winograd_conv_backward_meta(const Tensor&, const Tensor& x, const Tensor& weight,
+Gradients winograd_conv_backward_meta(const Tensor& grad, const Tensor& x, const Tensor& weight,
                                       Wanted wanted) {
+  check_winograd_conv_backward(grad, x, weight);
   const auto like = [](const Tensor& values, bool made) {
     return made ? at::empty_like(values, at::MemoryFormat::ChannelsLast) : Tensor();
   };
@@ -82,19 +88,25 @@ Gradients winograd_conv_backward_meta(const Tensor&, const Tensor& x, const Tens
 
 TORCH_LIBRARY_FRAGMENT(mcloss, m) {
   m.def("winograd_conv(Tensor x, Tensor weight, Tensor? bias) -> Tensor");
+  m.def("winograd_conv_forward(Tensor x, Tensor weight, Tensor? bias) -> Tensor");
   m.def("winograd_conv_backward(Tensor grad, Tensor x, Tensor weight, bool[3] wanted) "
         "-> (Tensor grad_x, Tensor grad_weight, Tensor grad_bias)");
 }
 
+TORCH_LIBRARY_IMPL(mcloss, CompositeExplicitAutograd, m) {
+  m.impl("winograd_conv", &forward_operator);
+}
+
 TORCH_LIBRARY_IMPL(mcloss, Autograd, m) {
   m.impl("winograd_conv", &winograd_conv_autograd);
+  m.impl("winograd_conv_forward", torch::autograd::autogradNotImplementedFallback());
   // A second derivative is refused by name: "derivative for mcloss::winograd_conv_backward is not
   // implemented".
   m.impl("winograd_conv_backward", torch::autograd::autogradNotImplementedFallback());
 }
 
 TORCH_LIBRARY_IMPL(mcloss, Meta, m) {
-  m.impl("winograd_conv", &winograd_conv_meta);
+  m.impl("winograd_conv_forward", &winograd_conv_forward_meta);
   m.impl("winograd_conv_backward", &winograd_conv_backward_meta);
 }
 
@@ -116,7 +128,8 @@ bool is_like(const Tensor& values, const Tensor& x) {
 }  // namespace
 
 Tensor winograd_conv(const Tensor& x, const Tensor& weight, const Tensor& bias) {
-  return call_operator(x, weight, bias.defined() ? MaybeTensor(bias) : std::nullopt);
+  static const auto op = find_operator<Forward>("mcloss::winograd_conv");
+  return op.call(x, weight, bias.defined() ? MaybeTensor(bias) : std::nullopt);
 }
 
 void check_winograd_conv(const Tensor& x, const Tensor& weight, const Tensor& bias) {
@@ -134,6 +147,14 @@ void check_winograd_conv(const Tensor& x, const Tensor& weight, const Tensor& bi
   }
   if (bias.defined() && (!is_like(bias, x) || bias.sizes() != at::IntArrayRef{weight.size(0)})) {
     refuse("bias [out] for weight " + describe(weight), bias);
+  }
+}
+
+void check_winograd_conv_backward(const Tensor& grad, const Tensor& x, const Tensor& weight) {
+  check_winograd_conv(x, weight, {});
+  const std::array<int64_t, 4> result{x.size(0), weight.size(0), x.size(2), x.size(3)};
+  if (!is_like(grad, x) || grad.sizes() != at::IntArrayRef(result)) {
+    refuse("grad like the result for x " + describe(x) + " and weight " + describe(weight), grad);
   }
 }
 

@@ -12,8 +12,10 @@ namespace mcloss {
 // 2x2 results not finite. Throws E_ARGUMENT for anything else.
 at::Tensor winograd_conv(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
 
-// Throws E_ARGUMENT unless winograd_conv takes the arguments; bias may be undefined.
+// Throw E_ARGUMENT unless winograd_conv, or its derivative, takes the arguments; bias may be undefined.
 void check_winograd_conv(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
+void check_winograd_conv_backward(const at::Tensor& grad, const at::Tensor& x,
+                                  const at::Tensor& weight);
 
 // A result of it, not yet written.
 at::Tensor empty_winograd_conv(const at::Tensor& x, const at::Tensor& weight);

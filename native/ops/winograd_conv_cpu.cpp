@@ -33,39 +33,40 @@ const WinogradKernels<T>& kernels() {
 
 WinogradImages images_of(const Tensor& x) { return {x.size(0), x.size(2), x.size(3), x.size(1)}; }
 
-int64_t whole_rows(int64_t tiles) {
-  return (tiles + kWinogradRows - 1) / kWinogradRows * kWinogradRows;
+int64_t blocks_of(int64_t count, int64_t size) { return (count + size - 1) / size; }
+
+int64_t whole_rows(int64_t tiles) { return blocks_of(tiles, kWinogradRows) * kWinogradRows; }
+
+at::TensorOptions flat(const Tensor& like) {
+  return like.options().memory_format(at::MemoryFormat::Contiguous);
 }
 
-// How many tiles go through the caches together: as many as fit into `bytes` transformed, but not so
-// few that reading every filter for them (or adding to every sum) takes longer than their products.
-int64_t batch_of(int64_t tiles, int64_t channels, int64_t element_size, int64_t bytes,
-                 int64_t fewest) {
-  const int64_t fit = bytes / (kWinogradFrequencies * channels * element_size);
-  return whole_rows(std::min(std::max(fit, fewest), tiles));
-}
-
-// y = conv(x, filters) + bias; panels: the filters transformed.
+// y = conv(x, filters) + bias; panels: the filters transformed. A thread takes batches of tiles: as many
+// as fit into its cache, but not so few that reading all filters for them takes longer than the products.
 template <typename T>
 void convolve(const Tensor& x, const Tensor& panels, const T* bias, const Tensor& y) {
+  constexpr int64_t kCacheBytes = 1 << 20, kFewestTiles = 64;
   const WinogradKernels<T>& loops = kernels<T>();
   const WinogradImages from = images_of(x), to = images_of(y);
   const std::vector<T> zeros(from.channels);
   const int64_t tiles = from.tiles();
-  const int64_t share = (tiles + at::get_num_threads() - 1) / at::get_num_threads();
-  const int64_t batch = batch_of(share, from.channels + to.channels, sizeof(T), 1 << 20, 64);
+  const int64_t fit =
+      kCacheBytes / (kWinogradFrequencies * (from.channels + to.channels) * sizeof(T));
+  const int64_t batch = whole_rows(
+      std::min(std::max(fit, kFewestTiles), blocks_of(tiles, at::get_num_threads())));
   const T* const x_data = x.const_data_ptr<T>();
   const T* const filters = panels.const_data_ptr<T>();
   T* const y_data = y.data_ptr<T>();
-  at::parallel_for(0, (tiles + batch - 1) / batch, 1, [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, blocks_of(tiles, batch), 1, [&](int64_t begin, int64_t end) {
     WinogradTiles<T> inputs{nullptr, batch, from.channels}, products{nullptr, batch, to.channels};
-    const Tensor scratch = at::empty({inputs.size() + products.size()}, x.options());
+    const Tensor scratch = at::empty({inputs.size() + products.size()}, flat(x));
     inputs.values = scratch.data_ptr<T>();
     products.values = inputs.values + inputs.size();
     for (int64_t first = begin * batch; first < std::min(end * batch, tiles); first += batch) {
-      loops.input_tiles(from, x_data, zeros.data(), first, 0, batch, inputs);
+      inputs.rows = products.rows = std::min(batch, whole_rows(tiles - first));
+      loops.input_tiles(from, x_data, zeros.data(), first, inputs);
       for (int64_t f = 0; f < kWinogradFrequencies; ++f) {
-        loops.multiply({.rows = batch, .columns = to.channels, .depth = from.channels,
+        loops.multiply({.rows = inputs.rows, .columns = to.channels, .depth = from.channels,
                         .a = inputs.at(f, 0), .a_step = inputs.step(),
                         .b = filters + f * from.channels * to.channels, .b_step = 0,
                         .c = products.at(f, 0), .c_step = products.step()});
@@ -79,7 +80,7 @@ void convolve(const Tensor& x, const Tensor& panels, const T* bias, const Tensor
 template <typename T>
 Tensor filter_panels(const Tensor& weight, bool turned) {
   const int64_t out = weight.size(0), in = weight.size(1);
-  const Tensor panels = at::empty({kWinogradFrequencies * out * in}, weight.options());
+  const Tensor panels = at::empty({kWinogradFrequencies * out * in}, flat(weight));
   const auto fill = turned ? kernels<T>().turned_filters : kernels<T>().filters;
   const T* const from = weight.const_data_ptr<T>();
   T* const to = panels.data_ptr<T>();
@@ -89,48 +90,48 @@ Tensor filter_panels(const Tensor& weight, bool turned) {
   return panels;
 }
 
-// d loss / d weight: the tiles of x and of the gradient, summed over all tiles for each frequency.
+// d loss / d weight: for each frequency the products of the tiles of the gradient and of x, summed over
+// all tiles. A thread takes blocks of out x in channels, and transforms their tiles for itself: its sums
+// and tiles stay in its own cache, which pays for transforming a tile more than once.
 template <typename T>
 void weight_gradient(const Tensor& gradient, const Tensor& x, const Tensor& to) {
+  constexpr int64_t kBatch = 48, kRows = 128, kColumns = 64;
   const WinogradKernels<T>& loops = kernels<T>();
   const WinogradImages inputs = images_of(x), results = images_of(gradient);
   const int64_t in = inputs.channels, out = results.channels, tiles = inputs.tiles();
-  const std::vector<T> zeros(std::max(in, out));
-  const int64_t batch = batch_of(tiles, in + out, sizeof(T), 4 << 20, 128);
-  const auto flat = x.options().memory_format(at::MemoryFormat::Contiguous);
-  const Tensor sums = at::empty({kWinogradFrequencies * out * in}, flat);
-  WinogradTiles<T> a{nullptr, batch, out}, b{nullptr, batch, in};
-  const Tensor scratch = at::empty({a.size() + b.size()}, flat);
-  a.values = scratch.data_ptr<T>();
-  b.values = a.values + a.size();
-  T* const sums_data = sums.data_ptr<T>();
+  const int64_t down = blocks_of(in, kColumns);
+  int64_t rows = kRows;
+  while (rows > kWinogradLanes && down * blocks_of(out, rows) < at::get_num_threads()) rows /= 2;
+  const std::vector<T> zeros(std::max(rows, kColumns));
   const T* const x_data = x.const_data_ptr<T>();
   const T* const gradient_data = gradient.const_data_ptr<T>();
-  const int64_t chunks = out / kWinogradLanes;  // of the rows of sums
-  for (int64_t first = 0; first < tiles; first += batch) {
-    at::parallel_for(0, batch / kWinogradRows, 1, [&](int64_t begin, int64_t end) {
-      loops.gradient_tiles(results, gradient_data, zeros.data(), first, begin * kWinogradRows,
-                           end * kWinogradRows, a);
-      loops.input_tiles(inputs, x_data, zeros.data(), first, begin * kWinogradRows,
-                        end * kWinogradRows, b);
-    });
-    at::parallel_for(0, kWinogradFrequencies * chunks, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t item = begin; item < end;) {
-        const int64_t f = item / chunks, chunk = item % chunks;
-        const int64_t count = std::min(chunks - chunk, end - item);
-        const int64_t row = chunk * kWinogradLanes;
-        loops.multiply_transposed({.rows = count * kWinogradLanes, .columns = in, .depth = batch,
-                                   .a = a.at(f, 0) + row, .a_step = a.step(), .b = b.at(f, 0),
-                                   .b_step = b.step(), .c = sums_data + (f * out + row) * in,
-                                   .c_step = in},
-                                  first > 0);
-        item += count;
-      }
-    });
-  }
   T* const to_data = to.data_ptr<T>();
-  at::parallel_for(0, out / kWinogradLanes, 1, [&](int64_t begin, int64_t end) {
-    loops.filter_gradient(sums_data, out, in, begin * kWinogradLanes, end * kWinogradLanes, to_data);
+  at::parallel_for(0, down * blocks_of(out, rows), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t block = begin; block < end; ++block) {
+      const int64_t first_out = block / down * rows, first_in = block % down * kColumns;
+      WinogradTiles<T> a{nullptr, kBatch, std::min(rows, out - first_out)};
+      WinogradTiles<T> b{nullptr, kBatch, std::min(kColumns, in - first_in)};
+      const int64_t sums_size = a.channels * b.channels;
+      const Tensor scratch =
+          at::empty({a.size() + b.size() + kWinogradFrequencies * sums_size}, flat(x));
+      a.values = scratch.data_ptr<T>();
+      b.values = a.values + a.size();
+      T* const sums = b.values + b.size();
+      for (int64_t first = 0; first < tiles; first += kBatch) {
+        a.rows = b.rows = std::min(kBatch, whole_rows(tiles - first));
+        loops.gradient_tiles(results, gradient_data + first_out, zeros.data(), first, a);
+        loops.input_tiles(inputs, x_data + first_in, zeros.data(), first, b);
+        for (int64_t f = 0; f < kWinogradFrequencies; ++f) {
+          loops.multiply_transposed({.rows = a.channels, .columns = b.channels, .depth = a.rows,
+                                     .a = a.at(f, 0), .a_step = a.step(), .b = b.at(f, 0),
+                                     .b_step = b.step(), .c = sums + f * sums_size,
+                                     .c_step = b.channels},
+                                    /*add=*/first > 0);
+        }
+      }
+      loops.filter_gradient(sums, a.channels, b.channels, in,
+                            to_data + first_out * 9 * in + first_in);
+    }
   });
 }
 
@@ -153,7 +154,7 @@ Tensor forward(const Tensor& x, const Tensor& weight, const std::optional<Tensor
 
 std::tuple<Tensor, Tensor, Tensor> backward(const Tensor& gradient, const Tensor& x,
                                             const Tensor& weight, std::array<bool, 3> wanted) {
-  check_winograd_conv(x, weight, {});
+  check_winograd_conv_backward(gradient, x, weight);
   const Tensor grad = by_positions(gradient);
   Tensor to_x, to_weight, to_bias;
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "winograd_conv_backward", [&] {
@@ -171,7 +172,7 @@ std::tuple<Tensor, Tensor, Tensor> backward(const Tensor& gradient, const Tensor
 }
 
 TORCH_LIBRARY_IMPL(mcloss, CPU, m) {
-  m.impl("winograd_conv", &forward);
+  m.impl("winograd_conv_forward", &forward);
   m.impl("winograd_conv_backward", &backward);
 }
 

@@ -53,13 +53,12 @@ struct WinogradProduct {
 
 template <typename T>
 struct WinogradKernels {
-  // Rows begin .. end of `to`, whose row 0 is tile `first`; past the last tile there are zeros.
-  // zeros: as many as there are channels.
+  // The tiles from `first` on and the channels from x's (or gradient's) first value on, as many as `to`
+  // has; past the last tile there are zeros. zeros: as many as there are channels.
   void (*input_tiles)(const WinogradImages&, const T* x, const T* zeros, int64_t first,
-                      int64_t begin, int64_t end, const WinogradTiles<T>& to);  // B^T d B
-  // A d A^T, the adjoint of output_tiles.
+                      const WinogradTiles<T>& to);  // B^T d B
   void (*gradient_tiles)(const WinogradImages&, const T* gradient, const T* zeros, int64_t first,
-                         int64_t begin, int64_t end, const WinogradTiles<T>& to);
+                         const WinogradTiles<T>& to);  // A d A^T, the adjoint of output_tiles
   // y = A^T m A + bias. bias: [channels] or null.
   void (*output_tiles)(const WinogradImages&, const WinogradTiles<T>& from, const T* bias,
                        int64_t first, T* y);
@@ -70,8 +69,8 @@ struct WinogradKernels {
   // The same of the filters that take a gradient back: turned by 180 degrees, in and out exchanged;
   // panels [16, out x in], in channels begin .. end.
   void (*turned_filters)(const T* weight, int64_t out, int64_t in, int64_t begin, int64_t end, T* to);
-  // G^T s G of sums [16, out, in] to the gradient [out, 3, 3, in], out channels begin .. end.
-  void (*filter_gradient)(const T* sums, int64_t out, int64_t in, int64_t begin, int64_t end, T* to);
+  // G^T s G of sums [16, rows, columns] to rows x columns of the gradient [out, 3, 3, in] from `to` on.
+  void (*filter_gradient)(const T* sums, int64_t rows, int64_t columns, int64_t in, T* to);
 
   void (*multiply)(const WinogradProduct<T>&);                  // c = a b
   void (*multiply_transposed)(const WinogradProduct<T>&, bool add);  // c = a^T b, or c + a^T b

@@ -83,13 +83,13 @@ struct Positions {
 
 template <typename T>
 void input_tiles(const WinogradImages& images, const T* x, const T* zeros, int64_t first,
-                 int64_t begin, int64_t end, const WinogradTiles<T>& to) {
+                 const WinogradTiles<T>& to) {
   using V = Vector<T>;
   const int64_t frequency_step = to.rows * to.step();
-  for (int64_t row = begin; row < end; ++row) {
+  for (int64_t row = 0; row < to.rows; ++row) {
     const Positions<T, 4> from(images, x, zeros, first + row, /*before=*/1);
     T* out = to.at(0, row);
-    for (int64_t c = 0; c < images.channels; c += kLanes<T>) {
+    for (int64_t c = 0; c < to.channels; c += kLanes<T>) {
       const auto value = [&](int i, int j) { return load<V>(from.at[i][j] + c); };
       V columns[4][4];
 #pragma GCC unroll 4
@@ -109,13 +109,13 @@ void input_tiles(const WinogradImages& images, const T* x, const T* zeros, int64
 
 template <typename T>
 void gradient_tiles(const WinogradImages& images, const T* gradient, const T* zeros, int64_t first,
-                    int64_t begin, int64_t end, const WinogradTiles<T>& to) {
+                    const WinogradTiles<T>& to) {
   using V = Vector<T>;
   const int64_t frequency_step = to.rows * to.step();
-  for (int64_t row = begin; row < end; ++row) {
+  for (int64_t row = 0; row < to.rows; ++row) {
     const Positions<T, 2> from(images, gradient, zeros, first + row, /*before=*/0);
     T* out = to.at(0, row);
-    for (int64_t c = 0; c < images.channels; c += kLanes<T>) {
+    for (int64_t c = 0; c < to.channels; c += kLanes<T>) {
       V columns[2][4];
 #pragma GCC unroll 2
       for (int j = 0; j < 2; ++j) {
@@ -230,12 +230,12 @@ void turned_filters(const T* weight, int64_t out, int64_t in, int64_t begin, int
 }
 
 template <typename T>
-void filter_gradient(const T* sums, int64_t out, int64_t in, int64_t begin, int64_t end, T* to) {
+void filter_gradient(const T* sums, int64_t rows, int64_t columns, int64_t in, T* to) {
   using V = Vector<T>;
-  for (int64_t o = begin; o < end; ++o) {
-    for (int64_t i = 0; i < in; i += kLanes<T>) {
+  for (int64_t o = 0; o < rows; ++o) {
+    for (int64_t i = 0; i < columns; i += kLanes<T>) {
       const auto sum = [&](int a, int b) {
-        return load<V>(sums + ((a * 4 + b) * out + o) * in + i);
+        return load<V>(sums + ((a * 4 + b) * rows + o) * columns + i);
       };
       V columns[4][3];
 #pragma GCC unroll 4

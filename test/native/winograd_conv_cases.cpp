@@ -158,6 +158,9 @@ void refusals() {
   refused("multiples of 16", x, weight.narrow(0, 0, 24), none);
   refused("bias [out]", x, weight, at::zeros({16}));
   refused("bias [out]", x, weight, at::zeros({32}, at::kDouble));
+  check_error("E_ARGUMENT", "grad like the result", [&] {
+    mcloss::check_winograd_conv_backward(at::rand({2, 32, 5, 4}), x, weight);
+  });
 }
 
 void no_second_derivative() {

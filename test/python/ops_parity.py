@@ -349,13 +349,14 @@ def winograd_conv():
         weight = torch.randn(32, 16, 3, 3, dtype=torch.float64, requires_grad=True)
         bias = torch.randn(32, dtype=torch.float64, requires_grad=True) if with_bias else None
         given = [t for t in (x, weight, bias) if t is not None]
-        torch.library.opcheck(
-            operators.winograd_conv.default, (x, weight, bias), test_utils=utilities
-        )
-        held = torch.ones(2, 32, 3, 5, dtype=torch.float64), x.detach(), weight.detach()
-        torch.library.opcheck(
-            operators.winograd_conv_backward.default, (*held, [True] * 3), test_utils=utilities
-        )
+        held = [t if t is None else t.detach() for t in (x, weight, bias)]
+        upstream = torch.rand(2, 32, 3, 5, dtype=torch.float64)
+        for operator, arguments in (
+            (operators.winograd_conv, (x, weight, bias)),
+            (operators.winograd_conv_forward, held),
+            (operators.winograd_conv_backward, (upstream, *held[:2], [True] * 3)),
+        ):
+            torch.library.opcheck(operator.default, tuple(arguments), test_utils=utilities)
         call = lambda x, w, b=None: operators.winograd_conv(x, w, b)  # noqa: E731
         check(
             torch.autograd.gradcheck(call, given, fast_mode=True),
@@ -364,7 +365,6 @@ def winograd_conv():
         y = operators.winograd_conv(x, weight, bias)
         expected = torch.nn.functional.conv2d(x, weight, bias, padding=1)
         close(y.detach(), expected.detach(), 1e-12, 'winograd_conv: y')
-        upstream = torch.rand_like(expected)
         pairs = zip(torch.autograd.grad(y, given, upstream), torch.autograd.grad(expected, given, upstream))
         for one, other in pairs:
             close(one, other, 1e-12, 'winograd_conv: gradient')
