@@ -21,6 +21,7 @@ const entries = {
   mc_loss: 'mc_passes',
   batch_norm_act: 'bn_passes',
   gather_augment: 'gather_lines',
+  winograd_conv: 'winograd_loops',
 }
 
 for (const [operator, name] of Object.entries(entries)) {

@@ -4,11 +4,6 @@
 
 namespace mcloss {
 
-template <typename T>
-const WinogradKernels<T>& winograd_kernels_avx2() {
-  return kWinogradKernels<T>;
-}
-template const WinogradKernels<float>& winograd_kernels_avx2();
-template const WinogradKernels<double>& winograd_kernels_avx2();
+const WinogradLoops& winograd_loops_avx2() { return kWinogradLoops; }
 
 }  // namespace mcloss

@@ -4,11 +4,6 @@
 
 namespace mcloss {
 
-template <typename T>
-const WinogradKernels<T>& winograd_kernels_avx512() {
-  return kWinogradKernels<T>;
-}
-template const WinogradKernels<float>& winograd_kernels_avx512();
-template const WinogradKernels<double>& winograd_kernels_avx512();
+const WinogradLoops& winograd_loops_avx512() { return kWinogradLoops; }
 
 }  // namespace mcloss

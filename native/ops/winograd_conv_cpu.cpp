@@ -7,9 +7,12 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/sum.h>
 #include <torch/library.h>
 
 #include <algorithm>
+#include <array>
+#include <type_traits>
 #include <vector>
 
 #include "ops/winograd_conv.h"
@@ -21,14 +24,22 @@ namespace {
 using at::Tensor;
 
 // LibTorch's own choice for this processor; the environment variable ATEN_CPU_CAPABILITY lowers it.
-template <typename T>
-const WinogradKernels<T>& kernels() {
-  static const WinogradKernels<T>& chosen = []() -> const WinogradKernels<T>& {
+const WinogradLoops& loops_here() {
+  static const WinogradLoops& chosen = []() -> const WinogradLoops& {
     const std::string capability = at::get_cpu_capability();
-    if (capability == "AVX512") return winograd_kernels_avx512<T>();
-    return capability == "AVX2" ? winograd_kernels_avx2<T>() : winograd_kernels_plain<T>();
+    if (capability == "AVX512") return winograd_loops_avx512();
+    return capability == "AVX2" ? winograd_loops_avx2() : winograd_loops_plain();
   }();
   return chosen;
+}
+
+template <typename T>
+const WinogradKernels<T>& kernels() {
+  if constexpr (std::is_same_v<T, float>) {
+    return loops_here().f32;
+  } else {
+    return loops_here().f64;
+  }
 }
 
 WinogradImages images_of(const Tensor& x) { return {x.size(0), x.size(2), x.size(3), x.size(1)}; }
@@ -49,7 +60,7 @@ void convolve(const Tensor& x, const Tensor& panels, const T* bias, const Tensor
   const WinogradKernels<T>& loops = kernels<T>();
   const WinogradImages from = images_of(x), to = images_of(y);
   const std::vector<T> zeros(from.channels);
-  const int64_t tiles = from.tiles();
+  const int64_t tiles = tiles_of(from);
   const int64_t fit =
       kCacheBytes / (kWinogradFrequencies * (from.channels + to.channels) * sizeof(T));
   const int64_t batch = whole_rows(
@@ -59,17 +70,17 @@ void convolve(const Tensor& x, const Tensor& panels, const T* bias, const Tensor
   T* const y_data = y.data_ptr<T>();
   at::parallel_for(0, blocks_of(tiles, batch), 1, [&](int64_t begin, int64_t end) {
     WinogradTiles<T> inputs{nullptr, batch, from.channels}, products{nullptr, batch, to.channels};
-    const Tensor scratch = at::empty({inputs.size() + products.size()}, flat(x));
+    const Tensor scratch = at::empty({tiles_size(inputs) + tiles_size(products)}, flat(x));
     inputs.values = scratch.data_ptr<T>();
-    products.values = inputs.values + inputs.size();
+    products.values = inputs.values + tiles_size(inputs);
     for (int64_t first = begin * batch; first < std::min(end * batch, tiles); first += batch) {
       inputs.rows = products.rows = std::min(batch, whole_rows(tiles - first));
       loops.input_tiles(from, x_data, zeros.data(), first, inputs);
       for (int64_t f = 0; f < kWinogradFrequencies; ++f) {
         loops.multiply({.rows = inputs.rows, .columns = to.channels, .depth = from.channels,
-                        .a = inputs.at(f, 0), .a_step = inputs.step(),
+                        .a = tile_at(inputs, f, 0), .a_step = tile_step(inputs.channels),
                         .b = filters + f * from.channels * to.channels, .b_step = 0,
-                        .c = products.at(f, 0), .c_step = products.step()});
+                        .c = tile_at(products, f, 0), .c_step = tile_step(products.channels)});
       }
       loops.output_tiles(to, products, bias, first, y_data);
     }
@@ -98,7 +109,7 @@ void weight_gradient(const Tensor& gradient, const Tensor& x, const Tensor& to) 
   constexpr int64_t kBatch = 48, kRows = 128, kColumns = 64;
   const WinogradKernels<T>& loops = kernels<T>();
   const WinogradImages inputs = images_of(x), results = images_of(gradient);
-  const int64_t in = inputs.channels, out = results.channels, tiles = inputs.tiles();
+  const int64_t in = inputs.channels, out = results.channels, tiles = tiles_of(inputs);
   const int64_t down = blocks_of(in, kColumns);
   int64_t rows = kRows;
   while (rows > kWinogradLanes && down * blocks_of(out, rows) < at::get_num_threads()) rows /= 2;
@@ -113,18 +124,18 @@ void weight_gradient(const Tensor& gradient, const Tensor& x, const Tensor& to) 
       WinogradTiles<T> b{nullptr, kBatch, std::min(kColumns, in - first_in)};
       const int64_t sums_size = a.channels * b.channels;
       const Tensor scratch =
-          at::empty({a.size() + b.size() + kWinogradFrequencies * sums_size}, flat(x));
+          at::empty({tiles_size(a) + tiles_size(b) + kWinogradFrequencies * sums_size}, flat(x));
       a.values = scratch.data_ptr<T>();
-      b.values = a.values + a.size();
-      T* const sums = b.values + b.size();
+      b.values = a.values + tiles_size(a);
+      T* const sums = b.values + tiles_size(b);
       for (int64_t first = 0; first < tiles; first += kBatch) {
         a.rows = b.rows = std::min(kBatch, whole_rows(tiles - first));
         loops.gradient_tiles(results, gradient_data + first_out, zeros.data(), first, a);
         loops.input_tiles(inputs, x_data + first_in, zeros.data(), first, b);
         for (int64_t f = 0; f < kWinogradFrequencies; ++f) {
           loops.multiply_transposed({.rows = a.channels, .columns = b.channels, .depth = a.rows,
-                                     .a = a.at(f, 0), .a_step = a.step(), .b = b.at(f, 0),
-                                     .b_step = b.step(), .c = sums + f * sums_size,
+                                     .a = tile_at(a, f, 0), .a_step = tile_step(a.channels), .b = tile_at(b, f, 0),
+                                     .b_step = tile_step(b.channels), .c = sums + f * sums_size,
                                      .c_step = b.channels},
                                     /*add=*/first > 0);
         }

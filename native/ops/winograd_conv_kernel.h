@@ -18,25 +18,32 @@ namespace mcloss {
 // Images [samples, height, width, channels] and their tiles, by sample, row and column.
 struct WinogradImages {
   int64_t samples, height, width, channels;
-  int64_t tiles_down() const { return (height + 1) / 2; }
-  int64_t tiles_across() const { return (width + 1) / 2; }
-  int64_t tiles() const { return samples * tiles_down() * tiles_across(); }
 };
+static inline int64_t tiles_along(int64_t positions) { return (positions + 1) / 2; }
+static inline int64_t tiles_of(const WinogradImages& images) {
+  return images.samples * tiles_along(images.height) * tiles_along(images.width);
+}
 
 constexpr int64_t kWinogradFrequencies = 16;
 // Channels are a whole number of the widest vectors, and tiles are multiplied by so many at a time.
 constexpr int64_t kWinogradLanes = 16, kWinogradRows = 8;
 
-// Tiles transformed: [16, rows, step], the first `channels` of each row used. A step that is no power
-// of two keeps the rows apart in the cache.
+// Tiles transformed: [16, rows, tile_step(channels)], the first `channels` of each row used. A step that
+// is no power of two keeps the rows apart in the cache.
 template <typename T>
 struct WinogradTiles {
   T* values;
   int64_t rows, channels;
-  int64_t step() const { return channels + kWinogradLanes; }
-  int64_t size() const { return kWinogradFrequencies * rows * step(); }
-  T* at(int64_t frequency, int64_t row) const { return values + (frequency * rows + row) * step(); }
 };
+static inline int64_t tile_step(int64_t channels) { return channels + kWinogradLanes; }
+template <typename T>
+static inline int64_t tiles_size(const WinogradTiles<T>& tiles) {
+  return kWinogradFrequencies * tiles.rows * tile_step(tiles.channels);
+}
+template <typename T>
+static inline T* tile_at(const WinogradTiles<T>& tiles, int64_t frequency, int64_t row) {
+  return tiles.values + (frequency * tiles.rows + row) * tile_step(tiles.channels);
+}
 
 // c [rows, columns] = a b, or c + a b. rows and columns are multiples of kWinogradRows and
 // kWinogradLanes.
@@ -75,12 +82,13 @@ struct WinogradKernels {
   void (*multiply)(const WinogradProduct<T>&);                  // c = a b
   void (*multiply_transposed)(const WinogradProduct<T>&, bool add);  // c = a^T b, or c + a^T b
 };
-// T: float or double.
-template <typename T>
-const WinogradKernels<T>& winograd_kernels_plain();
-template <typename T>
-const WinogradKernels<T>& winograd_kernels_avx2();
-template <typename T>
-const WinogradKernels<T>& winograd_kernels_avx512();
+
+struct WinogradLoops {
+  WinogradKernels<float> f32;
+  WinogradKernels<double> f64;
+};
+const WinogradLoops& winograd_loops_plain();
+const WinogradLoops& winograd_loops_avx2();
+const WinogradLoops& winograd_loops_avx512();
 
 }  // namespace mcloss

@@ -53,7 +53,7 @@ inline void filter_gradient_side(V a, V b, V c, V d, V (&to)[3]) {  // G^T
 struct TilePlace {
   int64_t sample, row, column;
   TilePlace(const WinogradImages& images, int64_t tile) {
-    const int64_t across = images.tiles_across(), of_sample = images.tiles_down() * across;
+    const int64_t across = tiles_along(images.width), of_sample = tiles_along(images.height) * across;
     sample = tile / of_sample;
     row = tile % of_sample / across * 2;
     column = tile % across * 2;
@@ -66,7 +66,7 @@ struct Positions {
   const T* at[kSize][kSize];
   Positions(const WinogradImages& images, const T* values, const T* zeros, int64_t tile,
             int64_t before) {
-    const bool real = tile < images.tiles();
+    const bool real = tile < tiles_of(images);
     const TilePlace place(images, tile);
     for (int i = 0; i < kSize; ++i) {
       for (int j = 0; j < kSize; ++j) {
@@ -85,10 +85,10 @@ template <typename T>
 void input_tiles(const WinogradImages& images, const T* x, const T* zeros, int64_t first,
                  const WinogradTiles<T>& to) {
   using V = Vector<T>;
-  const int64_t frequency_step = to.rows * to.step();
+  const int64_t frequency_step = to.rows * tile_step(to.channels);
   for (int64_t row = 0; row < to.rows; ++row) {
     const Positions<T, 4> from(images, x, zeros, first + row, /*before=*/1);
-    T* out = to.at(0, row);
+    T* out = tile_at(to, 0, row);
     for (int64_t c = 0; c < to.channels; c += kLanes<T>) {
       const auto value = [&](int i, int j) { return load<V>(from.at[i][j] + c); };
       V columns[4][4];
@@ -111,10 +111,10 @@ template <typename T>
 void gradient_tiles(const WinogradImages& images, const T* gradient, const T* zeros, int64_t first,
                     const WinogradTiles<T>& to) {
   using V = Vector<T>;
-  const int64_t frequency_step = to.rows * to.step();
+  const int64_t frequency_step = to.rows * tile_step(to.channels);
   for (int64_t row = 0; row < to.rows; ++row) {
     const Positions<T, 2> from(images, gradient, zeros, first + row, /*before=*/0);
-    T* out = to.at(0, row);
+    T* out = tile_at(to, 0, row);
     for (int64_t c = 0; c < to.channels; c += kLanes<T>) {
       V columns[2][4];
 #pragma GCC unroll 2
@@ -136,15 +136,15 @@ template <typename T>
 void output_tiles(const WinogradImages& images, const WinogradTiles<T>& from, const T* bias,
                   int64_t first, T* y) {
   using V = Vector<T>;
-  const int64_t frequency_step = from.rows * from.step();
-  const int64_t end = first + from.rows < images.tiles() ? first + from.rows : images.tiles();
+  const int64_t frequency_step = from.rows * tile_step(from.channels);
+  const int64_t end = first + from.rows < tiles_of(images) ? first + from.rows : tiles_of(images);
   for (int64_t tile = first; tile < end; ++tile) {
     const TilePlace place(images, tile);
     T* to = y + ((place.sample * images.height + place.row) * images.width + place.column) *
                     images.channels;
     const int rows = place.row + 1 < images.height ? 2 : 1;
     const int columns = place.column + 1 < images.width ? 2 : 1;
-    const T* in = from.at(0, tile - first);
+    const T* in = tile_at(from, 0, tile - first);
     for (int64_t c = 0; c < images.channels; c += kLanes<T>) {
       const auto value = [&](int i, int j) { return load<V>(in + (i * 4 + j) * frequency_step + c); };
       V sides[4][2];
@@ -310,10 +310,11 @@ void multiply_transposed(const WinogradProduct<T>& p, bool add) {
 }
 
 template <typename T>
-constexpr WinogradKernels<T> kWinogradKernels = {
+constexpr WinogradKernels<T> kKernels = {
     input_tiles<T>,    gradient_tiles<T>,  output_tiles<T>, filters<T>,
     turned_filters<T>, filter_gradient<T>, multiply<T>,     multiply_transposed<T>,
 };
+constexpr WinogradLoops kWinogradLoops = {kKernels<float>, kKernels<double>};
 
 }  // namespace
 }  // namespace mcloss

@@ -4,11 +4,6 @@
 
 namespace mcloss {
 
-template <typename T>
-const WinogradKernels<T>& winograd_kernels_plain() {
-  return kWinogradKernels<T>;
-}
-template const WinogradKernels<float>& winograd_kernels_plain();
-template const WinogradKernels<double>& winograd_kernels_plain();
+const WinogradLoops& winograd_loops_plain() { return kWinogradLoops; }
 
 }  // namespace mcloss
