@@ -21,7 +21,7 @@ namespace mcloss {
 Conv2d::Conv2d(const ConvOptions& options, Impl impl)
     : stride_(options.stride), padding_(options.padding),
       winograd_(impl == Impl::fused && options.kernel == 3 && options.stride == 1 &&
-                options.padding == 1 && options.in % 16 == 0 && options.out % 16 == 0) {
+                options.padding == 1 && options.in >= 16 && options.out >= 16) {
   weight = register_parameter(
       "weight", at::empty({options.out, options.in, options.kernel, options.kernel}));
   if (options.bias) bias = register_parameter("bias", at::empty({options.out}));

@@ -17,9 +17,9 @@ struct ConvOptions {
   bool bias = false;
 };
 
-// Impl::fused computes 3x3 layers of stride 1 and padding 1 by winograd_conv where it takes them: on the
-// CPU, in float32 and channels_last, with channels in multiples of 16. All else is LibTorch's conv2d, and
-// so is Impl::reference.
+// Impl::fused computes 3x3 layers of stride 1 and padding 1 by winograd_conv: on the
+// CPU, in float32 and channels_last, with 16 channels and more. All else is LibTorch's conv2d, and so is
+// Impl::reference.
 class Conv2d : public torch::nn::Module {
  public:
   Conv2d(const ConvOptions& options, Impl impl);
@@ -30,7 +30,7 @@ class Conv2d : public torch::nn::Module {
 
  private:
   int64_t stride_, padding_;
-  bool winograd_;  // whether the layer is one that winograd_conv takes
+  bool winograd_;  // whether the layer is one for winograd_conv
 };
 
 // Over the channels of [N, C, H, W] or [N, C], with what follows it: [relu](bn(x) + [residual]);

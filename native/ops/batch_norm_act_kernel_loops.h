@@ -22,12 +22,6 @@
 namespace mcloss {
 namespace {
 
-// A whole vector, or the last `count` < kLanes values of a row.
-struct Whole {};
-struct Part {
-  int64_t count;
-};
-
 template <typename S>
 inline auto load_at(const S* from, Whole) {
   return load_as(from);
@@ -47,13 +41,6 @@ inline void store_at(S* to, V value, Part part) {
   S values[MCLOSS_VECTOR_BYTES];
   store_as(values, value);
   for (int64_t i = 0; i < part.count; ++i) to[i] = values[i];
-}
-
-template <typename T, typename Step>
-inline void for_lanes(int64_t width, const Step& step) {
-  int64_t i = 0;
-  for (; i + kLanes<T> <= width; i += kLanes<T>) step(i, Whole());
-  if (i < width) step(i, Part{width - i});
 }
 
 // One coefficient: of each column, or of the one channel.

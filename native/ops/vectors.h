@@ -55,6 +55,20 @@ inline To bits_as(From from) {
   return to;
 }
 
+// A whole vector, or the first `count` < kLanes of its values.
+struct Whole {};
+struct Part {
+  int64_t count;
+};
+
+// step(i, Whole()) for every vector of `width` values, step(i, Part) for what is left.
+template <typename T, typename Step>
+inline void for_lanes(int64_t width, const Step& step) {
+  int64_t i = 0;
+  for (; i + kLanes<T> <= width; i += kLanes<T>) step(i, Whole());
+  if (i < width) step(i, Part{width - i});
+}
+
 // The same value in every lane.
 template <typename V, typename Element>
 inline V all(Element value) {

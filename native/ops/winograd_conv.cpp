@@ -15,7 +15,6 @@
 #include <array>
 #include <sstream>
 
-#include "ops/winograd_conv_kernel.h"
 #include "types.h"
 
 namespace mcloss {
@@ -137,13 +136,9 @@ void check_winograd_conv(const Tensor& x, const Tensor& weight, const Tensor& bi
       (x.scalar_type() != at::kFloat && x.scalar_type() != at::kDouble)) {
     refuse("x [N, C, H, W] of float32 or float64 with at least one value", x);
   }
-  const int64_t in = x.size(1);
-  if (!is_like(weight, x) || weight.dim() != 4 || weight.size(1) != in || weight.size(2) != 3 ||
-      weight.size(3) != 3) {
+  if (!is_like(weight, x) || weight.dim() != 4 || weight.size(0) == 0 || weight.size(1) != x.size(1) ||
+      weight.size(2) != 3 || weight.size(3) != 3) {
     refuse("weight [out, in, 3, 3] for x " + describe(x), weight);
-  }
-  if (in % kWinogradLanes != 0 || weight.size(0) % kWinogradLanes != 0 || weight.size(0) == 0) {
-    refuse("in and out channels in multiples of 16", weight);
   }
   if (bias.defined() && (!is_like(bias, x) || bias.sizes() != at::IntArrayRef{weight.size(0)})) {
     refuse("bias [out] for weight " + describe(weight), bias);

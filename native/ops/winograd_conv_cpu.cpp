@@ -59,43 +59,45 @@ void convolve(const Tensor& x, const Tensor& panels, const T* bias, const Tensor
   constexpr int64_t kCacheBytes = 1 << 20, kFewestTiles = 64;
   const WinogradKernels<T>& loops = kernels<T>();
   const WinogradImages from = images_of(x), to = images_of(y);
+  const int64_t in = winograd_padded(from.channels), out = winograd_padded(to.channels);
   const std::vector<T> zeros(from.channels);
   const int64_t tiles = tiles_of(from);
-  const int64_t fit =
-      kCacheBytes / (kWinogradFrequencies * (from.channels + to.channels) * sizeof(T));
+  const int64_t fit = kCacheBytes / (kWinogradFrequencies * (in + out) * sizeof(T));
   const int64_t batch = whole_rows(
       std::min(std::max(fit, kFewestTiles), blocks_of(tiles, at::get_num_threads())));
   const T* const x_data = x.const_data_ptr<T>();
   const T* const filters = panels.const_data_ptr<T>();
   T* const y_data = y.data_ptr<T>();
   at::parallel_for(0, blocks_of(tiles, batch), 1, [&](int64_t begin, int64_t end) {
-    WinogradTiles<T> inputs{nullptr, batch, from.channels}, products{nullptr, batch, to.channels};
+    WinogradTiles<T> inputs{nullptr, batch, in}, products{nullptr, batch, out};
     const Tensor scratch = at::empty({tiles_size(inputs) + tiles_size(products)}, flat(x));
     inputs.values = scratch.data_ptr<T>();
     products.values = inputs.values + tiles_size(inputs);
     for (int64_t first = begin * batch; first < std::min(end * batch, tiles); first += batch) {
       inputs.rows = products.rows = std::min(batch, whole_rows(tiles - first));
-      loops.input_tiles(from, x_data, zeros.data(), first, inputs);
+      loops.input_tiles(from, x_data, zeros.data(), first, /*channel=*/0, inputs);
       for (int64_t f = 0; f < kWinogradFrequencies; ++f) {
-        loops.multiply({.rows = inputs.rows, .columns = to.channels, .depth = from.channels,
-                        .a = tile_at(inputs, f, 0), .a_step = tile_step(inputs.channels),
-                        .b = filters + f * from.channels * to.channels, .b_step = 0,
-                        .c = tile_at(products, f, 0), .c_step = tile_step(products.channels)});
+        loops.multiply({.rows = inputs.rows, .columns = out, .depth = in,
+                        .a = tile_at(inputs, f, 0), .a_step = tile_step(in),
+                        .b = filters + f * in * out, .b_step = 0,
+                        .c = tile_at(products, f, 0), .c_step = tile_step(out)});
       }
       loops.output_tiles(to, products, bias, first, y_data);
     }
   });
 }
 
-// [16, in x out] by panels; turned: for the way back, [16, out x in].
+// The filters transformed, [16, in x out] padded and by panels; turned: for the way back, [16, out x in].
 template <typename T>
 Tensor filter_panels(const Tensor& weight, bool turned) {
   const int64_t out = weight.size(0), in = weight.size(1);
-  const Tensor panels = at::empty({kWinogradFrequencies * out * in}, flat(weight));
+  const Tensor panels = at::empty(
+      {kWinogradFrequencies * winograd_padded(out) * winograd_padded(in)}, flat(weight));
   const auto fill = turned ? kernels<T>().turned_filters : kernels<T>().filters;
   const T* const from = weight.const_data_ptr<T>();
   T* const to = panels.data_ptr<T>();
-  at::parallel_for(0, (turned ? in : out) / kWinogradLanes, 1, [&](int64_t begin, int64_t end) {
+  const int64_t columns = winograd_padded(turned ? in : out) / kWinogradLanes;
+  at::parallel_for(0, columns, 1, [&](int64_t begin, int64_t end) {
     fill(from, out, in, begin * kWinogradLanes, end * kWinogradLanes, to);
   });
   return panels;
@@ -109,11 +111,11 @@ void weight_gradient(const Tensor& gradient, const Tensor& x, const Tensor& to) 
   constexpr int64_t kBatch = 48, kRows = 128, kColumns = 64;
   const WinogradKernels<T>& loops = kernels<T>();
   const WinogradImages inputs = images_of(x), results = images_of(gradient);
-  const int64_t in = inputs.channels, out = results.channels, tiles = tiles_of(inputs);
-  const int64_t down = blocks_of(in, kColumns);
+  const int64_t in = winograd_padded(inputs.channels), out = winograd_padded(results.channels);
+  const int64_t tiles = tiles_of(inputs), down = blocks_of(in, kColumns);
   int64_t rows = kRows;
   while (rows > kWinogradLanes && down * blocks_of(out, rows) < at::get_num_threads()) rows /= 2;
-  const std::vector<T> zeros(std::max(rows, kColumns));
+  const std::vector<T> zeros(std::max(inputs.channels, results.channels));
   const T* const x_data = x.const_data_ptr<T>();
   const T* const gradient_data = gradient.const_data_ptr<T>();
   T* const to_data = to.data_ptr<T>();
@@ -130,18 +132,18 @@ void weight_gradient(const Tensor& gradient, const Tensor& x, const Tensor& to) 
       T* const sums = b.values + tiles_size(b);
       for (int64_t first = 0; first < tiles; first += kBatch) {
         a.rows = b.rows = std::min(kBatch, whole_rows(tiles - first));
-        loops.gradient_tiles(results, gradient_data + first_out, zeros.data(), first, a);
-        loops.input_tiles(inputs, x_data + first_in, zeros.data(), first, b);
+        loops.gradient_tiles(results, gradient_data, zeros.data(), first, first_out, a);
+        loops.input_tiles(inputs, x_data, zeros.data(), first, first_in, b);
         for (int64_t f = 0; f < kWinogradFrequencies; ++f) {
           loops.multiply_transposed({.rows = a.channels, .columns = b.channels, .depth = a.rows,
-                                     .a = tile_at(a, f, 0), .a_step = tile_step(a.channels), .b = tile_at(b, f, 0),
-                                     .b_step = tile_step(b.channels), .c = sums + f * sums_size,
-                                     .c_step = b.channels},
+                                     .a = tile_at(a, f, 0), .a_step = tile_step(a.channels),
+                                     .b = tile_at(b, f, 0), .b_step = tile_step(b.channels),
+                                     .c = sums + f * sums_size, .c_step = b.channels},
                                     /*add=*/first > 0);
         }
       }
-      loops.filter_gradient(sums, a.channels, b.channels, in,
-                            to_data + first_out * 9 * in + first_in);
+      loops.filter_gradient(sums, a.channels, b.channels, first_out, first_in, results.channels,
+                            inputs.channels, to_data);
     }
   });
 }

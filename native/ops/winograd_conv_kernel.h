@@ -25,11 +25,15 @@ static inline int64_t tiles_of(const WinogradImages& images) {
 }
 
 constexpr int64_t kWinogradFrequencies = 16;
-// Channels are a whole number of the widest vectors, and tiles are multiplied by so many at a time.
+// Transformed, channels are padded with zeros to a whole number of the widest vectors; tiles are
+// multiplied by so many at a time.
 constexpr int64_t kWinogradLanes = 16, kWinogradRows = 8;
+static inline int64_t winograd_padded(int64_t channels) {
+  return (channels + kWinogradLanes - 1) / kWinogradLanes * kWinogradLanes;
+}
 
-// Tiles transformed: [16, rows, tile_step(channels)], the first `channels` of each row used. A step that
-// is no power of two keeps the rows apart in the cache.
+// Tiles transformed: [16, rows, tile_step(channels)], the first `channels` (padded) of each row used. A step
+// that is no power of two keeps the rows apart in the cache.
 template <typename T>
 struct WinogradTiles {
   T* values;
@@ -60,24 +64,27 @@ struct WinogradProduct {
 
 template <typename T>
 struct WinogradKernels {
-  // The tiles from `first` on and the channels from x's (or gradient's) first value on, as many as `to`
-  // has; past the last tile there are zeros. zeros: as many as there are channels.
+  // The tiles from `first` on and the channels from `channel` on, as many as `to` has; zeros past the
+  // last tile and channel. zeros: as many as the images have channels.
   void (*input_tiles)(const WinogradImages&, const T* x, const T* zeros, int64_t first,
-                      const WinogradTiles<T>& to);  // B^T d B
+                      int64_t channel, const WinogradTiles<T>& to);  // B^T d B
+  // A d A^T, the adjoint of output_tiles.
   void (*gradient_tiles)(const WinogradImages&, const T* gradient, const T* zeros, int64_t first,
-                         const WinogradTiles<T>& to);  // A d A^T, the adjoint of output_tiles
+                         int64_t channel, const WinogradTiles<T>& to);
   // y = A^T m A + bias. bias: [channels] or null.
   void (*output_tiles)(const WinogradImages&, const WinogradTiles<T>& from, const T* bias,
                        int64_t first, T* y);
 
-  // G g G^T of weight [out, 3, 3, in], out channels begin .. end (multiples of kWinogradLanes), to the
-  // panels of b: [16, in x out].
+  // G g G^T of weight [out, 3, 3, in] to the panels of b: [16, in x out], both padded; out channels
+  // begin .. end, multiples of kWinogradLanes.
   void (*filters)(const T* weight, int64_t out, int64_t in, int64_t begin, int64_t end, T* to);
   // The same of the filters that take a gradient back: turned by 180 degrees, in and out exchanged;
   // panels [16, out x in], in channels begin .. end.
   void (*turned_filters)(const T* weight, int64_t out, int64_t in, int64_t begin, int64_t end, T* to);
-  // G^T s G of sums [16, rows, columns] to rows x columns of the gradient [out, 3, 3, in] from `to` on.
-  void (*filter_gradient)(const T* sums, int64_t rows, int64_t columns, int64_t in, T* to);
+  // G^T s G of sums [16, rows, columns], the channels from (first_out, first_in) on, to their places in
+  // the gradient [out, 3, 3, in].
+  void (*filter_gradient)(const T* sums, int64_t rows, int64_t columns, int64_t first_out,
+                          int64_t first_in, int64_t out, int64_t in, T* to);
 
   void (*multiply)(const WinogradProduct<T>&);                  // c = a b
   void (*multiply_transposed)(const WinogradProduct<T>&, bool add);  // c = a^T b, or c + a^T b

@@ -13,6 +13,33 @@ constexpr int kBlockRows = MCLOSS_VECTOR_BYTES == 64 ? 8 : 4;
 template <typename T>
 constexpr int64_t kPanel = 2 * kLanes<T>;
 
+template <typename V, typename T>
+inline V load_at(const T* from, Whole) {
+  return load<V>(from);
+}
+template <typename V, typename T>
+inline V load_at(const T* from, Part part) {
+  V value{};
+  for (int64_t i = 0; i < part.count; ++i) value[i] = from[i];
+  return value;
+}
+template <typename V, typename T>
+inline void store_at(T* to, V value, Whole) {
+  store(to, value);
+}
+template <typename V, typename T>
+inline void store_at(T* to, V value, Part part) {
+  for (int64_t i = 0; i < part.count; ++i) to[i] = value[i];
+}
+
+// for_lanes of `width` values, and then step(i, Part{0}) up to `padded`.
+template <typename T, typename Step>
+inline void for_padded_lanes(int64_t width, int64_t padded, const Step& step) {
+  for_lanes<T>(width, step);
+  const int64_t done = (width + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
+  for (int64_t i = done; i < padded; i += kLanes<T>) step(i, Part{0});
+}
+
 // One side of a transform: 4 or 3 or 2 values to as many as it makes.
 template <typename V>
 inline void input_side(V a, V b, V c, V d, V (&to)[4]) {  // B^T
@@ -81,16 +108,22 @@ struct Positions {
   }
 };
 
+// How many of `count` channels from `channel` on there are.
+inline int64_t channels_from(const WinogradImages& images, int64_t channel, int64_t count) {
+  return images.channels - channel < count ? images.channels - channel : count;
+}
+
 template <typename T>
 void input_tiles(const WinogradImages& images, const T* x, const T* zeros, int64_t first,
-                 const WinogradTiles<T>& to) {
+                 int64_t channel, const WinogradTiles<T>& to) {
   using V = Vector<T>;
   const int64_t frequency_step = to.rows * tile_step(to.channels);
+  const int64_t channels = channels_from(images, channel, to.channels);
   for (int64_t row = 0; row < to.rows; ++row) {
-    const Positions<T, 4> from(images, x, zeros, first + row, /*before=*/1);
+    const Positions<T, 4> from(images, x + channel, zeros, first + row, /*before=*/1);
     T* out = tile_at(to, 0, row);
-    for (int64_t c = 0; c < to.channels; c += kLanes<T>) {
-      const auto value = [&](int i, int j) { return load<V>(from.at[i][j] + c); };
+    for_padded_lanes<T>(channels, to.channels, [&](int64_t c, auto lane) {
+      const auto value = [&](int i, int j) { return load_at<V>(from.at[i][j] + c, lane); };
       V columns[4][4];
 #pragma GCC unroll 4
       for (int j = 0; j < 4; ++j) {
@@ -103,23 +136,25 @@ void input_tiles(const WinogradImages& images, const T* x, const T* zeros, int64
 #pragma GCC unroll 4
         for (int j = 0; j < 4; ++j) store(out + (i * 4 + j) * frequency_step + c, result[j]);
       }
-    }
+    });
   }
 }
 
 template <typename T>
 void gradient_tiles(const WinogradImages& images, const T* gradient, const T* zeros, int64_t first,
-                    const WinogradTiles<T>& to) {
+                    int64_t channel, const WinogradTiles<T>& to) {
   using V = Vector<T>;
   const int64_t frequency_step = to.rows * tile_step(to.channels);
+  const int64_t channels = channels_from(images, channel, to.channels);
   for (int64_t row = 0; row < to.rows; ++row) {
-    const Positions<T, 2> from(images, gradient, zeros, first + row, /*before=*/0);
+    const Positions<T, 2> from(images, gradient + channel, zeros, first + row, /*before=*/0);
     T* out = tile_at(to, 0, row);
-    for (int64_t c = 0; c < to.channels; c += kLanes<T>) {
+    for_padded_lanes<T>(channels, to.channels, [&](int64_t c, auto lane) {
       V columns[2][4];
 #pragma GCC unroll 2
       for (int j = 0; j < 2; ++j) {
-        gradient_side(load<V>(from.at[0][j] + c), load<V>(from.at[1][j] + c), columns[j]);
+        gradient_side(load_at<V>(from.at[0][j] + c, lane), load_at<V>(from.at[1][j] + c, lane),
+                      columns[j]);
       }
 #pragma GCC unroll 4
       for (int i = 0; i < 4; ++i) {
@@ -128,7 +163,7 @@ void gradient_tiles(const WinogradImages& images, const T* gradient, const T* ze
 #pragma GCC unroll 4
         for (int j = 0; j < 4; ++j) store(out + (i * 4 + j) * frequency_step + c, result[j]);
       }
-    }
+    });
   }
 }
 
@@ -145,24 +180,24 @@ void output_tiles(const WinogradImages& images, const WinogradTiles<T>& from, co
     const int rows = place.row + 1 < images.height ? 2 : 1;
     const int columns = place.column + 1 < images.width ? 2 : 1;
     const T* in = tile_at(from, 0, tile - first);
-    for (int64_t c = 0; c < images.channels; c += kLanes<T>) {
+    for_lanes<T>(images.channels, [&](int64_t c, auto lane) {
       const auto value = [&](int i, int j) { return load<V>(in + (i * 4 + j) * frequency_step + c); };
       V sides[4][2];
 #pragma GCC unroll 4
       for (int j = 0; j < 4; ++j) {
         output_side(value(0, j), value(1, j), value(2, j), value(3, j), sides[j]);
       }
-      const V add = bias ? load<V>(bias + c) : V{};
+      const V add = bias ? load_at<V>(bias + c, lane) : V{};
 #pragma GCC unroll 2
       for (int i = 0; i < 2; ++i) {
         if (i >= rows) break;
         V result[2];
         output_side(sides[0][i], sides[1][i], sides[2][i], sides[3][i], result);
         T* row = to + i * images.width * images.channels + c;
-        store(row, result[0] + add);
-        if (columns == 2) store(row + images.channels, result[1] + add);
+        store_at(row, result[0] + add, lane);
+        if (columns == 2) store_at(row + images.channels, result[1] + add, lane);
       }
-    }
+    });
   }
 }
 
@@ -193,62 +228,72 @@ template <typename T>
 void filters(const T* weight, int64_t out, int64_t in, int64_t begin, int64_t end, T* to) {
   using V = Vector<T>;
   constexpr int64_t kCount = kLanes<T>;
+  const int64_t depth = winograd_padded(in), size = depth * winograd_padded(out);
   for (int64_t o = begin; o < end; o += kCount) {
-    const PanelColumn<T> place(in, out, o);
-    for (int64_t i = 0; i < in; i += kCount) {
-      V block[16][kCount];  // by frequency and out channel, in channels as lanes
-      for (int64_t k = 0; k < kCount; ++k) {
+    const PanelColumn<T> place(depth, winograd_padded(out), o);
+    for_padded_lanes<T>(in, depth, [&](int64_t i, auto lane) {
+      V block[16][kCount] = {};  // by frequency and out channel, in channels as lanes
+      for (int64_t k = 0; k < kCount && o + k < out; ++k) {
         const T* taps = weight + (o + k) * 9 * in + i;
         V transformed[4][4];
-        transform_filter<T>([&](int a, int b) { return load<V>(taps + (a * 3 + b) * in); },
+        transform_filter<T>([&](int a, int b) { return load_at<V>(taps + (a * 3 + b) * in, lane); },
                             transformed);
         for (int f = 0; f < 16; ++f) block[f][k] = transformed[f / 4][f % 4];
       }
       for (int f = 0; f < 16; ++f) {
         transpose<T>(block[f]);
-        T* rows = to + f * in * out + place.offset + i * place.step;
+        T* rows = to + f * size + place.offset + i * place.step;
         for (int64_t k = 0; k < kCount; ++k) store(rows + k * place.step, block[f][k]);
       }
-    }
+    });
   }
 }
 
 template <typename T>
 void turned_filters(const T* weight, int64_t out, int64_t in, int64_t begin, int64_t end, T* to) {
   using V = Vector<T>;
-  for (int64_t i = begin; i < end; i += kLanes<T>) {
-    const PanelColumn<T> place(out, in, i);
-    for (int64_t o = 0; o < out; ++o) {
+  const int64_t depth = winograd_padded(out), size = depth * winograd_padded(in);
+  const int64_t real = end < in ? end : in;
+  for_padded_lanes<T>(real - begin, end - begin, [&](int64_t offset, auto lane) {
+    const int64_t i = begin + offset;
+    const PanelColumn<T> place(depth, winograd_padded(in), i);
+    for (int64_t o = 0; o < depth; ++o) {
       const T* taps = weight + o * 9 * in + i;
-      V transformed[4][4];
-      transform_filter<T>([&](int a, int b) { return load<V>(taps + (8 - a * 3 - b) * in); },
-                          transformed);
+      V transformed[4][4] = {};
+      if (o < out) {
+        transform_filter<T>(
+            [&](int a, int b) { return load_at<V>(taps + (8 - a * 3 - b) * in, lane); }, transformed);
+      }
       T* row = to + place.offset + o * place.step;
-      for (int f = 0; f < 16; ++f) store(row + f * in * out, transformed[f / 4][f % 4]);
+      for (int f = 0; f < 16; ++f) store(row + f * size, transformed[f / 4][f % 4]);
     }
-  }
+  });
 }
 
 template <typename T>
-void filter_gradient(const T* sums, int64_t rows, int64_t columns, int64_t in, T* to) {
+void filter_gradient(const T* sums, int64_t rows, int64_t columns, int64_t first_out,
+                     int64_t first_in, int64_t out, int64_t in, T* to) {
   using V = Vector<T>;
-  for (int64_t o = 0; o < rows; ++o) {
-    for (int64_t i = 0; i < columns; i += kLanes<T>) {
+  const int64_t real_rows = out - first_out < rows ? out - first_out : rows;
+  const int64_t real_columns = in - first_in < columns ? in - first_in : columns;
+  for (int64_t o = 0; o < real_rows; ++o) {
+    T* const taps = to + (first_out + o) * 9 * in + first_in;
+    for_lanes<T>(real_columns, [&](int64_t i, auto lane) {
       const auto sum = [&](int a, int b) {
         return load<V>(sums + ((a * 4 + b) * rows + o) * columns + i);
       };
-      V columns[4][3];
+      V sides[4][3];
 #pragma GCC unroll 4
       for (int b = 0; b < 4; ++b) {
-        filter_gradient_side(sum(0, b), sum(1, b), sum(2, b), sum(3, b), columns[b]);
+        filter_gradient_side(sum(0, b), sum(1, b), sum(2, b), sum(3, b), sides[b]);
       }
 #pragma GCC unroll 3
       for (int a = 0; a < 3; ++a) {
         V result[3];
-        filter_gradient_side(columns[0][a], columns[1][a], columns[2][a], columns[3][a], result);
-        for (int b = 0; b < 3; ++b) store(to + ((o * 3 + a) * 3 + b) * in + i, result[b]);
+        filter_gradient_side(sides[0][a], sides[1][a], sides[2][a], sides[3][a], result);
+        for (int b = 0; b < 3; ++b) store_at(taps + (a * 3 + b) * in + i, result[b], lane);
       }
-    }
+    });
   }
 }
 

@@ -345,12 +345,12 @@ def winograd_conv():
     names = ('schema', 'autograd_registration', 'faketensor', 'aot_dispatch_static')
     utilities = [f'test_{name}' for name in names]
     for with_bias in (True, False):
-        x = torch.randn(2, 16, 3, 5, dtype=torch.float64, requires_grad=True)
-        weight = torch.randn(32, 16, 3, 3, dtype=torch.float64, requires_grad=True)
-        bias = torch.randn(32, dtype=torch.float64, requires_grad=True) if with_bias else None
+        x = torch.randn(2, 18, 3, 5, dtype=torch.float64, requires_grad=True)
+        weight = torch.randn(33, 18, 3, 3, dtype=torch.float64, requires_grad=True)
+        bias = torch.randn(33, dtype=torch.float64, requires_grad=True) if with_bias else None
         given = [t for t in (x, weight, bias) if t is not None]
         held = [t if t is None else t.detach() for t in (x, weight, bias)]
-        upstream = torch.rand(2, 32, 3, 5, dtype=torch.float64)
+        upstream = torch.rand(2, 33, 3, 5, dtype=torch.float64)
         for operator, arguments in (
             (operators.winograd_conv, (x, weight, bias)),
             (operators.winograd_conv_forward, held),

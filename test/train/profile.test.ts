@@ -25,7 +25,7 @@ const convolutionsOf = (times: OperatorTime[]) =>
 
 // ResNet-18: 1 + 4 stages * 2 blocks * 2, and 3 on shortcuts (He et al. 2016, table 1); 3x3 with
 // stride 1: all but the first one and, in three stages, the first and the shortcut's. toy: 3, the last
-// of them with channels in multiples of 16.
+// of them with 16 channels and more on both sides.
 test.each([
   ['resnet18', 20, 13],
   ['toy', 3, 1],
