@@ -48,7 +48,7 @@ export interface NativeTrainerConfig {
     channelsPerClass: number
     /** The crop the network sees, pixels. */
     input: { height: number; width: number }
-    /** Batch norm, residual and ReLU: the fused operator (default), or LibTorch's own operators. */
+    /** 3x3 convolutions, batch norm with residual and ReLU: ours (default), or LibTorch's operators. */
     impl?: 'fused' | 'reference'
   }
   loss: NativeLoss

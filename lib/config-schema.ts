@@ -120,7 +120,7 @@ const model = z.strictObject({
   impl: z
     .enum(['fused', 'reference'])
     .optional()
-    .describe("batch norm + ReLU: the fused operator (default), or LibTorch's own operators"),
+    .describe("3x3 convolutions, batch norm + ReLU: ours (fused, default), or LibTorch's operators"),
 })
 
 const loss = z.strictObject({

@@ -28,7 +28,7 @@ Conv2d::Conv2d(const ConvOptions& options, Impl impl)
 }
 
 at::Tensor Conv2d::forward(const at::Tensor& x) const {
-  if (winograd_ && x.is_cpu() && x.scalar_type() == at::kFloat &&
+  if (winograd_ && x.is_cpu() && x.numel() > 0 && x.scalar_type() == at::kFloat &&
       x.is_contiguous(at::MemoryFormat::ChannelsLast) && !at::autocast::is_autocast_enabled(at::kCPU)) {
     return winograd_conv(x, weight, bias);
   }

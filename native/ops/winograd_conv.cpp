@@ -13,7 +13,10 @@
 #include <torch/library.h>
 
 #include <array>
+#include <optional>
 #include <sstream>
+#include <string>
+#include <tuple>
 
 #include "types.h"
 

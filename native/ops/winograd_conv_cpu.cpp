@@ -7,11 +7,13 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/sum.h>
 #include <torch/library.h>
 
 #include <algorithm>
 #include <array>
+#include <optional>
+#include <string>
+#include <tuple>
 #include <type_traits>
 #include <vector>
 
@@ -48,10 +50,6 @@ int64_t blocks_of(int64_t count, int64_t size) { return (count + size - 1) / siz
 
 int64_t whole_rows(int64_t tiles) { return blocks_of(tiles, kWinogradRows) * kWinogradRows; }
 
-at::TensorOptions flat(const Tensor& like) {
-  return like.options().memory_format(at::MemoryFormat::Contiguous);
-}
-
 // y = conv(x, filters) + bias; panels: the filters transformed. A thread takes batches of tiles: as many
 // as fit into its cache, but not so few that reading all filters for them takes longer than the products.
 template <typename T>
@@ -70,7 +68,7 @@ void convolve(const Tensor& x, const Tensor& panels, const T* bias, const Tensor
   T* const y_data = y.data_ptr<T>();
   at::parallel_for(0, blocks_of(tiles, batch), 1, [&](int64_t begin, int64_t end) {
     WinogradTiles<T> inputs{nullptr, batch, in}, products{nullptr, batch, out};
-    const Tensor scratch = at::empty({tiles_size(inputs) + tiles_size(products)}, flat(x));
+    const Tensor scratch = at::empty({tiles_size(inputs) + tiles_size(products)}, x.options());
     inputs.values = scratch.data_ptr<T>();
     products.values = inputs.values + tiles_size(inputs);
     for (int64_t first = begin * batch; first < std::min(end * batch, tiles); first += batch) {
@@ -92,7 +90,7 @@ template <typename T>
 Tensor filter_panels(const Tensor& weight, bool turned) {
   const int64_t out = weight.size(0), in = weight.size(1);
   const Tensor panels = at::empty(
-      {kWinogradFrequencies * winograd_padded(out) * winograd_padded(in)}, flat(weight));
+      {kWinogradFrequencies * winograd_padded(out) * winograd_padded(in)}, weight.options());
   const auto fill = turned ? kernels<T>().turned_filters : kernels<T>().filters;
   const T* const from = weight.const_data_ptr<T>();
   T* const to = panels.data_ptr<T>();
@@ -108,28 +106,33 @@ Tensor filter_panels(const Tensor& weight, bool turned) {
 // and tiles stay in its own cache, which pays for transforming a tile more than once.
 template <typename T>
 void weight_gradient(const Tensor& gradient, const Tensor& x, const Tensor& to) {
-  constexpr int64_t kBatch = 48, kRows = 128, kColumns = 64;
+  constexpr int64_t kBatch = 48;
   const WinogradKernels<T>& loops = kernels<T>();
   const WinogradImages inputs = images_of(x), results = images_of(gradient);
   const int64_t in = winograd_padded(inputs.channels), out = winograd_padded(results.channels);
-  const int64_t tiles = tiles_of(inputs), down = blocks_of(in, kColumns);
-  int64_t rows = kRows;
-  while (rows > kWinogradLanes && down * blocks_of(out, rows) < at::get_num_threads()) rows /= 2;
+  const int64_t tiles = tiles_of(inputs);
+  int64_t rows = 128, columns = 64;
+  const auto blocks = [&] { return blocks_of(out, rows) * blocks_of(in, columns); };
+  while (blocks() < at::get_num_threads() && rows * columns > kWinogradLanes * kWinogradLanes) {
+    (rows >= columns ? rows : columns) /= 2;
+  }
   const std::vector<T> zeros(std::max(inputs.channels, results.channels));
   const T* const x_data = x.const_data_ptr<T>();
   const T* const gradient_data = gradient.const_data_ptr<T>();
   T* const to_data = to.data_ptr<T>();
-  at::parallel_for(0, down * blocks_of(out, rows), 1, [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, blocks(), 1, [&](int64_t begin, int64_t end) {
+    WinogradTiles<T> a{nullptr, kBatch, rows}, b{nullptr, kBatch, columns};
+    const Tensor scratch = at::empty(
+        {tiles_size(a) + tiles_size(b) + kWinogradFrequencies * rows * columns}, x.options());
+    a.values = scratch.data_ptr<T>();
+    b.values = a.values + tiles_size(a);
+    T* const sums = b.values + tiles_size(b);
     for (int64_t block = begin; block < end; ++block) {
-      const int64_t first_out = block / down * rows, first_in = block % down * kColumns;
-      WinogradTiles<T> a{nullptr, kBatch, std::min(rows, out - first_out)};
-      WinogradTiles<T> b{nullptr, kBatch, std::min(kColumns, in - first_in)};
+      const int64_t across = blocks_of(in, columns);
+      const int64_t first_out = block / across * rows, first_in = block % across * columns;
+      a.channels = std::min(rows, out - first_out);
+      b.channels = std::min(columns, in - first_in);
       const int64_t sums_size = a.channels * b.channels;
-      const Tensor scratch =
-          at::empty({tiles_size(a) + tiles_size(b) + kWinogradFrequencies * sums_size}, flat(x));
-      a.values = scratch.data_ptr<T>();
-      b.values = a.values + tiles_size(a);
-      T* const sums = b.values + tiles_size(b);
       for (int64_t first = 0; first < tiles; first += kBatch) {
         a.rows = b.rows = std::min(kBatch, whole_rows(tiles - first));
         loops.gradient_tiles(results, gradient_data, zeros.data(), first, first_out, a);
@@ -146,6 +149,29 @@ void weight_gradient(const Tensor& gradient, const Tensor& x, const Tensor& to) 
                             inputs.channels, to_data);
     }
   });
+}
+
+// d loss / d bias: the sums of chunks of positions, added in order.
+template <typename T>
+void bias_gradient(const Tensor& gradient, const Tensor& to) {
+  constexpr int64_t kChunk = 4096;
+  const int64_t out = to.size(0), positions = gradient.numel() / out;
+  const int64_t chunks = blocks_of(positions, kChunk);
+  std::vector<double> sums(chunks * out);
+  const T* const from = gradient.const_data_ptr<T>();
+  at::parallel_for(0, chunks, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t chunk = begin; chunk < end; ++chunk) {
+      double* const sum = sums.data() + chunk * out;
+      for (int64_t i = chunk * kChunk; i < std::min((chunk + 1) * kChunk, positions); ++i) {
+        for (int64_t c = 0; c < out; ++c) sum[c] += from[i * out + c];
+      }
+    }
+  });
+  for (int64_t c = 0; c < out; ++c) {
+    double sum = 0;
+    for (int64_t chunk = 0; chunk < chunks; ++chunk) sum += sums[chunk * out + c];
+    to.data_ptr<T>()[c] = static_cast<T>(sum);
+  }
 }
 
 Tensor by_positions(const Tensor& values) { return values.contiguous(at::MemoryFormat::ChannelsLast); }
@@ -179,8 +205,11 @@ std::tuple<Tensor, Tensor, Tensor> backward(const Tensor& gradient, const Tensor
       to_weight = empty_like_positions(weight);
       weight_gradient<scalar_t>(grad, by_positions(x), to_weight);
     }
+    if (wanted[2]) {
+      to_bias = at::empty({weight.size(0)}, weight.options());
+      bias_gradient<scalar_t>(grad, to_bias);
+    }
   });
-  if (wanted[2]) to_bias = grad.sum(at::IntArrayRef{0, 2, 3});
   return {to_x, to_weight, to_bias};
 }
 

@@ -32,14 +32,16 @@ static inline int64_t winograd_padded(int64_t channels) {
   return (channels + kWinogradLanes - 1) / kWinogradLanes * kWinogradLanes;
 }
 
-// Tiles transformed: [16, rows, tile_step(channels)], the first `channels` (padded) of each row used. A step
-// that is no power of two keeps the rows apart in the cache.
+// Tiles transformed: [16, rows, tile_step(channels)], the first `channels` (padded) of each row used. An odd
+// number of vectors a row keeps the rows apart in the cache.
 template <typename T>
 struct WinogradTiles {
   T* values;
   int64_t rows, channels;
 };
-static inline int64_t tile_step(int64_t channels) { return channels + kWinogradLanes; }
+static inline int64_t tile_step(int64_t channels) {
+  return (channels / kWinogradLanes | 1) * kWinogradLanes;
+}
 template <typename T>
 static inline int64_t tiles_size(const WinogradTiles<T>& tiles) {
   return kWinogradFrequencies * tiles.rows * tile_step(tiles.channels);
@@ -57,7 +59,7 @@ struct WinogradProduct {
   const T* a;  // [rows, depth], rows a_step apart; for multiply_transposed [depth, rows]
   int64_t a_step;
   const T* b;  // panels [depth, panel]; for multiply_transposed [depth, columns], b_step apart
-  int64_t b_step;
+  int64_t b_step;  // of multiply_transposed alone
   T* c;
   int64_t c_step;
 };

@@ -12,6 +12,7 @@ namespace {
 constexpr int kBlockRows = MCLOSS_VECTOR_BYTES == 64 ? 8 : 4;
 template <typename T>
 constexpr int64_t kPanel = 2 * kLanes<T>;
+static_assert(kWinogradRows % kBlockRows == 0 && kWinogradLanes % kLanes<float> == 0);
 
 template <typename V, typename T>
 inline V load_at(const T* from, Whole) {

@@ -2,13 +2,20 @@
 // Tolerance: max |difference| / max |reference| of each tensor. Beside it stands the error of LibTorch's
 // conv2d in float32.
 #include <ATen/Parallel.h>
+#include <ATen/autocast_mode.h>
+#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstdio>
 #include <limits>
+#include <string>
+#include <vector>
 
 #include "cases.h"
 #include "mc_loss_case.h"
@@ -157,8 +164,13 @@ void refusals() {
   refused("weight [out, in, 3, 3]", x, weight.narrow(0, 0, 0), none);
   refused("bias [out]", x, weight, at::zeros({16}));
   refused("bias [out]", x, weight, at::zeros({32}, at::kDouble));
+  const auto backward = c10::Dispatcher::singleton()
+                            .findSchemaOrThrow("mcloss::winograd_conv_backward", "")
+                            .typed<std::tuple<at::Tensor, at::Tensor, at::Tensor>(
+                                const at::Tensor&, const at::Tensor&, const at::Tensor&,
+                                std::array<bool, 3>)>();
   check_error("E_ARGUMENT", "grad like the result", [&] {
-    mcloss::check_winograd_conv_backward(at::rand({2, 32, 5, 4}), x, weight);
+    backward.call(at::rand({2, 32, 5, 4}), x, weight, {true, true, true});
   });
 }
 
@@ -176,35 +188,51 @@ void no_second_derivative() {
   }
 }
 
-// A value that is not finite spoils its sample at most, and some of it.
+// A value that is not finite reaches what the sum over the filter reads it for, and no tile that does not
+// read it: of position (4, 4) those are rows and columns 2 to 5 of the results.
 void not_finite() {
   const at::Tensor weight = at::rand({16, 16, 3, 3});
   for (const double value : {std::nan(""), std::numeric_limits<double>::infinity()}) {
-    at::Tensor x = at::rand({3, 16, 12, 12});
-    const at::Tensor before = winograd_conv(x, weight, {});
+    const at::Tensor x = at::rand({3, 16, 12, 12});
     x[1][5][4][4] = value;
-    const at::Tensor finite = winograd_conv(x, weight, {}).isfinite();
-    check(!finite[1].slice(1, 3, 6).slice(2, 3, 6).any().item<bool>(),
+    const at::Tensor spoilt = winograd_conv(x, weight, {}).isfinite().logical_not();
+    check(spoilt[1].slice(1, 3, 6).slice(2, 3, 6).all().item<bool>(),
           "winograd_conv: not finite reaches its neighbours");
-    check(finite[0].all().item<bool>() && finite[2].all().item<bool>() &&
-              finite[1].slice(1, 8).all().item<bool>(),
-          "winograd_conv: not finite stays near");
+    const at::Tensor near = spoilt[1].slice(1, 2, 6).slice(2, 2, 6);
+    check(spoilt.sum().equal(near.sum()), "winograd_conv: not finite stays near");
   }
+}
+
+// Strides of 0: a gradient and an input that are one value; a bias that is a slice.
+void expanded() {
+  const at::Tensor weight = at::rand({20, 18, 3, 3}), wide = at::rand({40});
+  const auto run = [&](const at::Tensor& one, const at::Tensor& bias) {
+    const at::Tensor x = one.detach().set_requires_grad(true);
+    const at::Tensor y = winograd_conv(x, weight, bias);
+    y.sum().backward();
+    return std::array{y.detach(), x.grad()};
+  };
+  const at::Tensor one = at::rand({1, 1, 1, 1}).expand({2, 18, 5, 4}), bias = wide.slice(0, 0, 40, 2);
+  const auto [y, grad] = run(one, bias);
+  const auto [same_y, same_grad] = run(one.contiguous(), bias.contiguous());
+  check(y.equal(same_y) && grad.equal(same_grad), "winograd_conv: strides of 0");
 }
 
 void thread_counts() {
   const int before = at::get_num_threads();
   Random random(5);
   for (const auto& [n, in, h, w, out] : std::initializer_list<std::array<int64_t, 5>>{
-           {5, 48, 31, 30, 80}, {3, 256, 7, 7, 256}}) {
+           {5, 48, 31, 30, 80}, {3, 256, 7, 7, 256}, {2, 16, 151, 151, 1}, {4, 20, 60, 61, 36}}) {
     const ConvCase input = draw_conv(random, {n, in, h, w}, out, true);
     at::set_num_threads(1);
     const auto one = named(run_conv(input, at::kFloat, Layout::channels_last, winograd_conv));
-    at::set_num_threads(3);
-    const auto three = named(run_conv(input, at::kFloat, Layout::channels_last, winograd_conv));
-    for (size_t i = 0; i < one.size(); ++i) {
-      check(one[i].values.equal(three[i].values),
-            input.name() + one[i].name + ": same bits from one and three threads");
+    for (const int threads : {3, 8}) {
+      at::set_num_threads(threads);
+      const auto more = named(run_conv(input, at::kFloat, Layout::channels_last, winograd_conv));
+      for (size_t i = 0; i < one.size(); ++i) {
+        check(one[i].values.equal(more[i].values),
+              input.name() + one[i].name + ": same bits from one and more threads");
+      }
     }
   }
   at::set_num_threads(before);
@@ -221,13 +249,18 @@ void layers() {
     const at::Tensor weight = at::randn(fused.weight.sizes()).to(dtype);
     fused.weight.set_data(weight);
     reference.weight.set_data(weight);
+    if (options.bias) {
+      const at::Tensor bias = at::randn(fused.bias.sizes());
+      fused.bias.set_data(bias);
+      reference.bias.set_data(bias);
+    }
     const at::Tensor one = fused.forward(x), other = reference.forward(x);
     const bool ours = one.grad_fn()->name().find("WinogradConv") != std::string::npos;
     const std::string what = "Conv2d " + std::to_string(options.in) + " to " +
                              std::to_string(options.out) + " by " + one.grad_fn()->name();
     check(ours == takes, what);
     check(other.grad_fn()->name().find("WinogradConv") == std::string::npos, what + ", reference");
-    if (dtype == at::kFloat) check_close(one.detach(), other.detach(), 4e-6, what);
+    if (one.scalar_type() == at::kFloat) check_close(one.detach(), other.detach(), 4e-6, what);
   };
   constexpr auto kLast = at::MemoryFormat::ChannelsLast;
   compare({32, 48, 3, 1, 1}, kLast, at::kFloat, true);
@@ -239,6 +272,12 @@ void layers() {
   compare({3, 48, 3, 1, 1}, kLast, at::kFloat, false);
   compare({32, 8, 3, 1, 1}, kLast, at::kFloat, false);
   compare({17, 40, 3, 1, 1}, kLast, at::kFloat, true);
+  compare({16, 16, 3, 1, 1}, kLast, at::kFloat, true);
+  compare({15, 16, 3, 1, 1}, kLast, at::kFloat, false);
+  compare({32, 48, 3, 1, 1, /*bias=*/true}, kLast, at::kFloat, true);
+  at::autocast::set_autocast_enabled(at::kCPU, true);
+  compare({32, 48, 3, 1, 1}, kLast, at::kFloat, false);
+  at::autocast::set_autocast_enabled(at::kCPU, false);
 }
 
 }  // namespace
@@ -249,6 +288,7 @@ void winograd_conv_cases() {
   refusals();
   no_second_derivative();
   not_finite();
+  expanded();
   thread_counts();
   layers();
 }

@@ -1,6 +1,6 @@
-// Steps of ResNet-18 and of the small VGGs, each taken from the same weights with the fused batch norm
-// + residual + ReLU and with LibTorch's own operators: the loss, every parameter's gradient and the
-// running statistics agree.
+// Steps of ResNet-18 and of the small VGGs, each taken from the same weights with our 3x3 convolutions and
+// batch norm + residual + ReLU and with LibTorch's own operators: the loss, every parameter's gradient
+// and the running statistics agree.
 //
 // A gradient is what a step adds to the velocity: v' = momentum * v + gradient, without weight decay,
 // and v is the same on both sides.
