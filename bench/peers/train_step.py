@@ -130,40 +130,51 @@ class Peer:
         self.sgd.step()
         return {"loss": loss.item()}
 
-    def reference(self, step, mask, dropout):
-        """Loss and gradients of this side, and of a twin whose weights differ by one ulp; nothing is
-        updated yet."""
+    def reference(self, step, mask, dropout, exact):
+        """Loss and gradients of this side, of a twin whose weights differ by one ulp, and where `exact`
+        of a copy in float64; nothing is updated yet."""
         x, target = self.pixels.at(step)
         given = None if mask is None else torch.tensor(mask, dtype=x.dtype)
         self.twin = moved_by_an_ulp(self.model)
+        self.exact = copy.deepcopy(self.model).double() if exact else None
         self.sgd.zero_grad(set_to_none=True)
         losses = []
-        for model in (self.model, self.twin):
-            features, logits = model(x, dropout)
-            loss = self.criterion(features, logits, target, given)
+        for model in filter(None, (self.model, self.twin, self.exact)):
+            dtype = next(model.parameters()).dtype
+            features, logits = model(x.to(dtype), dropout)
+            loss = self.criterion(features, logits, target, None if given is None else given.to(dtype))
             loss.backward()
             losses.append(loss.item())
-        return {"loss": losses[0], "twinLoss": losses[1]}
+        return {"loss": losses[0], "twinLoss": losses[1], "exactLoss": losses[2] if exact else None}
 
     def compare(self, path):
         """Relative 2-norm differences from this side's gradients, of the other side's (`ours`) and of
-        the twin's, per tensor and over all tensors (name ''), with the norm of this side's. Then this
-        side takes its step."""
+        the twin's, per tensor and over all tensors (name ''), with the norm of this side's. `fromExact`:
+        the whole gradient's differences from float64's, of the other side's and of this side's. Then
+        this side takes its step."""
         ours, tensors = load_file(path), []
         twins = dict(self.twin.named_parameters())
+        exact = dict(self.exact.named_parameters()) if self.exact else {}
+        from_exact = {"ours": 0.0, "peer": 0.0}
         total = {"ours": 0.0, "twin": 0.0, "peer": 0.0}
         square = lambda x: x.double().square().sum().item()
         for name, parameter in self.model.named_parameters():
             peer = parameter.grad
+            if self.exact:
+                from_exact["ours"] += square(ours[name] - exact[name].grad)
+                from_exact["peer"] += square(peer - exact[name].grad)
             apart = {"ours": square(ours.pop(name) - peer), "twin": square(twins[name].grad - peer),
                      "peer": square(peer)}
             for side, value in apart.items():
                 total[side] += value
             tensors.append(relative(name, apart))
-        self.twin = None
+        with_exact = self.exact is not None
+        self.twin = self.exact = None
         self.sgd.step()
         tensors.append(relative("", total))
-        return {"tensors": tensors, "unexpected": sorted(ours)}
+        shares = {side: (value / total["peer"]) ** 0.5 for side, value in from_exact.items()}
+        return {"tensors": tensors, "unexpected": sorted(ours),
+                "fromExact": shares if with_exact else None}
 
 
 def relative(name, squares):
