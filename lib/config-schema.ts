@@ -120,7 +120,9 @@ const model = z.strictObject({
   impl: z
     .enum(['fused', 'reference'])
     .optional()
-    .describe("3x3 convolutions, batch norm + ReLU: ours (fused, default), or LibTorch's operators"),
+    .describe(
+      "3x3 convolutions, batch norm + ReLU: ours (fused, default), or LibTorch's operators",
+    ),
 })
 
 const loss = z.strictObject({
