@@ -7,12 +7,12 @@
 // ties fall the other way: a twin of the peer whose weights differ by one ulp. Differences are 2-norms,
 // as shares of the norm of the whole gradient, so that a gradient which is nothing but rounding (of a
 // bias before a batch norm, in truth 0) is held against the rounding of the twin, not against itself.
-// Over the steps, our largest difference from the peer is at most TIMES_THE_TWINS of the twin's
-// largest, or at most ROUNDING, for every tensor and for all together. In the first EXACT_STEPS steps the
-// peer also computes in float64, and our loss and gradient lie at most TIMES_THE_PEERS of the peer's
-// differences from it. A tensor also agrees where its own relative difference is within ONE_TIE, what one tie in a
-// late layer can do. The loss is within LOSS_TOLERANCE, or TIMES_THE_TWINS of the twin's
-// difference, or what two sides may differ that are as far from float64 as the peer is.
+// In the first EXACT_STEPS steps the peer also computes in float64; there our loss and whole gradient lie
+// at most TIMES_THE_PEERS of the peer's distance from it. Over the steps, our largest difference from the
+// peer is at most TIMES_THE_TWINS of the twin's largest, or what two sides may differ that are that far
+// from float64, or ROUNDING: for every tensor and for all together. A tensor also agrees where its own
+// relative difference is within ONE_TIE, what one tie in a late layer can do. The loss is held alike,
+// with LOSS_TOLERANCE.
 
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -37,7 +37,7 @@ export async function checkNumerics(peer, setting, steps, dir) {
   })
   const largest = new Map() // by tensor name, over the steps
   const worstLoss = { ours: 0, twin: 0 } // relative
-  const fromExact = { ours: 0, peer: 0 } // of the whole gradient
+  let fromExact = 0 // of our whole gradient
   const lossFromExact = { ours: 0, peer: 0 } // relative
   for (let step = 0; step < steps; step++) {
     const weights = join(dir, 'weights.safetensors')
@@ -45,12 +45,8 @@ export async function checkNumerics(peer, setting, steps, dir) {
     const exact = step < EXACT_STEPS
     const reference = await peer.ask('reference', { step, exact, ...masks(setting, step) })
     const ours = await oneStep(setting, batches.at(step), step, weights, join(dir, 'step'))
-    const compared = await peer.ask('compare', { path: ours.gradients })
-    const { tensors, unexpected } = compared
+    const { tensors, unexpected } = await peer.ask('compare', { path: ours.gradients })
     if (unexpected.length > 0) throw new Error(`numerics: unknown gradients ${unexpected}`)
-    for (const [side, apart] of Object.entries(compared.fromExact ?? {})) {
-      fromExact[side] = Math.max(fromExact[side], apart)
-    }
 
     for (const [side, loss] of exact
       ? Object.entries({ ours: ours.loss, peer: reference.loss })
@@ -65,12 +61,15 @@ export async function checkNumerics(peer, setting, steps, dir) {
       worstLoss[side] = Math.max(worstLoss[side], Math.abs(loss / reference.loss - 1))
     }
     const all = tensors.at(-1)
-    for (const { name, norm, ours: apart, twin } of tensors) {
-      const before = largest.get(name) ?? { ours: 0, share: 0, twinShare: 0 }
+    fromExact = Math.max(fromExact, all.fromExact ?? 0)
+    for (const { name, norm, ours: apart, twin, exact: peerApart = 0 } of tensors) {
+      const share = (value) => (value * norm) / all.norm
+      const before = largest.get(name) ?? { ours: 0, share: 0, twin: 0, exact: 0 }
       largest.set(name, {
         ours: Math.max(before.ours, apart),
-        share: Math.max(before.share, (apart * norm) / all.norm),
-        twinShare: Math.max(before.twinShare, (twin * norm) / all.norm),
+        share: Math.max(before.share, share(apart)),
+        twin: Math.max(before.twin, share(twin)),
+        exact: Math.max(before.exact, share(peerApart)),
       })
     }
     console.log(
@@ -80,36 +79,36 @@ export async function checkNumerics(peer, setting, steps, dir) {
     )
   }
   const failed = [...largest].filter(([name, apart]) => !agrees(name, apart))
-  for (const [name, { ours, share, twinShare }] of failed) {
+  for (const [name, { ours, share, twin, exact }] of failed) {
     console.log(
       `  FAILED ${name || 'all'}: differs by ${show(ours)}, ${show(share)} of the whole gradient; ` +
-        `the twin by ${show(twinShare)} of it`,
+        `the twin by ${show(twin)} of it, float64 by ${show(exact)}`,
     )
   }
   const whole = largest.get('')
-  const lossLimit = Math.max(
-    LOSS_TOLERANCE,
-    TIMES_THE_TWINS * worstLoss.twin,
-    (1 + TIMES_THE_PEERS) * lossFromExact.peer,
-  )
   const ok =
     failed.length === 0 &&
-    worstLoss.ours <= lossLimit &&
+    fromExact <= TIMES_THE_PEERS * whole.exact &&
     lossFromExact.ours <= Math.max(LOSS_TOLERANCE, TIMES_THE_PEERS * lossFromExact.peer) &&
-    fromExact.ours <= TIMES_THE_PEERS * fromExact.peer
+    worstLoss.ours <= allowed(worstLoss.twin, lossFromExact.peer, LOSS_TOLERANCE)
   const text =
     `${steps} steps: losses within ${show(worstLoss.ours)} (one-ulp twin ` +
     `${show(worstLoss.twin)}; from float64 ours ${show(lossFromExact.ours)}, peer ` +
     `${show(lossFromExact.peer)}), gradient within ${show(whole.ours)} ` +
-    `(one-ulp twin ${show(whole.twinShare)}), from float64 ours ${show(fromExact.ours)}, peer ` +
-    `${show(fromExact.peer)}, ${failed.length} of ${largest.size - 1} tensors failed`
+    `(one-ulp twin ${show(whole.twin)}; from float64 ours ${show(fromExact)}, peer ` +
+    `${show(whole.exact)}), ${failed.length} of ${largest.size - 1} tensors failed`
   return { ok, text }
 }
 
+/** How far we may be from the peer where its twin is `twin` and float64 is `exact` from it. */
+function allowed(twin, exact, rounding) {
+  return Math.max(TIMES_THE_TWINS * twin, (1 + TIMES_THE_PEERS) * exact, rounding)
+}
+
 /** The largest differences of one tensor, or of all (name ''). */
-function agrees(name, { ours, share, twinShare }) {
+function agrees(name, { ours, share, twin, exact }) {
   if (name !== '' && ours <= ONE_TIE) return true
-  return share <= Math.max(TIMES_THE_TWINS * twinShare, ROUNDING)
+  return share <= allowed(twin, exact, ROUNDING)
 }
 
 /** One step of a fresh trainer from given weights; -> its loss and the file of its gradients. */

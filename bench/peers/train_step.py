@@ -148,38 +148,34 @@ class Peer:
         return {"loss": losses[0], "twinLoss": losses[1], "exactLoss": losses[2] if exact else None}
 
     def compare(self, path):
-        """Relative 2-norm differences from this side's gradients, of the other side's (`ours`) and of
-        the twin's, per tensor and over all tensors (name ''), with the norm of this side's. `fromExact`:
-        the whole gradient's differences from float64's, of the other side's and of this side's. Then
+        """Relative 2-norm differences from this side's gradients, of the other side's (`ours`), of the
+        twin's and, where there is one, of float64's (`exact`), per tensor and over all tensors (name
+        ''), with the norm of this side's; of all tensors also `fromExact`, ours from float64's. Then
         this side takes its step."""
         ours, tensors = load_file(path), []
-        twins = dict(self.twin.named_parameters())
-        exact = dict(self.exact.named_parameters()) if self.exact else {}
-        from_exact = {"ours": 0.0, "peer": 0.0}
-        total = {"ours": 0.0, "twin": 0.0, "peer": 0.0}
+        sides = {"twin": self.twin, "exact": self.exact}
+        grads = {side: {name: p.grad for name, p in model.named_parameters()}
+                 for side, model in sides.items() if model is not None}
+        total = {}
         square = lambda x: x.double().square().sum().item()
         for name, parameter in self.model.named_parameters():
-            peer = parameter.grad
-            if self.exact:
-                from_exact["ours"] += square(ours[name] - exact[name].grad)
-                from_exact["peer"] += square(peer - exact[name].grad)
-            apart = {"ours": square(ours.pop(name) - peer), "twin": square(twins[name].grad - peer),
-                     "peer": square(peer)}
-            for side, value in apart.items():
-                total[side] += value
-            tensors.append(relative(name, apart))
-        with_exact = self.exact is not None
+            grads["ours"] = {name: ours.pop(name)}
+            squares = {side: square(of[name] - parameter.grad) for side, of in grads.items()}
+            if "exact" in grads:
+                squares["fromExact"] = square(grads["ours"][name] - grads["exact"][name])
+            squares["norm"] = square(parameter.grad)
+            tensors.append(relative(name, squares))
+            total = {key: value + total.get(key, 0.0) for key, value in squares.items()}
         self.twin = self.exact = None
         self.sgd.step()
         tensors.append(relative("", total))
-        shares = {side: (value / total["peer"]) ** 0.5 for side, value in from_exact.items()}
-        return {"tensors": tensors, "unexpected": sorted(ours),
-                "fromExact": shares if with_exact else None}
+        return {"tensors": tensors, "unexpected": sorted(ours)}
 
 
 def relative(name, squares):
-    return {"name": name, "norm": squares["peer"] ** 0.5,
-            **{side: (squares[side] / squares["peer"]) ** 0.5 for side in ("ours", "twin")}}
+    norm = squares["norm"]
+    shares = {side: (square / norm) ** 0.5 for side, square in squares.items()}
+    return {"name": name, **shares, "norm": norm ** 0.5}
 
 
 def moved_by_an_ulp(model):
