@@ -3,11 +3,11 @@
 
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { window } from '../dist/augment.js'
 import { native } from '../dist/binding.js'
-import { nativeConfig } from '../dist/config.js'
+import { nativeConfig } from '../dist/config/index.js'
+import { window } from '../dist/data/augment.js'
+import { batches, order } from '../dist/data/sampler.js'
 import { datasets, loader, makeSchedule, Trainer } from '../dist/index.js'
-import { batches, order } from '../dist/sampler.js'
 import { recipeOf } from './demo-recipes.mjs'
 import { resultFile } from './kept-runs.mjs'
 

@@ -2,7 +2,7 @@
 // {name, side, loss, config}; its name is the file it is kept in.
 
 import { join } from 'node:path'
-import { configToJson } from '../dist/config.js'
+import { configToJson } from '../dist/config/index.js'
 import { demoConfig } from '../dist/demo.js'
 
 export const losses = ['ce', 'mc']

@@ -7,7 +7,7 @@
 
 import { availableParallelism } from 'node:os'
 import { native } from '../dist/binding.js'
-import { nativeConfig } from '../dist/config.js'
+import { nativeConfig } from '../dist/config/index.js'
 import { demoConfig } from '../dist/demo.js'
 import { makeBatches, scratchDir } from './batches.mjs'
 import { nameOf, startSide, verdict, weights } from './mc-loss-side.mjs'

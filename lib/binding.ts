@@ -38,7 +38,7 @@ export interface NativeSettings {
   cudaGraph: 'auto' | 'off'
 }
 
-/** Everything NativeTrainer.create needs; lib/config.ts makes it from the user's configuration. */
+/** Everything NativeTrainer.create needs; lib/config/index.ts makes it from the user's configuration. */
 export interface NativeTrainerConfig {
   model: {
     backbone: string

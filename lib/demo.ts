@@ -1,9 +1,9 @@
 // The demo: the drawn birds, trained with cross entropy and with MC-Loss, side by side. Its two
 // configurations are the ones bench/demo-seeds measures over seeds.
 
-import { type Config, defineConfig } from './config.js'
+import { type Config, defineConfig } from './config/index.js'
 import type { RunEvent, TestFigures } from './events.js'
-import { train } from './trainer.js'
+import { train } from './train/train.js'
 
 export type DemoLoss = 'ce' | 'mc'
 

@@ -1,7 +1,6 @@
 // The public surface.
 
-export type { Batch, Dataset, Sample, Size } from './batch.js'
-export { type BenchOptions, type BenchReport, bench } from './bench.js'
+export { type BenchOptions, type BenchReport, bench } from './bench/index.js'
 export type {
   BuildInfo,
   EvalStats,
@@ -13,27 +12,11 @@ export type {
   StepOptions,
   StepStats,
 } from './binding.js'
-export { type Config, type ConfigInput, configJsonSchema, defineConfig } from './config.js'
-export {
-  type ContactSheet,
-  type ContactSheetOptions,
-  contactSheet,
-  type SheetConfig,
-} from './contact-sheet.js'
-export { type CheckOptions, checkData, type DataReport } from './data-check.js'
-export * as datasets from './datasets/index.js'
-export { type ErrorCode, McLossError } from './errors.js'
-export type * from './events.js'
-export {
-  type EvaluateOptions,
-  evaluate,
-  type ModelOptions,
-  type Prediction,
-  predict,
-} from './inference.js'
-export { type EpochOptions, type Loader, type LoaderOptions, loader } from './loader.js'
-export { type ChannelGroup, channelGroups, type McLossOptions, mcLoss } from './mc-loss.js'
-export { makeSchedule } from './schedule.js'
+export { type Config, type ConfigInput, configJsonSchema, defineConfig } from './config/index.js'
+export type { Batch, Dataset, Sample, Size } from './data/batch.js'
+export { type CheckOptions, checkData, type DataReport } from './data/check.js'
+export * as datasets from './data/datasets/index.js'
+export { type EpochOptions, type Loader, type LoaderOptions, loader } from './data/loader.js'
 export {
   type OpenOptions,
   openStores,
@@ -41,7 +24,24 @@ export {
   type SplitSource,
   type StoreOptions,
   type Stores,
-} from './store.js'
+} from './data/store/index.js'
+export { type ErrorCode, McLossError } from './errors.js'
+export type * from './events.js'
+export { type ChannelGroup, channelGroups, type McLossOptions, mcLoss } from './mc-loss.js'
+export {
+  type ContactSheet,
+  type ContactSheetOptions,
+  contactSheet,
+  type SheetConfig,
+} from './pictures/contact-sheet.js'
+export {
+  type EvaluateOptions,
+  evaluate,
+  type ModelOptions,
+  type Prediction,
+  predict,
+} from './predict/inference.js'
+export { makeSchedule } from './train/schedule.js'
 export {
   type EpochResult,
   type Run,
@@ -49,4 +49,4 @@ export {
   Trainer,
   type TrainOptions,
   train,
-} from './trainer.js'
+} from './train/train.js'

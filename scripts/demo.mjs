@@ -10,7 +10,7 @@ import { runAsProgram } from './setup-error.mjs'
 
 await runAsProgram(import.meta.url, async (args) => {
   await ensure()
-  const cli = join(packageRoot, 'dist/cli.js')
+  const cli = join(packageRoot, 'dist/cli/main.js')
   process.argv = [process.execPath, cli, 'demo', ...args]
   await import(pathToFileURL(cli).href)
   return undefined

@@ -50,7 +50,7 @@ async function compileTypeScript() {
   const stamp = join(packageRoot, 'build', 'dist.sha256')
   const hash = hashOf(['lib', 'tsconfig.json', 'tsconfig.build.json', 'package-lock.json'])
   const done = existsSync(stamp) && readFileSync(stamp, 'utf8') === hash
-  if (done && existsSync(join(packageRoot, 'dist/cli.js'))) return
+  if (done && existsSync(join(packageRoot, 'dist/cli/main.js'))) return
   // Nothing of a source file that is gone may stay.
   rmSync(join(packageRoot, 'dist'), { recursive: true, force: true })
   await step('tsc', 'npm', ['run', '--silent', 'prepare'])

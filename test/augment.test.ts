@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { checkTransform, jitter, type Transform, window } from '../lib/augment.js'
+import { checkTransform, jitter, type Transform, window } from '../lib/data/augment.js'
 import { drawTwin } from './reference/philox.js'
 
 const transform: Transform = { resize: [20, 30], crop: [16, 24], padding: 2, flip: true }

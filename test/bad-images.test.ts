@@ -1,11 +1,11 @@
 // No image file ends, hangs or fills a process: what comes of each file of bad-images.ts, in a
-// process of its own that runs dist/images.js.
+// process of its own that runs dist/data/images.js.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { basename, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { decode, describe as describeImage } from '../lib/images.js'
+import { decode, describe as describeImage } from '../lib/data/images.js'
 import { type BadImage, type Outcome, writeBadImages } from './bad-images.js'
 import { temporaryFolder } from './small-birds.js'
 

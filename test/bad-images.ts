@@ -1,4 +1,4 @@
-// Image files that are broken, hostile or only odd, each with what lib/images.ts must make of it.
+// Image files that are broken, hostile or only odd, each with what lib/data/images.ts must make of it.
 // Generated, so that every test can have its own; see bad-images.test.ts.
 
 import { execFileSync } from 'node:child_process'

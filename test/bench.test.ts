@@ -4,10 +4,10 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { type BenchReport, bench } from '../lib/bench.js'
-import { formatBench } from '../lib/bench-report.js'
-import { alternatives, flagsOf, median, recommendation, winners } from '../lib/bench-settings.js'
-import { type ConfigInput, defineConfig } from '../lib/config.js'
+import { type BenchReport, bench } from '../lib/bench/index.js'
+import { alternatives, flagsOf, median, recommendation, winners } from '../lib/bench/settings.js'
+import { formatBench } from '../lib/cli/bench-report.js'
+import { type ConfigInput, defineConfig } from '../lib/config/index.js'
 import { temporaryFolder, toyConfig } from './small-birds.js'
 
 const folder = temporaryFolder()

@@ -18,8 +18,8 @@ import {
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { openCheckpoint, readModelMetadata, saveCheckpoint } from '../lib/checkpoint.js'
 import { McLossError } from '../lib/errors.js'
+import { openCheckpoint, readModelMetadata, saveCheckpoint } from '../lib/train/checkpoint.js'
 import { fakeTrainer, stateOf } from './checkpoint-fakes.mjs'
 
 const root = join(import.meta.dirname, '..')

@@ -1,4 +1,4 @@
-// The command line as a user meets it: exit codes, --json, signals, resume. Runs dist/cli.js itself.
+// The command line as a user meets it: exit codes, --json, signals, resume. Runs dist/cli/main.js itself.
 
 import { execFile, spawn } from 'node:child_process'
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
-import { type ConfigInput, configJsonSchema } from '../lib/config.js'
-import { configKeys, loadConfigFile, setConfigValue } from '../lib/config-file.js'
+import { configKeys, loadConfigFile, setConfigValue } from '../lib/config/file.js'
+import { type ConfigInput, configJsonSchema } from '../lib/config/index.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'mcloss-test-'))
 const schemaFile = join(import.meta.dirname, '..', 'docs', 'config.schema.json')

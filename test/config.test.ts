@@ -3,14 +3,14 @@
 
 import { availableParallelism } from 'node:os'
 import { expect, test } from 'vitest'
+import { configKeys } from '../lib/config/file.js'
 import {
   type Config,
   type ConfigInput,
   configToJson,
   defineConfig,
   nativeConfig,
-} from '../lib/config.js'
-import { configKeys } from '../lib/config-file.js'
+} from '../lib/config/index.js'
 import { McLossError } from '../lib/errors.js'
 
 type Plain = Record<string, Record<string, unknown>>

@@ -1,11 +1,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { window } from '../lib/augment.js'
-import type { Dataset } from '../lib/batch.js'
-import { type ContactSheet, contactSheet, type SheetConfig } from '../lib/contact-sheet.js'
-import { decode, decodeTo, encodePng, type Image, renderSvg } from '../lib/images.js'
-import { order } from '../lib/sampler.js'
+import { window } from '../lib/data/augment.js'
+import type { Dataset } from '../lib/data/batch.js'
+import { decode, decodeTo, encodePng, type Image, renderSvg } from '../lib/data/images.js'
+import { order } from '../lib/data/sampler.js'
+import { type ContactSheet, contactSheet, type SheetConfig } from '../lib/pictures/contact-sheet.js'
 import { temporaryFolder } from './small-birds.js'
 
 const letter =

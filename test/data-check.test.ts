@@ -1,17 +1,17 @@
 import { copyFile, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
-import type { Dataset } from '../lib/batch.js'
-import { checkData, type DataReport } from '../lib/data-check.js'
-import { formatDataReport } from '../lib/data-report.js'
-import { type DatasetOptions, openDataset } from '../lib/datasets/index.js'
+import { formatDataReport } from '../lib/cli/data-report.js'
+import type { Dataset } from '../lib/data/batch.js'
+import { checkData, type DataReport } from '../lib/data/check.js'
+import { type DatasetOptions, openDataset } from '../lib/data/datasets/index.js'
+import { encodePng } from '../lib/data/images.js'
 import { McLossError } from '../lib/errors.js'
-import { encodePng } from '../lib/images.js'
 import { writeBadImages } from './bad-images.js'
 import { tree } from './datasets/tree.js'
 
-vi.mock('../lib/datasets/index.js', async (original) => {
-  const real = await original<typeof import('../lib/datasets/index.js')>()
+vi.mock('../lib/data/datasets/index.js', async (original) => {
+  const real = await original<typeof import('../lib/data/datasets/index.js')>()
   return { ...real, openDataset: vi.fn(real.openDataset) }
 })
 afterEach(() => vi.mocked(openDataset).mockClear())

@@ -1,11 +1,11 @@
 // What an epoch tells while it runs, with a trainer and batches that only pretend.
 
 import { expect, test } from 'vitest'
-import type { Batch } from '../lib/batch.js'
 import type { NativeTrainer } from '../lib/binding.js'
-import { emptyTotals, trainEpoch } from '../lib/epoch.js'
+import type { Batch } from '../lib/data/batch.js'
 import type { ProgressEvent, WarningEvent } from '../lib/events.js'
-import { emptyStats } from '../lib/metrics.js'
+import { emptyTotals, trainEpoch } from '../lib/train/epoch.js'
+import { emptyStats } from '../lib/train/metrics.js'
 
 test("native's warnings become events, in the order they came, and are not added up", async () => {
   const news = [['one', 'two'], [], ['three']]

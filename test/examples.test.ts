@@ -3,8 +3,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect, test, vi } from 'vitest'
-import { defineConfig } from '../lib/config.js'
-import { openDataset } from '../lib/datasets/index.js'
+import { defineConfig } from '../lib/config/index.js'
+import { openDataset } from '../lib/data/datasets/index.js'
 import { temporaryFolder, toyConfig } from './small-birds.js'
 
 const folder = temporaryFolder()

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, describe, expect, test } from 'vitest'
 import { native } from '../lib/binding.js'
-import { decode, decodeTo, encodeGreyPng, encodeJpeg, renderSvg } from '../lib/images.js'
+import { decode, decodeTo, encodeGreyPng, encodeJpeg, renderSvg } from '../lib/data/images.js'
 import { fixtureLines } from './fixture-lines.js'
 
 const folder = join(import.meta.dirname, 'fixtures', 'images')

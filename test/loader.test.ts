@@ -4,19 +4,19 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import { window } from '../lib/augment.js'
-import type { Batch, Dataset } from '../lib/batch.js'
 import type { PixelSource } from '../lib/binding.js'
-import { decodeTo } from '../lib/images.js'
-import { type EpochOptions, type LoaderOptions, loader } from '../lib/loader.js'
-import { batches, order } from '../lib/sampler.js'
+import { window } from '../lib/data/augment.js'
+import type { Batch, Dataset } from '../lib/data/batch.js'
+import { decodeTo } from '../lib/data/images.js'
+import { type EpochOptions, type LoaderOptions, loader } from '../lib/data/loader.js'
+import { batches, order } from '../lib/data/sampler.js'
 
-vi.mock('../lib/images.js', async (original) => ({
-  ...(await original<typeof import('../lib/images.js')>()),
+vi.mock('../lib/data/images.js', async (original) => ({
+  ...(await original<typeof import('../lib/data/images.js')>()),
   decodeTo: vi.fn(),
 }))
 const { decodeTo: decodeFiles } =
-  await vi.importActual<typeof import('../lib/images.js')>('../lib/images.js')
+  await vi.importActual<typeof import('../lib/data/images.js')>('../lib/data/images.js')
 
 const COUNT = 22
 const CLASSES = 5

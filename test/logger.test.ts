@@ -7,7 +7,7 @@ import { Writable } from 'node:stream'
 import { stripVTControlCharacters } from 'node:util'
 import { expect, test } from 'vitest'
 import type { EpochEvent, ProgressEvent, RunEvent, StartEvent } from '../lib/events.js'
-import { createLogger, journalOf } from '../lib/logger.js'
+import { createLogger, journalOf } from '../lib/train/logger.js'
 
 const figures = {
   loss: 2.5,

@@ -10,7 +10,7 @@ import {
   type StatSums,
   testFigures,
   trainFigures,
-} from '../lib/metrics.js'
+} from '../lib/train/metrics.js'
 
 const stats = (overrides: Partial<StatSums>): StatSums => ({ ...emptyStats(), ...overrides })
 const evaluated = (n: number, top1: number, top5: number, lossSum: number): EvalStats => ({

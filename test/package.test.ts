@@ -81,7 +81,7 @@ afterAll(() => rmSync(project, { recursive: true, force: true }))
 test('the package holds what an installation needs, and no more', () => {
   const paths = packed.files.map(({ path }) => path)
   for (const path of [
-    ...['dist/index.js', 'dist/index.d.ts', 'dist/cli.js', 'CMakeLists.txt', 'LICENSE'],
+    ...['dist/index.js', 'dist/index.d.ts', 'dist/cli/main.js', 'CMakeLists.txt', 'LICENSE'],
     ...['native/napi/addon.cpp', 'scripts/install.mjs', 'scripts/setup.mjs', 'scripts/zip.mjs'],
     ...['docs/config.schema.json', 'examples/train.ts'],
   ]) {

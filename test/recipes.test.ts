@@ -4,9 +4,9 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { native } from '../lib/binding.js'
-import { defineConfig, nativeConfig } from '../lib/config.js'
-import { loadConfigFile } from '../lib/config-file.js'
-import { makeSchedule } from '../lib/schedule.js'
+import { loadConfigFile } from '../lib/config/file.js'
+import { defineConfig, nativeConfig } from '../lib/config/index.js'
+import { makeSchedule } from '../lib/train/schedule.js'
 
 const folder = join(import.meta.dirname, '..', 'examples', 'recipes')
 const half = [0.5, 0.5, 0.5]

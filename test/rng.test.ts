@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { below, checkSeed, draw, draws, philox, Stream, shuffle, uniform } from '../lib/rng.js'
+import { below, checkSeed, draw, draws, philox, Stream, shuffle, uniform } from '../lib/random.js'
 import { drawTwin, philoxTwin } from './reference/philox.js'
 
 const word = fc.integer({ min: 0, max: 0xffffffff })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { batchCount, batches, order } from '../lib/sampler.js'
+import { batchCount, batches, order } from '../lib/data/sampler.js'
 
 const config = (part: string) =>
   expect.objectContaining({ code: 'E_CONFIG', message: expect.stringContaining(part) })

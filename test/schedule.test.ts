@@ -1,8 +1,8 @@
 // The learning rate of every step against hand-worked values and against twins that keep a state.
 
 import { expect, test } from 'vitest'
-import { type ConfigInput, defineConfig } from '../lib/config.js'
-import { makeSchedule } from '../lib/schedule.js'
+import { type ConfigInput, defineConfig } from '../lib/config/index.js'
+import { makeSchedule } from '../lib/train/schedule.js'
 
 const STEPS = 3
 

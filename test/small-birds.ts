@@ -3,7 +3,7 @@
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { ConfigInput } from '../lib/config.js'
+import type { ConfigInput } from '../lib/config/index.js'
 
 export function temporaryFolder(): string {
   return mkdtempSync(join(tmpdir(), 'mcloss-test-'))

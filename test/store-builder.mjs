@@ -1,7 +1,7 @@
 // A process of its own that builds the stores of a dataset: argv = JSON {dataset, options}. Run by
 // test/store-kill.test.ts, which kills it.
 
-import { prepareStores } from '../dist/store.js'
+import { prepareStores } from '../dist/data/store/index.js'
 
 const { dataset, options } = JSON.parse(process.argv[2])
 const onEvent = ({ type, done }) => {

@@ -2,9 +2,9 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Dataset } from '../lib/batch.js'
-import { decodeTo, encodeJpeg } from '../lib/images.js'
-import type { StoreOptions } from '../lib/store.js'
+import type { Dataset } from '../lib/data/batch.js'
+import { decodeTo, encodeJpeg } from '../lib/data/images.js'
+import type { StoreOptions } from '../lib/data/store/index.js'
 
 export const SIZE = [40, 56] as const
 

@@ -1,7 +1,7 @@
 // Which store a run takes, from sizes alone.
 
 import { describe, expect, test } from 'vitest'
-import { chooseStore, type StoreSizes } from '../lib/store-mode.js'
+import { chooseStore, type StoreSizes } from '../lib/data/store/mode.js'
 
 describe('which store', () => {
   const sizes: StoreSizes = {

@@ -13,18 +13,18 @@ import {
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test, vi } from 'vitest'
-import type { Dataset } from '../lib/batch.js'
 import { native, type PixelSource, type RowSource } from '../lib/binding.js'
-import { defineConfig } from '../lib/config.js'
-import { openStores, prepareStores } from '../lib/store.js'
+import { defineConfig } from '../lib/config/index.js'
+import type { Dataset } from '../lib/data/batch.js'
 import {
   HEADER_BYTES,
   headerBytes,
   readHeader,
   type StoreHeader,
   storeLayout,
-} from '../lib/store-format.js'
-import { train } from '../lib/trainer.js'
+} from '../lib/data/store/format.js'
+import { openStores, prepareStores } from '../lib/data/store/index.js'
+import { train } from '../lib/train/train.js'
 import { temporaryFolder, toyConfig } from './small-birds.js'
 import { noise, noiseFiles, pixelsOf, SIZE, storeOptions } from './store-fixture.js'
 

@@ -5,11 +5,11 @@ import { cpSync, existsSync, readdirSync, readFileSync, realpathSync, rmSync } f
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import { native } from '../lib/binding.js'
-import { type ConfigInput, defineConfig } from '../lib/config.js'
-import { openDataset } from '../lib/datasets/index.js'
+import { type ConfigInput, defineConfig } from '../lib/config/index.js'
+import { openDataset } from '../lib/data/datasets/index.js'
 import type { RunEvent } from '../lib/events.js'
-import { evaluate, predict } from '../lib/inference.js'
-import { type RunResult, train } from '../lib/trainer.js'
+import { evaluate, predict } from '../lib/predict/inference.js'
+import { type RunResult, train } from '../lib/train/train.js'
 import { temporaryFolder, toyConfig } from './small-birds.js'
 
 const folder = temporaryFolder()

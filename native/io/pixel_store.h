@@ -1,5 +1,5 @@
 // The decoded images of a split, u8 [count, height, width, 3], opened read-only from a store file
-// (lib/store-format.ts says what else is in it).
+// (lib/data/store/format.ts says what else is in it).
 #pragma once
 
 #include <ATen/core/Tensor.h>

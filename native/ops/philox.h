@@ -1,5 +1,5 @@
 // Philox4x32-10 (Salmon et al., SC 2011): the one generator of the whole product, the same bits in
-// TypeScript (lib/rng.ts), C++ and CUDA. key = run seed; counter = (step or epoch, sample or 0,
+// TypeScript (lib/random.ts), C++ and CUDA. key = run seed; counter = (step or epoch, sample or 0,
 // draw >> 2, stream); word draw & 3.
 #pragma once
 
@@ -10,7 +10,7 @@
 
 namespace mcloss {
 
-// The stream ids; lib/rng.ts has the same list. A purpose never shares another's stream.
+// The stream ids; lib/random.ts has the same list. A purpose never shares another's stream.
 enum class Stream : uint32_t {
   order = 0, window = 1, flip = 2, cwa_mask = 3, dropout = 4, drawing = 5, jitter = 6
 };

@@ -1,8 +1,8 @@
 import { rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { csv } from '../../lib/datasets/csv.js'
-import { parseCsv } from '../../lib/datasets/csv-text.js'
+import { csv } from '../../lib/data/datasets/csv.js'
+import { parseCsv } from '../../lib/data/datasets/lists/csv-text.js'
 import { dataError, empty, tree } from './tree.js'
 
 const images = ['a/1.jpg', 'a/2.jpg', 'b/1, "old".jpg', 'b/2.jpg']

@@ -1,8 +1,8 @@
 import { rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { CUB200_OFFICIAL, cub200 } from '../../lib/datasets/cub200.js'
-import { openDataset } from '../../lib/datasets/index.js'
+import { CUB200_OFFICIAL, cub200 } from '../../lib/data/datasets/cub200.js'
+import { openDataset } from '../../lib/data/datasets/index.js'
 import { dataError, empty, tree } from './tree.js'
 
 const lists = {

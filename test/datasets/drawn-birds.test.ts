@@ -2,10 +2,14 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { birdClass, birdClassNames, MAX_BIRD_CLASSES } from '../../lib/datasets/bird-classes.js'
-import { drawBird } from '../../lib/datasets/bird-drawing.js'
-import { drawnBirds, writeDrawnBirds } from '../../lib/datasets/drawn-birds.js'
-import { decode } from '../../lib/images.js'
+import {
+  birdClass,
+  birdClassNames,
+  MAX_BIRD_CLASSES,
+} from '../../lib/data/datasets/birds/classes.js'
+import { drawBird } from '../../lib/data/datasets/birds/drawing.js'
+import { drawnBirds, writeDrawnBirds } from '../../lib/data/datasets/drawn-birds.js'
+import { decode } from '../../lib/data/images.js'
 import { dataError, empty, tree } from './tree.js'
 
 const small = { classes: 3, trainPerClass: 2, testPerClass: 2, size: 32, seed: 5 }

@@ -1,7 +1,7 @@
 import { readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { AIRCRAFT_OFFICIAL, fgvcAircraft } from '../../lib/datasets/fgvc-aircraft.js'
+import { AIRCRAFT_OFFICIAL, fgvcAircraft } from '../../lib/data/datasets/fgvc-aircraft.js'
 import { writeTinySet } from './tiny-sets.js'
 import { dataError, empty, tree } from './tree.js'
 

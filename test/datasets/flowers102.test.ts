@@ -1,7 +1,7 @@
 import { cp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { flowers102 } from '../../lib/datasets/flowers102.js'
+import { flowers102 } from '../../lib/data/datasets/flowers102.js'
 import { type Plain, variables } from './mat-writer.js'
 import { writeTinySet } from './tiny-sets.js'
 import { dataError, tree } from './tree.js'

@@ -14,7 +14,7 @@ import {
 } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
-import { openDataset } from '../../lib/datasets/index.js'
+import { openDataset } from '../../lib/data/datasets/index.js'
 import { variables } from './mat-writer.js'
 import { readerOf, type TinySet, tinySetNames, writeTinySet } from './tiny-sets.js'
 import { tree } from './tree.js'

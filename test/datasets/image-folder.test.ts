@@ -1,7 +1,7 @@
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { imageFolder } from '../../lib/datasets/image-folder.js'
+import { imageFolder } from '../../lib/data/datasets/image-folder.js'
 import { dataError, empty, tree } from './tree.js'
 
 const sound = () =>

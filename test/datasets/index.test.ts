@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import type { Dataset } from '../../lib/batch.js'
-import { datasetNames, openDataset } from '../../lib/datasets/index.js'
+import type { Dataset } from '../../lib/data/batch.js'
+import { datasetNames, openDataset } from '../../lib/data/datasets/index.js'
 import { dataError, empty, tree } from './tree.js'
 
 describe('openDataset', () => {

@@ -1,6 +1,6 @@
 // Values of a MAT file in the form of test/fixtures/mat5/expected.jsonl.
 
-import type { MatValue } from '../../lib/datasets/mat5.js'
+import type { MatValue } from '../../lib/data/datasets/mat/mat5.js'
 
 /** Numbers beyond JSON's (not finite, past 2^53) are strings, as make_mat5.py writes them. */
 function numberJson(value: number | bigint): number | string {

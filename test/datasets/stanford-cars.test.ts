@@ -1,7 +1,7 @@
 import { cp, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { stanfordCars } from '../../lib/datasets/stanford-cars.js'
+import { stanfordCars } from '../../lib/data/datasets/stanford-cars.js'
 import { type Plain, variables } from './mat-writer.js'
 import { type TinySet, writeTinySet } from './tiny-sets.js'
 import { dataError, tree } from './tree.js'

@@ -3,9 +3,9 @@
 
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import type { Sample } from '../../lib/batch.js'
-import { openDataset } from '../../lib/datasets/index.js'
-import { decodeTo } from '../../lib/images.js'
+import type { Sample } from '../../lib/data/batch.js'
+import { openDataset } from '../../lib/data/datasets/index.js'
+import { decodeTo } from '../../lib/data/images.js'
 import { readerOf, TINY, tinySetNames, writeTinySet } from './tiny-sets.js'
 import { dataError, tree } from './tree.js'
 

@@ -4,7 +4,7 @@
 
 import { cp, mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { encodeJpeg } from '../../lib/images.js'
+import { encodeJpeg } from '../../lib/data/images.js'
 import { words } from '../formula-weights.js'
 
 export const tinySetNames = [

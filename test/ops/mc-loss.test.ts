@@ -4,7 +4,7 @@
 import { describe, expect, test } from 'vitest'
 import type { McLossResult } from '../../lib/binding.js'
 import { type McLossOptions, mcLoss } from '../../lib/mc-loss.js'
-import { below, draws, Stream, uniform } from '../../lib/rng.js'
+import { below, draws, Stream, uniform } from '../../lib/random.js'
 import { mcLossTwin, type TwinResult } from '../reference/mc-loss.js'
 
 type Shape = readonly [number, number, number, number]

@@ -1,0 +1,65 @@
+// mcloss bench: how fast a configuration trains here, and which settings would be faster.
+
+import type { Command } from 'commander'
+import { type BenchOptions, bench } from '../bench/index.js'
+import { loadConfigFile } from '../config/file.js'
+import { type Config, type ConfigInput, defineConfig } from '../config/index.js'
+import { changeText, formatBench } from './bench-report.js'
+import { addConfigFlags, positiveInteger, setFlags } from './flags.js'
+import { print, printJson, stopOnSignals, withLogger } from './terminal.js'
+
+export function addBenchCommand(program: Command): void {
+  const command = program
+    .command('bench')
+    .argument('[config]', 'configuration file (JSON)')
+    .option('--rounds <n>', 'turns of every setting', positiveInteger, 5)
+    .option('--steps <n>', 'timed steps a turn; default: about a second of them', positiveInteger)
+    .option('--classes <n>', 'classes, where the name of the data does not tell', positiveInteger)
+    .option('--no-alternatives', 'this configuration alone')
+    .option('--with-data', "also train on the configuration's own data")
+    .option('--profile', 'also show which operators a step spends its time in')
+    .option('--json', 'print JSON')
+    .description('images/s of a configuration on this machine; recommends settings, changes none')
+    .action(runBench)
+  addConfigFlags(command)
+}
+
+type Flags = Pick<
+  BenchOptions,
+  'rounds' | 'steps' | 'classes' | 'alternatives' | 'withData' | 'profile'
+> & { json?: boolean }
+
+async function runBench(file: string | undefined, options: Flags) {
+  const { rounds, steps, classes, alternatives, withData, profile, json, ...flags } = options
+  const config = await benchConfig(file, flags)
+  const measure = { rounds, steps, classes, alternatives, withData, profile }
+  const signal = stopOnSignals()
+  if (json) return printJson(await bench(config, { ...measure, signal }))
+  const report = await withLogger((log) =>
+    bench(config, {
+      ...measure,
+      signal,
+      onEvent: log.show,
+      onTurn: ({ round, rounds, setting, imagesPerSecond }) =>
+        print(
+          `round ${round + 1}/${rounds}  ${imagesPerSecond.toFixed(2)} images/s  ${changeText(setting)}`,
+        ),
+    }),
+  )
+  print('')
+  print(formatBench(report))
+}
+
+/** Of a file and flags, or of flags alone: then only model.backbone has no default. */
+async function benchConfig(file: string | undefined, flags: object): Promise<Config> {
+  const input = file
+    ? await loadConfigFile(file)
+    : ({
+        data: {},
+        model: {},
+        loss: { name: 'cross-entropy' },
+        optim: { lr: 0.01, epochs: 1, batchSize: 16 },
+      } as unknown as ConfigInput)
+  const set = setFlags(input, flags as Record<string, string>)
+  return defineConfig(file ? set : { ...set, data: { name: 'own', ...set.data } })
+}

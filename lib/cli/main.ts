@@ -1,0 +1,232 @@
+#!/usr/bin/env node
+// The command line: words in, library calls, words out. Only this file and its parts (cli-*.ts) print
+// or exit.
+
+import { spawn } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Command, CommanderError, Option } from 'commander'
+import { loadConfigFile } from '../config/file.js'
+import { type ConfigInput, defineConfig } from '../config/index.js'
+import { demoTable, runDemo } from '../demo.js'
+import { doctor, formatDoctor } from '../doctor.js'
+import { McLossError } from '../errors.js'
+import { channelGroups } from '../mc-loss.js'
+import { evaluate, type ModelOptions, predict } from '../predict/inference.js'
+import { openCheckpoint } from '../train/checkpoint.js'
+import { train } from '../train/train.js'
+import { addBenchCommand } from './bench.js'
+import { addDataCommand } from './data.js'
+import { addConfigFlags, positiveInteger, setFlags } from './flags.js'
+import {
+  exitCodes,
+  print,
+  printJson,
+  signals,
+  stopOnSignals,
+  stoppedBy,
+  withLogger,
+} from './terminal.js'
+
+const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '../..')
+const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'))
+
+// ---- commands ----
+
+const program = new Command('mcloss')
+  .description('Train fine-grained image classifiers with the Mutual-Channel Loss.')
+  .version(version)
+  .showSuggestionAfterError()
+  .exitOverride()
+
+const trainCommand = program
+  .command('train')
+  .argument('[config]', 'configuration file (JSON); examples/recipes/ holds one per published row')
+  .option('--resume <path>', 'go on from a run folder or checkpoint')
+  .description('train; every key of the configuration is a flag too, e.g. --optim.lr 0.01')
+  .action(runTrain)
+addConfigFlags(trainCommand)
+
+addDataCommand(program)
+addBenchCommand(program)
+
+program
+  .command('eval')
+  .requiredOption('--weights <path>', 'model.safetensors, checkpoint folder or run folder')
+  .option('--data.root <folder>', 'other data of the kind the model was trained on')
+  .addOption(deviceOption())
+  .option('--json', 'print JSON')
+  .description("loss, top-1 and top-5 on the data's test split")
+  .action(runEval)
+
+program
+  .command('predict')
+  .argument('<images...>', 'JPEG, PNG or WebP files')
+  .requiredOption('--weights <path>', 'model.safetensors, checkpoint folder or run folder')
+  .option('--top <k>', 'how many classes to show', positiveInteger, 5)
+  .addOption(deviceOption())
+  .option('--json', 'print JSON')
+  .description('the most probable classes of each image')
+  .action(runPredict)
+
+program
+  .command('groups')
+  .requiredOption('--channels <C>', 'channels of the feature map', positiveInteger)
+  .requiredOption('--classes <K>', 'classes', positiveInteger)
+  .option('--json', 'print JSON')
+  .description('which channels belong to which class')
+  .action(runGroups)
+
+program
+  .command('setup')
+  .allowUnknownOption()
+  .helpOption(false)
+  .argument('[options...]')
+  .description('build the add-on with the LibTorch found here, or with --fetch a fetched one')
+  .action(runSetup)
+
+program
+  .command('doctor')
+  .option('--json', 'print JSON')
+  .description('what is found on this machine: LibTorch, CUDA, the add-on')
+  .action(runDoctor)
+
+program
+  .command('demo')
+  .option('--out <folder>', 'where the images and run folders go', 'runs/demo')
+  .option('--seed <n>', 'seed of the runs', Number, 0)
+  .option('--threads <n>', 'threads', positiveInteger)
+  .option('--epochs <n>', 'fewer epochs for a quick look', positiveInteger)
+  .description('draw the birds, train with cross entropy and with MC-Loss, print a table')
+  .action(runDemoCommand)
+
+// ---- what they do ----
+
+async function runTrain(file: string | undefined, options: Record<string, string>) {
+  const { resume, ...flags } = options
+  const input: ConfigInput = file
+    ? await loadConfigFile(file)
+    : resume
+      ? ((await openCheckpoint(resume)).state.config as ConfigInput)
+      : ({} as ConfigInput)
+  const config = defineConfig(setFlags(input, flags))
+  const run = train(config, { signal: stopOnSignals(), ...(resume && { resume }) })
+  await withLogger(async (log) => {
+    for await (const event of run) log.show(event)
+  })
+  const { best, last, runDir } = await run.result
+  const percent = (share: number) => `${(100 * share).toFixed(2)} %`
+  print(`best  epoch ${best.epoch + 1}: top-1 ${percent(best.top1)}, top-5 ${percent(best.top5)}`)
+  print(`last  epoch ${last.epoch + 1}: top-1 ${percent(last.top1)}, top-5 ${percent(last.top5)}`)
+  print(`run   ${runDir}`)
+}
+
+async function runEval(options: ModelOptions & { json?: boolean; 'data.root'?: string }) {
+  const { 'data.root': root, json, ...model } = options
+  const figures = await evaluate({ ...model, ...(root && { data: { root } }) })
+  if (json) return printJson(figures)
+  print(`loss ${figures.loss.toFixed(4)}`)
+  print(`top-1 ${(100 * figures.top1).toFixed(2)} %, top-5 ${(100 * figures.top5).toFixed(2)} %`)
+  print(`${figures.n} images`)
+}
+
+async function runPredict(
+  images: string[],
+  options: ModelOptions & { top: number; json?: boolean },
+) {
+  const predictions = await predict(images, options)
+  if (options.json) return printJson(predictions)
+  for (const { path, top } of predictions) {
+    print(path)
+    for (const { class: name, probability } of top) {
+      print(`  ${(100 * probability).toFixed(1).padStart(5)} %  ${name}`)
+    }
+  }
+}
+
+function runGroups(options: { channels: number; classes: number; json?: boolean }) {
+  const groups = channelGroups(options.channels, options.classes)
+  if (options.json) return printJson(groups)
+  print(`${options.channels} channels over ${options.classes} classes`)
+  const sizes = new Map<number, typeof groups>()
+  for (const group of groups) {
+    const size = group.end - group.begin
+    sizes.set(size, [...(sizes.get(size) ?? []), group])
+  }
+  for (const [size, same] of sizes) {
+    const [first, last] = [same[0], same.at(-1)]
+    if (!first || !last) continue
+    print(
+      `${same.length} classes of ${size}: class ${first.class}..${last.class}, ` +
+        `channels ${first.begin}..${last.end - 1}`,
+    )
+  }
+}
+
+function runSetup(args: string[]): Promise<void> {
+  const child = spawn(process.execPath, [join(packageRoot, 'scripts/setup.mjs'), ...args], {
+    stdio: 'inherit',
+  })
+  return new Promise((settle, reject) => {
+    child.on('error', reject)
+    for (const signal of signals) process.on(signal, () => child.kill(signal))
+    child.on('exit', (code, signal) => {
+      const ended = signals.find((name) => name === signal) ?? 'failure'
+      process.exitCode = code ?? exitCodes[ended]
+      settle()
+    })
+  })
+}
+
+async function runDoctor(options: { json?: boolean }) {
+  const report = await doctor()
+  if (options.json) printJson(report)
+  else print(formatDoctor(report))
+  if (!report.ok) process.exitCode = exitCodes.failure
+}
+
+async function runDemoCommand(options: {
+  out: string
+  seed: number
+  threads?: number
+  epochs?: number
+}) {
+  const out = resolve(options.out)
+  const demo = runDemo({ ...options, out, root: join(out, 'drawn-birds') }, stopOnSignals())
+  const rows = await withLogger(async (log) => {
+    let next = await demo.next()
+    for (; !next.done; next = await demo.next()) log.show(next.value)
+    return next.value
+  })
+  print('')
+  print(demoTable(rows))
+  print('')
+  for (const { loss, runDir } of rows) print(`${loss}  ${runDir}`)
+}
+
+// ---- options ----
+
+function deviceOption(): Option {
+  return new Option('--device <device>').choices(['cpu', 'cuda'])
+}
+
+// ---- the one place that turns errors into words and an exit code ----
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  process.exitCode = report(error)
+}
+
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitCodes.usage
+  if (!(error instanceof McLossError)) {
+    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
+    return exitCodes.failure
+  }
+  process.stderr.write(`${error.message}\n`)
+  const stop = stoppedBy()
+  if (error.code === 'E_ABORTED' && stop) return exitCodes[stop]
+  return error.code === 'E_USAGE' || error.code === 'E_CONFIG' ? exitCodes.usage : exitCodes.failure
+}

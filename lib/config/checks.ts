@@ -1,0 +1,113 @@
+// What one key alone cannot tell: keys that belong together, exclude each other, or must fit.
+
+import type { Problem } from './errors.js'
+import type { ParsedConfig } from './schema.js'
+
+/** Black pixels a training crop may take in: a few where the whole image is the crop. */
+export function paddingOf({ crop, padding }: ParsedConfig['data']): number {
+  return padding ?? (crop === undefined ? 4 : 0)
+}
+
+/** The parts of a configuration whose single values are right; problems of the others are known. */
+export type RightParts = {
+  [part in 'data' | 'model' | 'loss' | 'optim']: ParsedConfig[part] | undefined
+}
+
+/** Every problem across the keys of these parts. */
+export function crossProblems({ data, model, loss, optim }: RightParts): Problem[] {
+  return [
+    ...(data ? [...dataProblems(data), ...cropProblems(data)] : []),
+    ...(model ? modelProblems(model) : []),
+    ...(loss ? lossProblems(loss) : []),
+    ...(optim ? optimProblems(optim) : []),
+  ]
+}
+
+/** Keys of `data` that one reader alone takes. */
+const ofOneReader = {
+  'drawn-birds': ['classes', 'trainPerClass', 'testPerClass', 'size', 'seed', 'masks'],
+  'fgvc-aircraft': ['level', 'cropStrip'],
+} as const satisfies Record<string, (keyof ParsedConfig['data'])[]>
+
+function dataProblems(data: ParsedConfig['data']): Problem[] {
+  const problems: Problem[] = []
+  const bad = (key: keyof typeof data, message: string) =>
+    problems.push({ path: ['data', key], message })
+  if (data.dataset) {
+    if (data.name && data.name !== 'own') bad('name', 'give name and root, or dataset, not both')
+    if (data.root) bad('root', 'give name and root, or dataset, not both')
+  } else if (data.name === undefined) {
+    bad('name', 'missing: give name and root, or a dataset object')
+  } else if (data.name !== 'own' && data.root === undefined) {
+    bad('root', 'missing: the folder of the data')
+  }
+  for (const [name, keys] of Object.entries(ofOneReader)) {
+    for (const key of data.name === name ? [] : keys) {
+      if (data[key] !== undefined) bad(key, `belongs to ${name} only`)
+    }
+  }
+  return problems
+}
+
+function cropProblems(data: ParsedConfig['data']): Problem[] {
+  const { resize, crop = resize } = data
+  const padding = paddingOf(data)
+  if (crop[0] <= resize[0] + 2 * padding && crop[1] <= resize[1] + 2 * padding) return []
+  const message =
+    `expected to fit into resize ${resize[0]}x${resize[1]} with padding ${padding}; choose a ` +
+    'smaller crop, a larger resize or more padding'
+  return [{ path: ['data', 'crop'], message }]
+}
+
+function modelProblems({ backbone, channelsPerClass }: ParsedConfig['model']): Problem[] {
+  if (backbone !== 'vgg-small' || channelsPerClass !== undefined) return []
+  return [{ path: ['model', 'channelsPerClass'], message: 'missing: vgg-small needs it, e.g. 3' }]
+}
+
+function lossProblems({ name, ...settings }: ParsedConfig['loss']): Problem[] {
+  const bad = (key: string, message: string): Problem[] => [{ path: ['loss', key], message }]
+  const given = Object.entries(settings).flatMap(([key, value]) => (value === undefined ? [] : key))
+  if (name === 'cross-entropy') return given.flatMap((key) => bad(key, 'belongs to mc only'))
+  const has = (key: string) => given.includes(key)
+  const ways = [
+    ...(has('preset') ? ['preset'] : []),
+    ...(has('alpha') || has('beta') ? ['alpha and beta'] : []),
+    ...(has('mu') || has('lambda') ? ['mu and lambda'] : []),
+  ]
+  if (ways.length === 0) {
+    return bad('name', 'mc needs its weights: preset, or alpha and beta, or mu and lambda')
+  }
+  if (ways.length > 1) {
+    return bad('name', `mc takes its weights in one way, not in ${ways.length}: ${ways.join('; ')}`)
+  }
+  for (const [one, other] of [
+    ['alpha', 'beta'],
+    ['mu', 'lambda'],
+  ] as const) {
+    if (has(one) !== has(other)) {
+      return bad(has(one) ? other : one, `missing: ${one} and ${other} go together`)
+    }
+  }
+  return []
+}
+
+function optimProblems(optim: ParsedConfig['optim']): Problem[] {
+  const problems: Problem[] = []
+  const bad = (key: keyof typeof optim, message: string) =>
+    problems.push({ path: ['optim', key], message })
+  const isMultiStep = optim.schedule === 'multi-step'
+  if (isMultiStep && !optim.milestones?.length) bad('milestones', 'missing: multi-step needs them')
+  if (!isMultiStep && optim.milestones) bad('milestones', 'belongs to schedule multi-step only')
+  if (optim.milestones?.some((epoch, i, all) => i > 0 && epoch <= (all[i - 1] ?? 0))) {
+    bad('milestones', 'expected rising epochs')
+  }
+  if (optim.nesterov && optim.momentum === 0) bad('nesterov', 'needs a momentum above 0')
+  if (optim.warmupEpochs > optim.epochs) bad('warmupEpochs', `expected at most ${optim.epochs}`)
+  if (optim.warmupEpochs > 0 && (optim.schedule === 'own' || optim.schedule instanceof Function)) {
+    bad('warmupEpochs', 'a schedule of your own does its own warm-up')
+  }
+  if (optim.batchSize % optim.gradAccumSteps !== 0) {
+    bad('gradAccumSteps', `expected a divisor of batchSize ${optim.batchSize}`)
+  }
+  return problems
+}

@@ -1,0 +1,93 @@
+// Configurations from outside a script: JSON files and command-line flags.
+
+import { readFile } from 'node:fs/promises'
+import { z } from 'zod'
+import { McLossError } from '../errors.js'
+import { unwrapped } from './errors.js'
+import { type ConfigInput, schema } from './schema.js'
+
+/**
+ * Reads a JSON file; defineConfig checks what it holds.
+ *
+ * @throws McLossError E_CONFIG when it cannot be read or is not a JSON object.
+ */
+export async function loadConfigFile(path: string): Promise<ConfigInput> {
+  let reason = 'it does not hold a JSON object'
+  try {
+    const value: unknown = JSON.parse(await readFile(path, 'utf8'))
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+      return value as ConfigInput
+    }
+  } catch (cause) {
+    reason = cause instanceof Error ? cause.message : String(cause)
+  }
+  throw new McLossError(
+    'E_CONFIG',
+    `config: expected ${path} to be a JSON file with a configuration, but ${reason}. ` +
+      'examples/recipes holds complete ones.',
+  )
+}
+
+export interface ConfigKey {
+  /** Dotted, e.g. optim.lr. */
+  path: string
+  description: string
+}
+
+/** Every key that a file or a flag can set. */
+export function configKeys(): ConfigKey[] {
+  return leaves(schema, []).map(({ path, leaf }) => ({
+    path: path.join('.'),
+    description: leaf.description ?? '',
+  }))
+}
+
+/**
+ * Sets one key from a flag's text: a number, true or false, JSON, or a comma list where the key
+ * takes those; else the text itself.
+ *
+ * @throws McLossError E_USAGE for a key that does not exist, or lies in what is no object.
+ */
+export function setConfigValue(input: ConfigInput, path: string, text: string): void {
+  const found = leaves(schema, []).find((key) => key.path.join('.') === path)
+  if (!found) throw new McLossError('E_USAGE', `mcloss: there is no option --${path}.`)
+  let at = input as Record<string, unknown>
+  for (const key of found.path.slice(0, -1)) {
+    at[key] ??= {}
+    if (!(at[key] instanceof Object)) {
+      throw new McLossError(
+        'E_USAGE',
+        `mcloss: --${path} cannot be set: expected ${key} to be an object but received ${at[key]}.`,
+      )
+    }
+    at = at[key] as Record<string, unknown>
+  }
+  at[found.path.at(-1) as string] = parseValue(found.leaf, text)
+}
+
+/** The first reading that the key takes; else the number or word as it is, for a plain error. */
+function parseValue(leaf: z.ZodType, text: string): unknown {
+  const readings = [text, ...[text, `[${text}]`].flatMap(parsedJson)]
+  const fitting = readings.find((value) => leaf.safeParse(value).success)
+  return fitting ?? readings[1] ?? text
+}
+
+function parsedJson(text: string): unknown[] {
+  try {
+    return [JSON.parse(text)]
+  } catch {
+    return []
+  }
+}
+
+const scriptsOnly = ['$schema', 'data.dataset']
+
+function leaves(at: z.ZodType, path: string[]): { path: string[]; leaf: z.ZodType }[] {
+  const inner = unwrapped(at)
+  if (!(inner instanceof z.ZodObject)) {
+    return scriptsOnly.includes(path.join('.')) ? [] : [{ path, leaf: at }]
+  }
+  return Object.entries(inner.shape).flatMap(([key, value]) =>
+    leaves(value as z.ZodType, [...path, key]),
+  )
+}

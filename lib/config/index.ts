@@ -1,0 +1,156 @@
+// A run's configuration, checked and complete. config-schema.ts holds the options, config-checks.ts
+// what must fit between them; config-errors.ts turns every problem into one E_CONFIG;
+// config-file.ts reads files and command-line flags.
+
+import { z } from 'zod'
+import type { NativeLoss, NativeSettings, NativeTrainerConfig } from '../binding.js'
+import { physicalCores } from '../machine.js'
+import { crossProblems, paddingOf, type RightParts } from './checks.js'
+import { configError } from './errors.js'
+import { type ConfigInput, type ParsedConfig, schema } from './schema.js'
+
+export type { ConfigInput } from './schema.js'
+
+type DataName = NonNullable<ParsedConfig['data']['name']>
+
+/** A complete configuration, every default filled in. */
+export type Config = Omit<ParsedConfig, 'precision' | 'threads' | 'data' | 'loss' | 'optim'> & {
+  precision: 'fp32' | 'bf16'
+  threads: number
+  data: Omit<ParsedConfig['data'], 'name' | 'crop' | 'padding'> & {
+    name: DataName
+    crop: [number, number]
+    padding: number
+  }
+  loss: NativeLoss
+  optim: Omit<ParsedConfig['optim'], 'headLr'> & { headLr: number }
+}
+
+/**
+ * Checks a configuration and fills in the defaults. Opens no file.
+ *
+ * @throws McLossError E_CONFIG that lists every problem: path, expected, received, and for an unknown
+ * key the one that may have been meant.
+ */
+export function defineConfig(input: ConfigInput): Config {
+  const parsed = schema.safeParse(input)
+  if (!parsed.success) {
+    const problems = [...parsed.error.issues, ...crossProblems(rightParts(input))]
+    throw configError(schema, input, problems)
+  }
+  const config = parsed.data
+  const problems = crossProblems(config)
+  if (problems.length > 0) throw configError(schema, input, problems)
+
+  const { data, optim } = config
+  return {
+    ...config,
+    precision: config.precision ?? (config.device === 'cuda' ? 'bf16' : 'fp32'),
+    threads: config.threads ?? physicalCores(),
+    data: {
+      ...data,
+      name: data.name ?? 'own',
+      crop: data.crop ?? data.resize,
+      padding: paddingOf(data),
+    },
+    loss: lossOf(config.loss),
+    optim: { ...optim, headLr: optim.headLr ?? optim.lr },
+  }
+}
+
+function rightParts(input: unknown): RightParts {
+  const { data, model, loss, optim } = schema.shape
+  const given = Object(input)
+  return {
+    data: data.safeParse(given.data).data,
+    model: model.safeParse(given.model).data,
+    loss: loss.safeParse(given.loss).data,
+    optim: optim.safeParse(given.optim).data,
+  }
+}
+
+/** The configuration's JSON Schema (docs/config.schema.json): what a JSON file can hold. */
+export function configJsonSchema(): object {
+  return z.toJSONSchema(schema, {
+    io: 'input',
+    unrepresentable: 'any',
+    override: ({ zodSchema, jsonSchema }) => {
+      if (zodSchema._zod.def.type === 'custom') jsonSchema.not = {} // a script's objects: never
+    },
+  })
+}
+
+/**
+ * A configuration as JSON that defineConfig takes again; a Dataset or function becomes 'own', a
+ * headLr that is lr stays out, so that it follows lr where a resume changes that.
+ */
+export function configToJson(config: Config): object {
+  const { dataset, ...data } = config.data
+  const { form: _, ...loss } = { form: undefined, ...config.loss }
+  const { schedule, headLr, ...optim } = config.optim
+  return {
+    ...config,
+    data,
+    loss,
+    optim: {
+      ...optim,
+      ...(headLr !== optim.lr && { headLr }),
+      schedule: typeof schedule === 'function' ? 'own' : schedule,
+    },
+  }
+}
+
+/** What the native trainer needs of a configuration. */
+export function nativeConfig(config: Config, numClasses: number): NativeTrainerConfig {
+  const { model, data, optim } = config
+  const [height, width] = data.crop
+  return {
+    model: {
+      backbone: model.backbone,
+      head: model.head,
+      numClasses,
+      channelsPerClass: model.channelsPerClass ?? 0,
+      input: { height, width },
+      ...(model.impl && { impl: model.impl }),
+    },
+    loss: config.loss,
+    optim: {
+      momentum: optim.momentum,
+      nesterov: optim.nesterov,
+      weightDecay: optim.weightDecay,
+      headLrScale: optim.headLr / optim.lr,
+    },
+    initSeed: config.seed,
+    device: config.device,
+    precision: config.precision,
+    channelsLast: config.channelsLast,
+    threads: config.threads,
+    settings: settingsOf(config),
+    mean: data.mean,
+    std: data.std,
+    rank: 0,
+    worldSize: 1,
+  }
+}
+
+/** The settings as they take effect. */
+export function settingsOf(config: Config): NativeSettings {
+  const { cudnnBenchmark, tf32, deterministic, cudaGraph } = config
+  return { cudnnBenchmark: cudnnBenchmark && !deterministic, tf32, deterministic, cudaGraph }
+}
+
+const presets = {
+  scratch: { alpha: 1.5, beta: 20, keep: 'ceil-half' },
+  finetune: { alpha: 0.0005, beta: 0.01, keep: 0.6 },
+} as const
+
+function lossOf(loss: ParsedConfig['loss']): NativeLoss {
+  if (loss.name === 'cross-entropy') return { name: 'cross-entropy' }
+  const { maskScope = 'batch', impl = 'fused', mu, lambda } = loss
+  const preset = loss.preset && presets[loss.preset]
+  const keep = loss.keep ?? preset?.keep ?? 'ceil-half'
+  const common = { name: 'mc', keep, maskScope, impl } as const
+  if (mu !== undefined && lambda !== undefined) return { ...common, form: 'paper', mu, lambda }
+  const { alpha = 0, beta = 0 } = preset ?? loss
+  return { ...common, form: 'official', alpha, beta }
+}

@@ -1,0 +1,238 @@
+// Every option of a run once, with its default and its words: the source of flags, of
+// docs/config.schema.json and of the types. What one key alone cannot tell is in config-checks.ts.
+
+import { z } from 'zod'
+import { type Dataset, heightWidth } from '../data/batch.js'
+
+const positive = z.number().positive()
+const notNegative = z.number().nonnegative()
+const count = z.int().min(1)
+/** gather_augment takes factors up to 256. */
+const change = notNegative.max(255)
+const size = z
+  .union(
+    [count, z.tuple([count, count])],
+    'expected a side or [height, width] in whole pixels >= 1',
+  )
+  .transform((side): [number, number] => heightWidth(side))
+const perChannel = z.tuple([z.number(), z.number(), z.number()])
+
+const data = z.strictObject({
+  name: z
+    .enum([
+      'image-folder',
+      'csv',
+      'cub200',
+      'fgvc-aircraft',
+      'flowers102',
+      'stanford-cars',
+      'drawn-birds',
+      'own',
+    ])
+    .optional()
+    .describe('the reader of the data; own: a Dataset object given by a script'),
+  root: z.string().min(1).optional().describe('folder of the data; csv: also the file'),
+  dataset: z
+    .custom<Dataset>(isDataset, 'expected a Dataset object {classes, train, test}')
+    .optional()
+    .describe('a Dataset object in place of name and root (scripts only)'),
+  strict: z
+    .boolean()
+    .default(false)
+    .describe('an error where the data differs from what it is said to be, in place of a warning'),
+  level: z
+    .enum(['variant', 'family', 'manufacturer'])
+    .optional()
+    .describe('fgvc-aircraft: what the classes are, default variant'),
+  cropStrip: z
+    .boolean()
+    .optional()
+    .describe('fgvc-aircraft: cut the 20 pixels with the copyright off the bottom, default true'),
+  classes: count.optional().describe('drawn-birds: classes to draw, default 20'),
+  trainPerClass: count.optional().describe('drawn-birds: training images a class, default 30'),
+  testPerClass: count.optional().describe('drawn-birds: test images a class, default 50'),
+  size: z
+    .int()
+    .min(16)
+    .max(1000)
+    .optional()
+    .describe('drawn-birds: side of the images, pixels, default 96'),
+  seed: z
+    .int()
+    .min(0)
+    .optional()
+    .describe('drawn-birds: other images of the same classes, default 1'),
+  masks: z.boolean().optional().describe("drawn-birds: also write each bird's mask"),
+  resize: size
+    .default([224, 224])
+    .describe('every image is resized to this, pixels: side or [h, w]'),
+  crop: size.optional().describe('the part the network sees; default: the whole resized image'),
+  padding: z
+    .int()
+    .min(0)
+    .optional()
+    .describe(
+      'black pixels a training crop may take in on each side; default 4 without a crop, else 0',
+    ),
+  flip: z.boolean().default(true).describe('mirror training images with probability 0.5'),
+  mean: perChannel.default([0.5, 0.5, 0.5]).describe('per RGB channel, of pixels scaled to 0..1'),
+  std: z
+    .tuple([positive, positive, positive])
+    .default([0.5, 0.5, 0.5])
+    .describe('per RGB channel, of pixels scaled to 0..1'),
+  jitter: z
+    .strictObject({
+      brightness: change.default(0).describe('training: factor uniform in 1 -/+ this'),
+      contrast: change.default(0).describe('training: factor uniform in 1 -/+ this'),
+      saturation: change.default(0).describe('training: factor uniform in 1 -/+ this'),
+    })
+    .prefault({})
+    .describe('changes of colour, after crop and flip, in this order'),
+  store: z
+    .enum(['auto', 'mmap', 'ram', 'gpu', 'off'])
+    .default('auto')
+    .describe('decoded images: a mapped file, a copy in memory or on the GPU, or none'),
+  storeDir: z.string().min(1).optional().describe('folder of the stores; default: OUT/stores'),
+  onBadImage: z
+    .enum(['error', 'skip'])
+    .default('error')
+    .describe('skip: leave out, with a warning, at most one file in a thousand'),
+  decoders: count.default(4).describe('images decoded at the same time'),
+  prefetch: count.default(2).describe('batches decoded ahead'),
+})
+
+const model = z.strictObject({
+  backbone: z
+    .enum(['resnet18', 'resnet50', 'vgg16', 'vgg16_bn', 'vgg-small', 'toy'])
+    .describe('the convolutional network'),
+  head: z
+    .enum(['two-layer', 'linear', 'torchvision'])
+    .default('two-layer')
+    .describe("two-layer: the authors'; linear: mean over positions, one layer; torchvision's own"),
+  channelsPerClass: count
+    .optional()
+    .describe('xi: widen the last stage to classes * xi channels; left out: as torchvision'),
+  weights: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('a .safetensors file with initial weights of the backbone'),
+  impl: z
+    .enum(['fused', 'reference'])
+    .optional()
+    .describe(
+      "3x3 convolutions, batch norm + ReLU: ours (fused, default), or LibTorch's operators",
+    ),
+})
+
+const loss = z.strictObject({
+  name: z.enum(['cross-entropy', 'mc']).describe('cross-entropy alone, or with the MC-Loss'),
+  preset: z
+    .enum(['scratch', 'finetune'])
+    .optional()
+    .describe(
+      "mc: the authors' settings: alpha 1.5, beta 20; or alpha 0.0005, beta 0.01, keep 0.6",
+    ),
+  alpha: notNegative.optional().describe('mc, official form: weight of L_dis'),
+  beta: notNegative.optional().describe('mc, official form: weight of mean(1 - h / xi)'),
+  mu: notNegative.optional().describe("mc, paper's form: mu * (L_dis - lambda * L_div)"),
+  lambda: notNegative.optional().describe("mc, paper's form: mu * (L_dis - lambda * L_div)"),
+  keep: z
+    .union([z.literal('ceil-half'), positive.max(1)], "expected 'ceil-half' or a ratio in (0, 1]")
+    .optional()
+    .describe("mc: channels of a class the attention mask keeps: 'ceil-half' (default) or a ratio"),
+  maskScope: z
+    .enum(['batch', 'sample'])
+    .optional()
+    .describe('mc: one attention mask a batch (default) or a sample'),
+  impl: z
+    .enum(['fused', 'reference'])
+    .optional()
+    .describe("mc: the fused operator (default), or its slow twin of LibTorch's own operators"),
+})
+
+const optim = z.strictObject({
+  lr: positive.describe('learning rate of the backbone'),
+  headLr: positive.optional().describe('learning rate of the head; default: lr'),
+  momentum: notNegative.lt(1).default(0.9).describe('of SGD'),
+  nesterov: z.boolean().default(false).describe('Nesterov momentum'),
+  weightDecay: notNegative.default(5e-4).describe('of all parameters'),
+  schedule: z
+    .union(
+      [
+        z.enum(['constant', 'multi-step', 'cosine', 'own']),
+        z.custom<(step: number) => number>((value) => typeof value === 'function'),
+      ],
+      "expected 'constant', 'multi-step', 'cosine' or, in a script, a function (step) => lr",
+    )
+    .default('cosine')
+    .describe('of the learning rates; a script can give a function (step) => lr'),
+  milestones: z
+    .array(count)
+    .optional()
+    .describe('multi-step: epochs after which the rate is multiplied by gamma'),
+  gamma: positive.max(1).default(0.1).describe('multi-step: the factor'),
+  warmupEpochs: notNegative.default(0).describe('epochs of linear warm-up'),
+  epochs: count.describe('passes over the training split'),
+  batchSize: count.describe('samples in a step'),
+  gradAccumSteps: count.default(1).describe('forward and backward passes a step'),
+  dropLast: z.boolean().default(true).describe('leave out a last training batch that is not full'),
+})
+
+const best = z.strictObject({
+  metric: z.enum(['top1', 'top5', 'loss']).default('top1').describe('decides which epoch is best'),
+})
+
+export const schema = z.strictObject({
+  $schema: z.string().optional().describe('for editors'),
+  about: z.string().optional().describe('what this configuration is for'),
+  seed: z.int().min(0).default(0).describe('decides initial weights, order, crops, flips, masks'),
+  out: z.string().min(1).default('runs').describe('folder of the run folders'),
+  name: z
+    .string()
+    .regex(/^[\w.-]+$/, 'expected letters, digits, dots, dashes and underscores')
+    .optional()
+    .describe('of the run folder; default: date-data-backbone-loss'),
+  device: z.enum(['cpu', 'cuda']).default('cpu').describe('where to train'),
+  precision: z
+    .enum(['fp32', 'bf16'])
+    .optional()
+    .describe('of the forward and backward pass; default: fp32 on cpu, bf16 on cuda'),
+  threads: z.int().min(1).max(1024).optional().describe('of LibTorch; default: physical cores'),
+  channelsLast: z.boolean().default(true).describe('layout of images and weights'),
+  cudnnBenchmark: z
+    .boolean()
+    .default(true)
+    .describe('cuda: time the algorithms of convolutions at the first step and keep the fastest'),
+  tf32: z
+    .boolean()
+    .default(true)
+    .describe('cuda: fp32 products on tensor cores, rounded to 10 bits of mantissa'),
+  deterministic: z
+    .boolean()
+    .default(false)
+    .describe('the same bits in every run on one machine; turns cudnnBenchmark off'),
+  cudaGraph: z
+    .enum(['auto', 'off'])
+    .default('off') // until it has been run on a GPU
+    .describe('cuda: replay the steps as one graph (auto: where that can be done), or launch each'),
+  data,
+  model,
+  loss,
+  optim,
+  evalEvery: count.default(1).describe('epochs between evaluations; the last is always evaluated'),
+  best: best.prefault({}),
+  logEvery: count.default(10).describe('steps between progress events'),
+  checkpointEvery: count.default(1).describe('epochs between checkpoints; the last is always kept'),
+})
+
+/** What a user writes: only data, model, loss and optim are required. */
+export type ConfigInput = z.input<typeof schema>
+
+/** What the schema makes of it, before the checks across keys. */
+export type ParsedConfig = z.output<typeof schema>
+
+function isDataset(value: unknown): boolean {
+  const { classes, train, test } = (value ?? {}) as Partial<Dataset>
+  return Array.isArray(classes) && Array.isArray(train) && Array.isArray(test)
+}

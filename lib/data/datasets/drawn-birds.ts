@@ -1,0 +1,176 @@
+// The drawn birds as a folder of JPEG files in the image-folder layout, beside a drawn-birds.json
+// that says what is drawn. Drawn beside the root and moved there by rename, so that the folder is
+// complete or not there, whoever draws it at the same time. A folder without the file is not ours
+// and is never written into, nor is one of other options.
+
+import { randomUUID } from 'node:crypto'
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { McLossError } from '../../errors.js'
+import { checkSeed } from '../../random.js'
+import type { Dataset } from '../batch.js'
+import { encodeGreyPng, encodeJpeg } from '../images.js'
+import { birdClassNames, MAX_BIRD_CLASSES } from './birds/classes.js'
+import { drawBird } from './birds/drawing.js'
+import { imageFolder } from './image-folder.js'
+
+export interface DrawnBirdsOptions {
+  root: string
+  /** Default 20. */
+  classes?: number | undefined
+  /** Images in ROOT/train/CLASS. Default 30. */
+  trainPerClass?: number | undefined
+  /** Images in ROOT/test/CLASS. Default 50. */
+  testPerClass?: number | undefined
+  /** Side of the square images, pixels, 16..1000. Default 96. */
+  size?: number | undefined
+  /** 0..2^53-1: other images of the same classes. Default 1. */
+  seed?: number | undefined
+  /** Also write each bird's mask to ROOT/masks/{train,test}/CLASS as a PNG. Default false. */
+  masks?: boolean | undefined
+  /** Stops the drawing with E_ABORTED; nothing of it is left. */
+  signal?: AbortSignal | undefined
+}
+
+const SHEET = 'drawn-birds.json'
+const JPEG_QUALITY = 92
+const PARALLEL = 4 // drawings at a time, the threads sharp works on
+
+/** What decides the images; the content of drawn-birds.json. */
+type Parameters = ReturnType<typeof parametersOf>
+
+/**
+ * Draws the set if `root` does not hold it already, then reads it.
+ *
+ * @throws McLossError as writeDrawnBirds.
+ */
+export async function drawnBirds(options: DrawnBirdsOptions): Promise<Dataset> {
+  await writeDrawnBirds(options)
+  return { ...(await imageFolder(options)), name: 'drawn-birds' }
+}
+
+/**
+ * Draws classes * (trainPerClass + testPerClass) images to ROOT/{train,test}/CLASS/NNN.jpg, unless
+ * they are there already. The same options give the same bytes; more classes or images a class
+ * leave the pixels of the others as they are.
+ *
+ * @throws McLossError E_CONFIG for parameters out of range, E_ARGUMENT for the seed, E_DATA for a
+ * folder that holds other files or birds of other options, E_IO when a file cannot be written.
+ */
+export async function writeDrawnBirds(options: DrawnBirdsOptions): Promise<void> {
+  const parameters = parametersOf(options)
+  const root = resolve(options.root)
+  const found = await findSheet(root)
+  if (found) return requireSame(root, found, parameters)
+  const unfinished = `${root}.part-${randomUUID()}`
+  try {
+    await mkdir(unfinished, { recursive: true })
+    await drawAll(unfinished, parameters, options.signal)
+    await writeFile(join(unfinished, SHEET), `${JSON.stringify(parameters, null, 2)}\n`)
+    await rename(unfinished, root).catch(async (error) => {
+      const other = await findSheet(root) // drawn by someone else meanwhile
+      if (!other) throw error
+      requireSame(root, other, parameters)
+    })
+  } catch (cause) {
+    if (cause instanceof McLossError) throw cause
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new McLossError('E_IO', `drawn-birds: cannot write ${root}: ${reason}.`, { cause })
+  } finally {
+    await rm(unfinished, { recursive: true, force: true }).catch(() => {}) // the first error counts
+  }
+}
+
+function parametersOf(options: DrawnBirdsOptions) {
+  const { classes = 20, trainPerClass = 30, testPerClass = 50, size = 96, seed = 1 } = options
+  checkSeed(seed)
+  for (const [name, value, least, most] of [
+    ['classes', classes, 1, MAX_BIRD_CLASSES],
+    ['trainPerClass', trainPerClass, 1, 100_000],
+    ['testPerClass', testPerClass, 1, 100_000],
+    ['size', size, 16, 1_000],
+  ] as const) {
+    if (!Number.isInteger(value) || value < least || value > most) {
+      throw new McLossError(
+        'E_CONFIG',
+        `drawn-birds: expected ${name} to be an integer ${least}..${most} but received ${value}.`,
+      )
+    }
+  }
+  // `drawing` goes up whenever the same parameters would give other pixels.
+  return { drawing: 1, classes, trainPerClass, testPerClass, size, seed, masks: !!options.masks }
+}
+
+async function drawAll(root: string, parameters: Parameters, signal?: AbortSignal): Promise<void> {
+  const { classes, trainPerClass, testPerClass, size, seed, masks } = parameters
+  const names = birdClassNames(classes)
+  const pending: (() => Promise<void>)[] = []
+  for (const [split, count] of Object.entries({ train: trainPerClass, test: testPerClass })) {
+    const digits = Math.max(3, String(count - 1).length)
+    for (const [cls, name] of names.entries()) {
+      const folder = join(split, name)
+      await mkdir(join(root, folder), { recursive: true })
+      if (masks) await mkdir(join(root, 'masks', folder), { recursive: true })
+      for (let index = 0; index < count; index++) {
+        const file = join(folder, String(index).padStart(digits, '0'))
+        const drawing = { cls, split: split as 'train' | 'test', index, seed, size, mask: masks }
+        pending.push(async () => {
+          const { pixels, mask } = await drawBird(drawing)
+          const jpeg = await encodeJpeg({ pixels, width: size, height: size }, JPEG_QUALITY)
+          await writeFile(join(root, `${file}.jpg`), jpeg)
+          if (!mask) return
+          await writeFile(join(root, 'masks', `${file}.png`), await encodeGreyPng(mask, size, size))
+        })
+      }
+    }
+  }
+  const draw = async () => {
+    for (let next = pending.pop(); next; next = pending.pop()) {
+      if (signal?.aborted) {
+        throw new McLossError('E_ABORTED', `drawn-birds: stopped; nothing of ${root} is kept.`)
+      }
+      await next()
+    }
+  }
+  const hands = Array.from({ length: PARALLEL }, draw)
+  try {
+    await Promise.all(hands)
+  } finally {
+    pending.length = 0 // after a failure nothing goes on writing behind its error
+    await Promise.allSettled(hands)
+  }
+}
+
+/** The sheet of a drawing; undefined for a folder that is empty or not there. */
+async function findSheet(root: string): Promise<Record<string, unknown> | undefined> {
+  const entries = await readdir(root).catch((cause) => {
+    if (cause.code === 'ENOENT') return []
+    throw new McLossError('E_DATA', `drawn-birds: ${root} cannot be used (${cause.code}).`, {
+      cause,
+    })
+  })
+  if (entries.length === 0) return undefined
+  const text = await readFile(join(root, SHEET), 'utf8').catch(() => '')
+  try {
+    const sheet: unknown = JSON.parse(text)
+    if (sheet instanceof Object && 'drawing' in sheet) return { ...sheet }
+  } catch {} // refused below, as a folder without the file is
+  throw new McLossError(
+    'E_DATA',
+    `drawn-birds: ${root} holds other files (no readable ${SHEET}) and is left alone. ` +
+      'Name an empty or new folder as root.',
+  )
+}
+
+function requireSame(root: string, found: Record<string, unknown>, wanted: Parameters): void {
+  const differences = Object.entries(wanted)
+    // Masks that nobody asked for do no harm.
+    .filter(([key, value]) => found[key] !== value && !(key === 'masks' && found.masks === true))
+    .map(([key, value]) => `${key} ${found[key]} instead of ${value}`)
+  if (differences.length === 0) return
+  throw new McLossError(
+    'E_DATA',
+    `drawn-birds: ${root} holds birds drawn with other options: ${differences.join(', ')}. ` +
+      'Give the options it was drawn with, name another root, or delete the folder.',
+  )
+}

@@ -1,0 +1,38 @@
+// What every dataset must keep, whoever made it.
+
+import { McLossError } from '../../../errors.js'
+import type { Dataset } from '../../batch.js'
+
+/** @throws McLossError E_DATA for an empty split or a label that is no class. */
+export function checkSplit(dataset: Dataset, split: 'train' | 'test'): void {
+  const samples = dataset[split]
+  const { length } = dataset.classes
+  const name = dataset.name ?? 'the dataset'
+  if (samples.length === 0) {
+    throw new McLossError(
+      'E_DATA',
+      `datasets: the ${split} split of ${name} is empty. Add samples to it.`,
+    )
+  }
+  const wrong = samples.find(
+    ({ label }) => !(Number.isInteger(label) && label >= 0 && label < length),
+  )
+  if (wrong) {
+    throw new McLossError(
+      'E_DATA',
+      `datasets: expected labels 0..${length - 1} (${length} classes) but ${wrong.path} in the ` +
+        `${split} split of ${name} has ${wrong.label}. Correct the label or the list of classes.`,
+    )
+  }
+}
+
+/** @throws McLossError E_DATA unless both splits are sound and classes are named once each. */
+export function checkDataset(dataset: Dataset): void {
+  const seen = new Set<string>()
+  const twice = dataset.classes.find((name) => seen.size === seen.add(name).size)
+  if (twice !== undefined) {
+    throw new McLossError('E_DATA', `datasets: the class '${twice}' is listed twice. Rename one.`)
+  }
+  checkSplit(dataset, 'train')
+  checkSplit(dataset, 'test')
+}

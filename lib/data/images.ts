@@ -1,0 +1,261 @@
+// The only file that imports sharp: image files to pixels and back. Pixels are u8 RGB, row-major
+// [height, width, 3], the same as PIL's `Image.open(path).convert('RGB')`: EXIF orientation and
+// colour profiles are left alone, CMYK is inverted without a profile, a grey image gets three equal
+// channels, alpha is dropped, and so is the lower byte of 16 bits.
+
+import { webcrypto } from 'node:crypto'
+import { constants } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { setImmediate } from 'node:timers/promises'
+import sharp, { type Sharp } from 'sharp'
+import { native } from '../binding.js'
+import { McLossError } from '../errors.js'
+
+sharp.cache(false) // a training image is read once an epoch
+sharp.concurrency(1) // images run beside each other, not threads within an image
+
+const MAX_PIXELS = 50_000_000
+const MAX_PIXELS_HELD_TWICE = 25_000_000 // keeps every file below 500 MB while it is decoded
+const MAX_SCANS = 100 // a progressive JPEG has 10 or so; each is a pass over the whole picture
+const MAX_BYTES = 512 * 2 ** 20
+const START_OF_SCAN = Buffer.from([0xff, 0xda])
+const PIXELS_A_TURN = 200_000 // converted before the event loop gets its turn, 1-2 ms
+
+/** The programs that decide a decoded image's pixels. */
+export function decoderName(): string {
+  const { sharp: version, vips } = sharp.versions
+  return `sharp ${version}, vips ${vips}, LibTorch ${native().buildInfo().libtorch}`
+}
+
+export interface Image {
+  /** [height, width, 3] */
+  pixels: Uint8Array
+  width: number
+  height: number
+}
+
+/**
+ * Decodes a JPEG, PNG or WebP file at its full resolution, off the event loop. The content decides
+ * the format, not the name. At most 50 megapixels, 25 in progressive CMYK or interlaced 16 bits; an
+ * animated file gives its first frame.
+ *
+ * @throws McLossError E_IMAGE naming the file: not there, not an image of these formats, cut short.
+ * Its cause's message is the reason without the file's name.
+ */
+export async function decode(path: string): Promise<Image> {
+  return decodeBytes(path, await readImage(path))
+}
+
+/** What an image file holds, as it is stored. */
+export interface ImageInfo {
+  /** Pixels. */
+  width: number
+  height: number
+  colour: 'rgb' | 'grey' | 'cmyk'
+  alpha: boolean
+  /** Of a channel of a pixel; 16 for a 16-bit PNG. */
+  bits: 8 | 16
+  /** What a decoder warns of: the file decodes, but some of its pixels may not be what was saved. */
+  damage?: string
+  /** Of the file's bytes, hexadecimal. */
+  sha256: string
+}
+
+/**
+ * Reads a file once and decodes all of it, as `decode` does, to tell what it holds.
+ *
+ * @throws McLossError E_IMAGE as decode.
+ */
+export async function describe(path: string): Promise<ImageInfo> {
+  const bytes = await readImage(path)
+  let damage: string | undefined
+  const { width, height } = await decodeBytes(path, bytes, 'warning').catch(async (warning) => {
+    const image = await decodeBytes(path, bytes)
+    damage = (warning.cause as Error).message
+    return image
+  })
+  const { space, depth, hasAlpha } = await sharp(bytes).metadata()
+  const hash = await webcrypto.subtle.digest('SHA-256', bytes)
+  return {
+    width,
+    height,
+    colour: space === 'cmyk' ? 'cmyk' : space === 'b-w' || space === 'grey16' ? 'grey' : 'rgb',
+    alpha: hasAlpha,
+    bits: depth === 'ushort' ? 16 : 8,
+    ...(damage !== undefined && { damage }),
+    sha256: Buffer.from(hash).toString('hex'),
+  }
+}
+
+/**
+ * Decodes a sample's file, cuts `cropBottom` rows off its bottom and resizes it to [height, width]
+ * (bilinear, antialiased) into `out`, a view of height * width * 3 bytes. An image that has the size
+ * is copied as it is.
+ *
+ * @throws McLossError E_IMAGE as decode, or where the cut leaves nothing; E_NATIVE_LOAD where a resize needs the add-on and it is
+ * not built.
+ */
+export async function decodeTo(
+  { path, cropBottom = 0 }: { path: string; cropBottom?: number },
+  [outHeight, outWidth]: readonly [number, number],
+  out: Uint8Array,
+): Promise<void> {
+  const image = await decode(path)
+  const { width } = image
+  const height = image.height - cropBottom
+  if (height < 1) {
+    throw new McLossError(
+      'E_IMAGE',
+      `images: expected an image of more than ${cropBottom} rows, which are cut off its bottom, but ` +
+        `${path} has ${image.height}. Replace the file, or take it out of the data set.`,
+    )
+  }
+  const pixels = image.pixels.subarray(0, height * width * 3)
+  if (height === outHeight && width === outWidth) out.set(pixels)
+  else await native().resize({ pixels, height, width, out, outHeight, outWidth })
+}
+
+/** Draws an SVG document of its own size over black. */
+export async function renderSvg(svg: string): Promise<Image> {
+  return imageOf(sharp(Buffer.from(svg)).flatten({ background: '#000' }).toColourspace('srgb'))
+}
+
+/** JPEG with full-resolution colour, so that small coloured parts survive. quality: 1..100. */
+export function encodeJpeg({ pixels, width, height }: Image, quality: number): Promise<Buffer> {
+  return sharp(pixels, { raw: { width, height, channels: 3 } })
+    .jpeg({ quality, chromaSubsampling: '4:4:4' })
+    .toBuffer()
+}
+
+export function encodePng({ pixels, width, height }: Image): Promise<Buffer> {
+  return sharp(pixels, { raw: { width, height, channels: 3 } })
+    .png()
+    .toBuffer()
+}
+
+/** A one-channel PNG of [height, width] bytes. */
+export function encodeGreyPng(grey: Uint8Array, width: number, height: number): Promise<Buffer> {
+  return sharp(grey, { raw: { width, height, channels: 1 } })
+    .toColourspace('b-w')
+    .png()
+    .toBuffer()
+}
+
+async function imageOf(pipeline: Sharp): Promise<Image> {
+  const { data, info } = await pipeline
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true })
+  return { pixels: data, width: info.width, height: info.height }
+}
+
+/** Where the data ends early but in order, failOn 'error' leaves the rest of a JPEG grey, as PIL. */
+async function decodeBytes(
+  path: string,
+  bytes: Buffer,
+  failOn: 'error' | 'warning' = 'error',
+): Promise<Image> {
+  const frame = jpegFrame(bytes)
+  if (frame.isProgressive && scansOf(bytes) > MAX_SCANS) {
+    throw unusable(path, `has more than ${MAX_SCANS} scans`)
+  }
+  const isHeldTwice = (frame.channels === 4 && frame.isProgressive) || isDeepInterlacedPng(bytes)
+  const limitInputPixels = isHeldTwice ? MAX_PIXELS_HELD_TWICE : MAX_PIXELS
+  const options = { failOn, limitInputPixels, ignoreIcc: true } as const
+  try {
+    if (frame.channels === 4) return await decodeCmyk(sharp(bytes, options))
+    return await imageOf(sharp(bytes, options).removeAlpha().toColourspace('srgb'))
+  } catch (cause) {
+    const lines = (cause instanceof Error ? cause.message : String(cause)).split('\n')
+    const reason = [...new Set(lines.map((line) => line.trim()))].join(' ').trim()
+    throw unusable(path, `cannot be decoded (${reason})`, cause, limitInputPixels)
+  }
+}
+
+/** Size and content come from one open file, and a pipe that nobody writes to is not waited for. */
+async function readImage(path: string): Promise<Buffer> {
+  const unreadable = (cause: NodeJS.ErrnoException) => {
+    throw unusable(path, `cannot be read (${cause.code})`, cause)
+  }
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(unreadable)
+  try {
+    const info = await file.stat().catch(unreadable)
+    if (!info.isFile()) throw unusable(path, info.isDirectory() ? 'is a folder' : 'is not a file')
+    if (info.size === 0) throw unusable(path, 'is empty')
+    if (info.size > MAX_BYTES) throw unusable(path, `has more than ${MAX_BYTES} bytes`)
+    const bytes = Buffer.allocUnsafe(info.size)
+    for (let at = 0; at < bytes.length; ) {
+      const { bytesRead } = await file.read(bytes, at, bytes.length - at, at).catch(unreadable)
+      if (bytesRead === 0) throw unusable(path, 'was cut short while it was read')
+      at += bytesRead
+    }
+    if (!isKnownFormat(bytes)) throw unusable(path, 'is of another format')
+    return bytes
+  } finally {
+    await file.close()
+  }
+}
+
+function unusable(
+  path: string,
+  what: string,
+  cause?: unknown,
+  maxPixels = MAX_PIXELS,
+): McLossError {
+  return new McLossError(
+    'E_IMAGE',
+    `images: expected a complete JPEG, PNG or WebP file of at most ${maxPixels / 1e6} megapixels, ` +
+      `but ${path} ${what}. Replace the file, or take it out of the data set.`,
+    { cause: new Error(what, { cause }) },
+  )
+}
+
+function isKnownFormat(bytes: Buffer): boolean {
+  const start = bytes.toString('latin1', 0, 12)
+  return (
+    start.startsWith('\xff\xd8\xff') ||
+    start.startsWith('\x89PNG\r\n\x1a\n') ||
+    (start.startsWith('RIFF') && start.endsWith('WEBP'))
+  )
+}
+
+/** What a JPEG's frame header declares; no channels for other files or without a frame header. */
+function jpegFrame(bytes: Buffer): { channels: number; isProgressive: boolean } {
+  let at = bytes[0] === 0xff && bytes[1] === 0xd8 ? 2 : bytes.length
+  while (at + 9 < bytes.length && bytes[at] === 0xff) {
+    const marker = bytes[at + 1] as number
+    const isFrame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)
+    if (isFrame) return { channels: bytes[at + 9] as number, isProgressive: marker === 0xc2 }
+    at += marker === 0xff ? 1 : 2 + bytes.readUInt16BE(at + 2)
+  }
+  return { channels: 0, isProgressive: false }
+}
+
+/** Compressed data never holds this marker. */
+function scansOf(jpeg: Buffer): number {
+  let scans = 0
+  for (let at = jpeg.indexOf(START_OF_SCAN); at >= 0; at = jpeg.indexOf(START_OF_SCAN, at + 2)) {
+    scans++
+  }
+  return scans
+}
+
+function isDeepInterlacedPng(bytes: Buffer): boolean {
+  return bytes[0] === 0x89 && bytes[24] === 16 && bytes[28] === 1
+}
+
+/** Four inks to RGB as PIL: (255 - ink) scaled by (255 - black); in place, it can be 200 MB. */
+async function decodeCmyk(pipeline: Sharp): Promise<Image> {
+  const { pixels, width, height } = await imageOf(
+    pipeline.pipelineColourspace('cmyk').toColourspace('cmyk'),
+  )
+  const area = width * height
+  for (let pixel = 0; pixel < area; pixel++) {
+    if (pixel % PIXELS_A_TURN === PIXELS_A_TURN - 1) await setImmediate()
+    const light = 255 - (pixels[pixel * 4 + 3] as number)
+    for (let channel = 0; channel < 3; channel++) {
+      const ink = pixels[pixel * 4 + channel] as number
+      pixels[pixel * 3 + channel] = Math.round(((255 - ink) * light) / 255)
+    }
+  }
+  return { pixels: pixels.subarray(0, area * 3), width, height }
+}

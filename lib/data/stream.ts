@@ -1,0 +1,142 @@
+// Batches decoded ahead of their reader into staging buffers: a bounded number of batches and of
+// images at a time. Who finishes first changes nothing.
+
+import { McLossError } from '../errors.js'
+import type { BadImages } from './bad-images.js'
+import type { Batch, Sample } from './batch.js'
+import { decodeTo } from './images.js'
+
+/** A batch before its pixels are known. */
+export type BatchPlan = Pick<Batch, 'index' | 'samples' | 'labels' | 'windows' | 'jitter'>
+
+export interface StreamOptions {
+  samples: readonly Sample[]
+  /** [height, width], pixels. */
+  size: readonly [number, number]
+  /** Batches first..end-1 are read. */
+  first: number
+  end: number
+  /** The samples of a batch. */
+  at: (index: number) => Int32Array
+  /** The batch of those of them that could be decoded. */
+  planOf: (index: number, good: Int32Array) => BatchPlan
+  /** Samples in a batch, at the most. */
+  most: number
+  bad: BadImages
+  prefetch: number
+  decoders: number
+  signal: AbortSignal | undefined
+}
+
+export async function* streamBatches(
+  options: StreamOptions,
+): AsyncGenerator<Batch, void, undefined> {
+  const { first, end, prefetch, decoders, signal } = options
+  let left = false
+  const run = gate(decoders, () => left || signal?.aborted === true)
+  const staging: Staging = []
+  const ahead: Promise<Batch>[] = []
+  let next = first
+  const decodeAhead = () => {
+    while (ahead.length < prefetch && next < end) {
+      const batch = assemble(next, options, staging, run)
+      batch.catch(() => {}) // seen by whoever awaits it in turn
+      ahead.push(batch)
+      next++
+    }
+  }
+  try {
+    for (let index = first; index < end; index++) {
+      if (signal?.aborted) throw aborted()
+      decodeAhead()
+      const batch = await (ahead[0] as Promise<Batch>)
+      ahead.shift()
+      decodeAhead()
+      yield batch
+    }
+  } finally {
+    left = true
+    await Promise.allSettled(ahead)
+  }
+}
+
+/** Pixel buffers that readers have handed back. */
+type Staging = Uint8Array[]
+
+async function assemble(
+  index: number,
+  options: StreamOptions,
+  staging: Staging,
+  run: Gate,
+): Promise<Batch> {
+  const { samples, size, bad } = options
+  const [height, width] = size
+  const bytes = height * width * 3
+  const buffer = staging.pop() ?? new Uint8Array(options.most * bytes)
+  const indices = options.at(index)
+  const isGood = await allOrFirstError(
+    Array.from(indices, async (sample, row) => {
+      const out = buffer.subarray(row * bytes, (row + 1) * bytes)
+      try {
+        await run(() => decodeTo(samples[sample] as Sample, size, out))
+        return true
+      } catch (error) {
+        bad.report(sample, error)
+        return false
+      }
+    }),
+  )
+  const good = indices.filter((_, row) => isGood[row])
+  if (good.length === 0) throw emptyBatch(index)
+  for (let row = 0, to = 0; row < indices.length; row++) {
+    if (!isGood[row]) continue
+    if (to !== row) buffer.copyWithin(to * bytes, row * bytes, (row + 1) * bytes)
+    to++
+  }
+  let held = true
+  const release = () => {
+    if (held) staging.push(buffer)
+    held = false
+  }
+  const count = good.length
+  const pixels = buffer.subarray(0, count * bytes)
+  return { ...options.planOf(index, good), pixels, count, height, width, release }
+}
+
+/** Waits for every promise, so that nothing goes on behind a failure, then throws the first error. */
+async function allOrFirstError<T>(promises: Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(promises)
+  return Promise.all(promises)
+}
+
+/** Runs a task when fewer than `limit` are running, in the order asked; none once it is over. */
+type Gate = (task: () => Promise<void>) => Promise<void>
+
+function gate(limit: number, isOver: () => boolean): Gate {
+  const waiting: (() => void)[] = []
+  let running = 0
+  return async (task) => {
+    if (running === limit) await new Promise<void>((admit) => waiting.push(admit))
+    else running++
+    try {
+      if (isOver()) throw aborted()
+      await task()
+    } finally {
+      const admit = waiting.shift()
+      if (admit) admit()
+      else running--
+    }
+  }
+}
+
+export function aborted(): McLossError {
+  return new McLossError('E_ABORTED', 'loader: stopped by its AbortSignal.')
+}
+
+export function emptyBatch(index: number): McLossError {
+  return new McLossError(
+    'E_IMAGE',
+    `loader: no image of batch ${index} can be decoded. Replace the files that were left out, or raise ` +
+      'optim.batchSize.',
+  )
+}

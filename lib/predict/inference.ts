@@ -1,0 +1,160 @@
+// Trained weights at work: a model file describes itself (classes, preprocessing, configuration),
+// so evaluate and predict need nothing else.
+
+import { stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { type NativeTrainer, native } from '../binding.js'
+import { type Config, type ConfigInput, defineConfig, nativeConfig } from '../config/index.js'
+import type { Dataset } from '../data/batch.js'
+import { openDataset } from '../data/datasets/index.js'
+import { loader } from '../data/loader.js'
+import { McLossError } from '../errors.js'
+import type { TestFigures } from '../events.js'
+import { readModelMetadata } from '../train/checkpoint.js'
+import { evaluateBatches } from '../train/epoch.js'
+
+export interface ModelOptions {
+  /** A model.safetensors, a checkpoint folder, or a run folder (its best checkpoint). */
+  weights: string
+  device?: 'cpu' | 'cuda'
+  batchSize?: number
+}
+
+export interface EvaluateOptions extends ModelOptions {
+  /**
+   * Other data than the model was trained on, with the same classes. Keys left out stay the
+   * model's: a root alone is the same reader at another place.
+   */
+  data?: Partial<ConfigInput['data']>
+}
+
+/**
+ * The test split's figures.
+ *
+ * @throws McLossError E_CHECKPOINT, E_WEIGHTS for weights that cannot be used; E_DATA for data that
+ * cannot, or whose classes are not the model's.
+ */
+export async function evaluate(options: EvaluateOptions): Promise<TestFigures> {
+  const model = await openModel(options)
+  try {
+    const dataset = await openDataset(model.config.data)
+    requireSameClasses(model.classes, dataset.classes)
+    const batches = loader(dataset, model.config, { split: 'test', epoch: 0 })
+    return (await evaluateBatches(model.trainer, batches)) as TestFigures
+  } finally {
+    await model.trainer.dispose()
+  }
+}
+
+export interface Prediction {
+  path: string
+  /** Most probable first. */
+  top: { class: string; label: number; probability: number }[]
+}
+
+/**
+ * The `top` (default 5) most probable classes of each image file.
+ *
+ * @throws McLossError E_IMAGE naming a file that cannot be decoded; E_CHECKPOINT, E_WEIGHTS.
+ */
+export async function predict(
+  paths: readonly string[],
+  options: ModelOptions & { top?: number },
+): Promise<Prediction[]> {
+  const model = await openModel(options)
+  try {
+    const { classes } = model
+    const test = paths.map((path) => ({ path: resolve(path), label: 0 }))
+    const dataset: Dataset = { classes, train: [], test }
+    const predictions: Prediction[] = []
+    for await (const batch of loader(dataset, model.config, { split: 'test', epoch: 0 })) {
+      const logits = await model.trainer.predict(batch)
+      for (let n = 0; n < batch.count; n++) {
+        const row = logits.subarray(n * classes.length, (n + 1) * classes.length)
+        const path = paths[predictions.length] as string
+        predictions.push({ path, top: topClasses(row, classes, options.top ?? 5) })
+      }
+      batch.release()
+    }
+    return predictions
+  } finally {
+    await model.trainer.dispose()
+  }
+}
+
+interface Model {
+  config: Config
+  classes: string[]
+  trainer: NativeTrainer
+}
+
+async function openModel(options: EvaluateOptions): Promise<Model> {
+  const file = await modelFile(options.weights)
+  const metadata = await readModelMetadata(file)
+  // How many threads, which number format and how many micro-batches were the training machine's.
+  const { threads: _, precision, ...input } = metadata.config as ConfigInput
+  const device = options.device ?? input.device
+  const config = defineConfig({
+    ...input,
+    device,
+    ...(device === input.device && { precision }),
+    data: dataFor(input.data, options.data),
+    optim: {
+      ...input.optim,
+      gradAccumSteps: 1,
+      ...(options.batchSize && { batchSize: options.batchSize }),
+    },
+  })
+  const trainer = await native().NativeTrainer.create(nativeConfig(config, metadata.classes.length))
+  try {
+    await trainer.loadWeights(file, { backboneOnly: false })
+  } catch (error) {
+    await trainer.dispose()
+    throw error
+  }
+  return { config, classes: metadata.classes, trainer }
+}
+
+/** `other` over the model's data; another reader takes over only how images become pixels. */
+function dataFor(model: ConfigInput['data'], other: EvaluateOptions['data'] = {}) {
+  if (other.name === undefined && other.dataset === undefined) return { ...model, ...other }
+  const { resize, crop, padding, mean, std } = model
+  return { resize, crop, padding, mean, std, ...other }
+}
+
+async function modelFile(path: string): Promise<string> {
+  for (const candidate of [
+    path,
+    join(path, 'model.safetensors'),
+    join(path, 'best/model.safetensors'),
+  ]) {
+    const found = await stat(candidate).catch(() => undefined)
+    if (found?.isFile()) return candidate
+  }
+  throw new McLossError(
+    'E_CHECKPOINT',
+    `mcloss: expected a model.safetensors, a checkpoint folder or a run folder, found none at ${path}. ` +
+      'A run prints its folder; its checkpoints are the links best and last in it.',
+  )
+}
+
+function requireSameClasses(model: string[], data: string[]): void {
+  if (model.length === data.length && model.every((name, index) => name === data[index])) return
+  const first = model.findIndex((name, index) => name !== data[index])
+  throw new McLossError(
+    'E_DATA',
+    `evaluate: the model knows ${model.length} classes, the data has ${data.length}; the first ` +
+      `difference is class ${first}: '${model[first]}' against '${data[first]}'. ` +
+      'Evaluate on data with the classes the model was trained on.',
+  )
+}
+
+function topClasses(logits: Float32Array, classes: string[], top: number): Prediction['top'] {
+  const largest = Math.max(...logits)
+  const weights = Array.from(logits, (logit) => Math.exp(logit - largest))
+  const sum = weights.reduce((a, b) => a + b, 0)
+  return weights
+    .map((weight, label) => ({ class: classes[label] as string, label, probability: weight / sum }))
+    .sort((a, b) => b.probability - a.probability)
+    .slice(0, top)
+}

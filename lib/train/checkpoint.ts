@@ -1,0 +1,269 @@
+// Checkpoints of a run: folders that are complete or not there, and the links last and best.
+// Written beside their final name, flushed, renamed; older ones go only after the new one has been
+// verified.
+
+import {
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  readlink,
+  realpath,
+  rename,
+  rm,
+  stat,
+  symlink,
+} from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import type { NativeTrainer } from '../binding.js'
+import { McLossError } from '../errors.js'
+import type { TestFigures, TrainFigures } from '../events.js'
+import { damaged, MANIFEST, manifestOf, newestWhole, verify } from './manifest.js'
+import type { StatSums } from './metrics.js'
+
+/** state.json: all a run needs besides weights and velocities. */
+export interface CheckpointState {
+  version: 1
+  /** Epochs done; steps done in the next one; steps done in all. */
+  epoch: number
+  stepInEpoch: number
+  step: number
+  /** What the unfinished epoch has added up. */
+  totals: { stats: StatSums; seconds: number; waitSeconds: number }
+  best?: (TestFigures & { epoch: number }) | undefined
+  /** Of the epoch that has just ended. */
+  metrics: { train?: TrainFigures; test?: TestFigures }
+  /** As configToJson. */
+  config: object
+  classes: string[]
+  trainSamples: number
+  stepsPerEpoch: number
+  libtorch: string
+}
+
+export interface Checkpoint {
+  /** Its folder, links followed. */
+  path: string
+  state: CheckpointState
+}
+
+export interface SaveOptions {
+  runDir: string
+  trainer: Pick<NativeTrainer, 'save'>
+  state: CheckpointState
+  /** The links that shall name this checkpoint, moved in this order. */
+  links: ('last' | 'best')[]
+}
+
+/**
+ * Saves a checkpoint, points the links at it, removes checkpoints no link names. Returns its
+ * folder.
+ *
+ * @throws McLossError E_IO when it cannot be written; the checkpoints there before stay.
+ */
+export async function saveCheckpoint(options: SaveOptions): Promise<string> {
+  const { runDir, trainer, state, links } = options
+  const folder = join(runDir, 'checkpoints')
+  const name = await freeName(folder, checkpointName(state))
+  const [unfinished, path] = [join(folder, `.${name}.tmp`), join(folder, name)]
+  try {
+    await mkdir(folder, { recursive: true })
+    await rm(unfinished, { recursive: true, force: true })
+    await mkdir(unfinished)
+    await trainer.save(unfinished, modelMetadata(state))
+    await writeFlushed(join(unfinished, 'state.json'), toText(state))
+    await writeFlushed(join(unfinished, MANIFEST), toText(await manifestOf(unfinished)))
+    await flushFolder(unfinished)
+    await rename(unfinished, path)
+    await flushFolder(folder)
+    await verify(path)
+    for (const link of links) await pointLink(join(runDir, link), join('checkpoints', name))
+    await flushFolder(runDir)
+    await prune(runDir)
+    return path
+  } catch (cause) {
+    await rm(unfinished, { recursive: true, force: true }).catch(() => {})
+    if (cause instanceof McLossError) throw cause
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new McLossError(
+      'E_IO',
+      `checkpoint: ${path} could not be saved: ${reason}. The checkpoints saved before are as they ` +
+        `were; free some space, then go on with: mcloss train --resume ${runDir}`,
+      { cause },
+    )
+  }
+}
+
+/**
+ * Opens a checkpoint folder, or the last checkpoint of a run folder, and verifies every file.
+ *
+ * @throws McLossError E_CHECKPOINT saying what is missing or damaged, and which other checkpoint of
+ * the run is whole.
+ */
+export async function openCheckpoint(path: string): Promise<Checkpoint> {
+  const named = resolve(path)
+  const isRun = (await stat(join(named, 'checkpoints')).catch(() => undefined)) !== undefined
+  const target = isRun ? join(named, 'last') : named
+  const folder = await realpath(target).catch(() => undefined)
+  if (!isRun && folder === undefined) {
+    throw new McLossError(
+      'E_CHECKPOINT',
+      `checkpoint: expected a run folder or a checkpoint folder at ${path}, but nothing is there. ` +
+        'A run prints its folder when it starts.',
+    )
+  }
+  try {
+    if (folder === undefined) throw damaged(target, 'the link names nothing')
+    await verify(folder)
+    return { path: folder, state: await readState(folder) }
+  } catch (cause) {
+    if (!(cause instanceof McLossError)) throw cause
+    const all = isRun ? join(named, 'checkpoints') : dirname(folder ?? named)
+    const whole = await newestWhole(all, folder && basename(folder))
+    const advice = whole
+      ? `Go on from ${whole} instead.`
+      : 'No other checkpoint of the run is whole.'
+    throw new McLossError('E_CHECKPOINT', `${cause.message} ${advice}`, { cause })
+  }
+}
+
+async function readState(folder: string): Promise<CheckpointState> {
+  const state = JSON.parse(await readFile(join(folder, 'state.json'), 'utf8'))
+  if (state.version === 1) return state
+  throw damaged(folder, `expected state.json of version 1 but received ${state.version}`)
+}
+
+export interface ModelMetadata {
+  /** As configToJson. */
+  config: object
+  classes: string[]
+  metrics: CheckpointState['metrics']
+  libtorch: string
+}
+
+/**
+ * What a model.safetensors says about itself in its header.
+ *
+ * @throws McLossError E_IO when it cannot be read, E_WEIGHTS when it is not a file of ours.
+ */
+export async function readModelMetadata(path: string): Promise<ModelMetadata> {
+  const metadata = await readHeader(path)
+  if (metadata?.format !== 'mcloss' || !metadata.config || !metadata.classes) {
+    throw new McLossError(
+      'E_WEIGHTS',
+      `weights: expected ${path} to be a model.safetensors of a run, with its classes and ` +
+        'configuration inside, but it has none. Backbone weights go into model.weights of a training ' +
+        'configuration.',
+    )
+  }
+  try {
+    return {
+      config: JSON.parse(metadata.config),
+      classes: JSON.parse(metadata.classes),
+      metrics: JSON.parse(metadata.metrics ?? '{}'),
+      libtorch: metadata.libtorch ?? '',
+    }
+  } catch (cause) {
+    throw new McLossError(
+      'E_WEIGHTS',
+      `weights: the header of ${path} is damaged (${(cause as Error).message}). Use another ` +
+        'checkpoint of the run.',
+      { cause },
+    )
+  }
+}
+
+// ---- names and contents ----
+
+/** What saveCheckpoint makes, whole, unfinished or half removed. */
+const OWN = /^\.?epoch-\d+-step-\d+(-\d+)?(\.tmp|\.old)?$/
+
+/** Zero-padded, so that names sort as steps do. */
+function checkpointName({ epoch, step }: CheckpointState): string {
+  return `epoch-${String(epoch).padStart(4, '0')}-step-${String(step).padStart(8, '0')}`
+}
+
+/** A step saved again (after a resume) gets -2, -3, ...: the one before stays until this is whole. */
+async function freeName(folder: string, name: string): Promise<string> {
+  const taken: string[] = await readdir(folder).catch(() => [])
+  let free = name
+  for (let count = 2; taken.includes(free); count++) free = `${name}-${count}`
+  return free
+}
+
+function modelMetadata({ config, classes, metrics, libtorch }: CheckpointState) {
+  return {
+    format: 'mcloss',
+    config: JSON.stringify(config),
+    classes: JSON.stringify(classes),
+    metrics: JSON.stringify(metrics),
+    libtorch,
+  }
+}
+
+const toText = (value: object) => `${JSON.stringify(value, null, 2)}\n`
+
+const MAX_HEADER = 100 * 2 ** 20
+
+async function readHeader(path: string): Promise<Record<string, string> | undefined> {
+  const file = await open(path).catch((cause) => {
+    throw new McLossError('E_IO', `weights: ${path} cannot be read (${cause.code}).`, { cause })
+  })
+  try {
+    const prefix = Buffer.alloc(8)
+    const { bytesRead } = await file.read(prefix, 0, 8, 0)
+    const length = Number(prefix.readBigUInt64LE())
+    if (bytesRead < 8 || length > MAX_HEADER) return undefined
+    const header = Buffer.alloc(length)
+    await file.read(header, 0, length, 8)
+    return JSON.parse(header.toString('utf8'))?.__metadata__
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  } finally {
+    await file.close()
+  }
+}
+
+// ---- the disk ----
+
+async function writeFlushed(path: string, text: string): Promise<void> {
+  const file = await open(path, 'w')
+  try {
+    await file.writeFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+async function flushFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r')
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
+}
+
+async function pointLink(link: string, target: string): Promise<void> {
+  const unfinished = join(dirname(link), `.${basename(link)}.tmp`)
+  await rm(unfinished, { force: true })
+  await symlink(target, unfinished)
+  await rename(unfinished, link)
+}
+
+async function prune(runDir: string): Promise<void> {
+  const linked = new Set<string>()
+  for (const link of ['last', 'best']) {
+    const target = await readlink(join(runDir, link)).catch(() => undefined)
+    if (target) linked.add(basename(target))
+  }
+  const folder = join(runDir, 'checkpoints')
+  for (const name of await readdir(folder)) {
+    if (linked.has(name) || !OWN.test(name)) continue
+    const hidden = join(folder, name.startsWith('.') ? name : `.${name}.old`)
+    if (!name.startsWith('.')) await rename(join(folder, name), hidden) // a half-removed one hides
+    await rm(hidden, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,66 @@
+// From native's sums to the figures people read: pure functions.
+
+import type { EvalStats, StepStats } from '../binding.js'
+import type { TestFigures, TrainFigures } from '../events.js'
+
+/** What can be added up over reports. */
+export type StatSums = Omit<StepStats, 'warnings'>
+
+export function emptyStats(): StatSums {
+  return { steps: 0, skipped: 0, n: 0, correct: 0, loss: 0, parts: {}, gradNorm: 0, ms: 0 }
+}
+
+export function addStats(a: StatSums, b: StatSums): StatSums {
+  const parts = { ...a.parts }
+  for (const [name, sum] of Object.entries(b.parts)) parts[name] = (parts[name] ?? 0) + sum
+  return {
+    steps: a.steps + b.steps,
+    skipped: a.skipped + b.skipped,
+    n: a.n + b.n,
+    correct: a.correct + b.correct,
+    loss: a.loss + b.loss,
+    parts,
+    gradNorm: a.gradNorm + b.gradNorm,
+    ms: a.ms + b.ms,
+  }
+}
+
+/** Means over the samples (steps for gradNorm) that were not skipped; NaN where there are none. */
+export function trainFigures(stats: StatSums, seconds: number, waitSeconds: number): TrainFigures {
+  const { n, steps, skipped } = stats
+  return {
+    loss: stats.loss / n,
+    parts: Object.fromEntries(Object.entries(stats.parts).map(([name, sum]) => [name, sum / n])),
+    top1: stats.correct / n,
+    gradNorm: stats.gradNorm / (steps - skipped),
+    skipped,
+    imagesPerSecond: n / seconds,
+    dataWait: waitSeconds / seconds,
+  }
+}
+
+export function testFigures(all: EvalStats[]): TestFigures {
+  const sum = (pick: (stats: EvalStats) => number) => all.reduce((to, one) => to + pick(one), 0)
+  const n = sum((stats) => stats.n)
+  return {
+    loss: sum((stats) => stats.lossSum) / n,
+    top1: sum((stats) => stats.top1) / n,
+    top5: sum((stats) => stats.top5) / n,
+    n,
+  }
+}
+
+/**
+ * Whether `test` beats the best so far: strictly, so that of equal epochs the first stays. A figure
+ * that is not finite (a diverged epoch; null once it has been through JSON) is beaten by any that
+ * is.
+ */
+export function isBetter(
+  metric: 'top1' | 'top5' | 'loss',
+  test: TestFigures,
+  best: TestFigures | undefined,
+): boolean {
+  if (!best) return true
+  if (!Number.isFinite(best[metric])) return Number.isFinite(test[metric])
+  return metric === 'loss' ? test.loss < best.loss : test[metric] > best[metric]
+}
