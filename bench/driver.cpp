@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "io/json.h"
-#include "train/trainer.h"
+#include "train/step/trainer.h"
 
 namespace {
 

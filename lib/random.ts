@@ -1,10 +1,10 @@
 // Philox4x32-10 (Salmon et al., SC 2011): the one generator of the whole product, the same bits as
-// native/ops/philox.h. There is no state: a random number is a pure function of where it is used,
+// native/ops/kernel/philox.h. There is no state: a random number is a pure function of where it is used,
 // (seed, step or epoch, sample, draw, stream), so a resume or a number of threads changes nothing.
 
 import { McLossError } from './errors.js'
 
-/** The stream ids of native/ops/philox.h. A purpose never shares another's stream. */
+/** The stream ids of native/ops/kernel/philox.h. A purpose never shares another's stream. */
 export const Stream = {
   order: 0,
   window: 1,

@@ -83,8 +83,8 @@ describe('draws', () => {
     expect(alone.map(() => [one(), other(), draw(5, 5, 5, 5, Stream.flip)][0])).toEqual(alone)
   })
 
-  test('streams have the numbers of native/ops/philox.h', () => {
-    const header = readFileSync(join(import.meta.dirname, '../native/ops/philox.h'), 'utf8')
+  test('streams have the numbers of native/ops/kernel/philox.h', () => {
+    const header = readFileSync(join(import.meta.dirname, '../native/ops/kernel/philox.h'), 'utf8')
     const list = /enum class Stream : uint32_t \{([^}]+)\}/.exec(header)?.[1] ?? ''
     const native = [...list.matchAll(/(\w+) = (\d+)/g)].map(([, name = '', id]) => {
       return [name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase()), Number(id)]

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 POOL = "pool"
-DROPOUT_STREAM = 4  # native/ops/philox.h
+DROPOUT_STREAM = 4  # native/ops/kernel/philox.h
 
 
 def conv(inner, out, kernel, stride=1, bias=False):

@@ -15,7 +15,7 @@
 #include "napi/store_wrap.h"
 #include "napi/trainer_wrap.h"
 #include "napi/worker.h"
-#include "train/device.h"
+#include "train/device/device.h"
 
 namespace mcloss {
 namespace {

@@ -14,9 +14,9 @@
 #include "napi/failure.h"
 #include "ops/channel_groups.h"
 #include "ops/mc_loss.h"
-#include "ops/pixels.h"
+#include "ops/resize.h"
 #include "ops/seed_step.h"
-#include "train/batch_input.h"
+#include "train/step/batch_input.h"
 
 namespace mcloss {
 namespace {

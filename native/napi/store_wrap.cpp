@@ -5,7 +5,7 @@
 #include "napi/async_op.h"
 #include "napi/convert.h"
 #include "napi/failure.h"
-#include "train/device.h"
+#include "train/device/device.h"
 
 namespace mcloss {
 namespace {

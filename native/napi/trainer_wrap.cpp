@@ -2,7 +2,7 @@
 
 #include "napi/addon_data.h"
 #include "napi/convert.h"
-#include "train/profile.h"
+#include "train/step/profile.h"
 
 namespace mcloss {
 namespace {

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "napi/failure.h"
-#include "train/trainer.h"
+#include "train/step/trainer.h"
 
 namespace mcloss {
 

@@ -10,7 +10,7 @@
 #include <numeric>
 #include <vector>
 
-#include "ops/philox.h"
+#include "ops/kernel/philox.h"
 #include "ops/seed_step.h"
 
 namespace mcloss {

@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-#include "ops/group_layout.h"
+#include "ops/kernel/group_layout.h"
 #include "types.h"
 
 namespace mcloss {

@@ -32,7 +32,7 @@ at::Tensor gather_augment(const at::Tensor& pixels, const std::optional<at::Tens
                           const at::Tensor& windows, const std::optional<at::Tensor>& jitter,
                           const GatherOptions& options);
 
-// ---- shared by gather_augment_cpu.cpp and gather_augment_cuda.cu ----
+// ---- shared by gather_augment/cpu.cpp and gather_augment_cuda.cu ----
 
 // Arguments of the registered operator.
 struct GatherArguments {

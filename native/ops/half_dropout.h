@@ -1,4 +1,4 @@
-// The factors of a dropout with probability 1/2, drawn from a seed by Philox (ops/philox.h,
+// The factors of a dropout with probability 1/2, drawn from a seed by Philox (ops/kernel/philox.h,
 // Stream::dropout): the same for any split into micro-batches and on any device.
 #pragma once
 

@@ -70,7 +70,7 @@ describe('pack', () => {
     const files = list.trim().split('\n')
     for (const file of [
       ...['cuda-host-run.sh', 'packed.txt', 'bin/node', 'CMakeLists.txt', 'dist/index.js'],
-      ...['native/napi/addon.cpp', 'native/ops/gather_augment_cuda.cu', 'scripts/build.mjs'],
+      ...['native/napi/addon.cpp', 'native/ops/gather_augment/cuda.cu', 'scripts/build.mjs'],
       ...['test/native/ops_test.cpp', 'test/fixtures/README.md', 'bench/README.md'],
       ...['node_modules/vitest/vitest.mjs', 'node_modules/cmake-js/bin/cmake-js'],
       ...['node_modules/node-api-headers/include/node_api.h', 'node_modules/sharp/package.json'],

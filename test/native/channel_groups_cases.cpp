@@ -4,7 +4,7 @@
 #include "cases.h"
 #include "check.h"
 #include "ops/half_dropout.h"
-#include "ops/philox.h"
+#include "ops/kernel/philox.h"
 #include "ops/seed_step.h"
 
 namespace test {

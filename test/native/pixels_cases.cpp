@@ -2,7 +2,7 @@
 #include "cases.h"
 #include "check.h"
 #include "io/safetensors.h"
-#include "ops/pixels.h"
+#include "ops/resize.h"
 
 namespace test {
 namespace {

@@ -12,10 +12,10 @@
 
 #include "cases.h"
 #include "check.h"
-#include "train/graphed_step.h"
-#include "train/optimizer.h"
-#include "train/run_settings.h"
-#include "train/warnings.h"
+#include "train/step/graphed_step.h"
+#include "train/step/optimizer.h"
+#include "train/device/run_settings.h"
+#include "train/device/warnings.h"
 
 namespace test {
 namespace {

@@ -12,7 +12,7 @@
 #include "check.h"
 
 #define MCLOSS_VECTOR_BYTES 16
-#include "ops/half_types.h"
+#include "ops/kernel/half_types.h"
 
 namespace test {
 namespace {

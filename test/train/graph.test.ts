@@ -17,7 +17,7 @@ afterAll(() => rmSync(folder, { recursive: true }))
 const hasGpu = native().deviceCount() > 0
 const { settings } = toyTrainer()
 const one = wholeBatch(8, 32, 5)
-const warmUps = 6 // more than native/train/graphed_step.h takes, so that a replay comes after
+const warmUps = 6 // more than native/train/step/graphed_step.h takes, so that a replay comes after
 
 function create(
   device: 'cpu' | 'cuda',

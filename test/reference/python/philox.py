@@ -1,5 +1,5 @@
 """Philox4x32-10, the channel-wise attention mask and the dropout mask: docs/architecture.md,
-native/ops/philox.h and native/ops/channel_groups.h in plain Python."""
+native/ops/kernel/philox.h and native/ops/channel_groups.h in plain Python."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The training step in PyTorch, as native/train/trainer.cpp is described: crop, forward, loss,
+"""The training step in PyTorch, as native/train/step/trainer.cpp is described: crop, forward, loss,
 gradient of the mean over the whole batch, SGD. run(case) gives the StepStats expected, by step."""
 
 import torch

@@ -1,0 +1,347 @@
+// The loops of batch_norm_act/loops.h, for one kind of processor: the readable statement of the
+// mathematics. R values a channel, g = grad where the ReLU lets it through (y > 0 as stored; NaN
+// passes, as in LibTorch):
+//
+//   mean = sum x / R, var = sum (x - mean)^2 / R, xhat = (x - mean) / sqrt(var + eps)
+//   y = relu(weight * xhat + bias + residual)
+//   d loss / d x = weight / sqrt(var + eps) * (g - sum g / R - xhat * sum (g * xhat) / R)
+//
+// mean = pivot + rest, both T: x - pivot is exact or nearly so where the mean is many standard
+// deviations, and the rest is part of `shift`. Sums are taken of x - (mean of 8 of the block's
+// rows) over blocks of kBnBlockRows, and merged as moments in double: so no sum cancels.
+// With u = 2^-24, float32 and values within z standard deviations of the mean m, sd = sqrt(var):
+//   |mean - exact| <= 20 u * z * sd, |var / exact - 1| <= 40 u * z, whatever m / sd is;
+//   |y - exact| <= 70 u * z * |weight| + u * |y|; hardly a tenth of it in practice.
+// test/native/batch_norm_act_differential.cpp holds the results against float64.
+
+#include "ops/kernel/isa.h"
+#include "ops/batch_norm_act/loops.h"
+#include "ops/kernel/half_types.h"
+#include "ops/kernel/vectors.h"
+
+namespace mcloss {
+namespace {
+
+template <typename S>
+inline auto load_at(const S* from, Whole) {
+  return load_as(from);
+}
+template <typename S>
+inline auto load_at(const S* from, Part part) {
+  S values[MCLOSS_VECTOR_BYTES] = {};
+  for (int64_t i = 0; i < part.count; ++i) values[i] = from[i];
+  return load_as(values);
+}
+template <typename S, typename V>
+inline void store_at(S* to, V value, Whole) {
+  store_as(to, value);
+}
+template <typename S, typename V>
+inline void store_at(S* to, V value, Part part) {
+  S values[MCLOSS_VECTOR_BYTES];
+  store_as(values, value);
+  for (int64_t i = 0; i < part.count; ++i) to[i] = values[i];
+}
+
+// One coefficient: of each column, or of the one channel.
+template <typename T, bool kPerColumn>
+struct Coefficient {
+  Coefficient(const BnSpan& span, BnCoefficient which)
+      : values(static_cast<const T*>(span.coefficients) + which * span.padded),
+        one(all<Vector<T>>(*values)) {}
+  Vector<T> at(int64_t i) const {
+    if constexpr (kPerColumn) return load<Vector<T>>(values + i);
+    return one;
+  }
+  const T* values;
+  Vector<T> one;
+};
+
+// The largest value that is stored as 0: the ReLU's gradient belongs to y as stored.
+template <typename S>
+constexpr float kStoredAsZero = 0;
+template <>
+constexpr float kStoredAsZero<Float16> = 0x1p-25f;
+template <>
+constexpr float kStoredAsZero<BFloat16> = 0x1p-134f;
+
+// How many rows are worked on at once.
+template <int kCount>
+struct Rows {
+  static constexpr int value = kCount;
+};
+
+enum class Mask { none, from_x, from_y };
+
+inline Mask mask_of(const BnSpan& span) {
+  if (!span.relu) return Mask::none;
+  return span.y ? Mask::from_y : Mask::from_x;
+}
+
+// g at one place: the gradient where the ReLU lets it through.
+template <Mask kMask, typename S, typename V, typename Lane>
+inline V masked_gradient(const S* grad, const S* y, V from_pivot, V scale, V shift, Lane lane) {
+  const V value = load_at(grad, lane);
+  if constexpr (kMask == Mask::none) return value;
+  if constexpr (kMask == Mask::from_y) return load_at(y, lane) <= 0 ? V{} : value;
+  return from_pivot * scale + shift <= kStoredAsZero<S> ? V{} : value;  // as normalize() has it
+}
+
+// Calls step(row, Rows<kCount>, apart, first) for all of a block's rows: row, row + apart, .. at
+// once, each the next of kCount equal parts of the block, so that each part is read in order and a
+// processor's prefetcher can follow (rows next to each other share a page, of which it follows one).
+template <int kCount, typename Step>
+inline void for_rows(int64_t rows, const Step& step) {
+  const int64_t apart = rows / kCount;
+  for (int64_t row = 0; row < apart; ++row) step(row, Rows<kCount>(), apart, row == 0);
+  for (int64_t row = apart * kCount; row < rows; ++row) step(row, Rows<1>(), 0, row == 0);
+}
+
+// Merges a block into a channel's moments; sum and squares are of x - pivot.
+inline void merge_block(int64_t before, int64_t count, double pivot, double sum, double squares,
+                        double& mean, double& m2) {
+  const auto n = static_cast<double>(count), m = static_cast<double>(before);
+  const double of_block = sum / n, block_m2 = squares - sum * of_block;
+  const double apart = pivot + of_block - mean;
+  mean += apart * (n / (m + n));
+  m2 += (block_m2 < 0 ? 0 : block_m2) + apart * apart * (m * n / (m + n));
+}
+
+template <typename S, typename T>
+void moments_of_columns(const BnSpan& span, BnMoments& moments, void* scratch) {
+  using V = Vector<T>;
+  const int64_t width = span.width, padded = bn_padded(width);
+  T* const pivots = static_cast<T*>(scratch);
+  T* const sums = pivots + padded;
+  T* const squares = sums + padded;
+  for (int64_t begin = 0; begin < span.rows; begin += kBnBlockRows) {
+    const int64_t rows = begin + kBnBlockRows < span.rows ? kBnBlockRows : span.rows - begin;
+    const S* const x = static_cast<const S*>(span.x) + begin * width;
+    for_rows<8>(rows, [&](int64_t row, auto group, int64_t apart, bool first) {
+      constexpr int kCount = decltype(group)::value;
+      const S* const from = x + row * width;
+      for_lanes<T>(width, [&](int64_t i, auto lane) {
+        V values[kCount], total{};
+#pragma GCC unroll 8
+        for (int r = 0; r < kCount; ++r) {
+          values[r] = load_at(from + r * apart * width + i, lane);
+          total += values[r];
+        }
+        const V pivot = first ? total * (T(1) / kCount) : load<V>(pivots + i);
+        if (first) store(pivots + i, pivot);
+        V sum{}, square{};
+#pragma GCC unroll 8
+        for (int r = 0; r < kCount; ++r) {
+          const V off = values[r] - pivot;
+          sum += off;
+          square += off * off;
+        }
+        store(sums + i, first ? sum : load<V>(sums + i) + sum);
+        store(squares + i, first ? square : load<V>(squares + i) + square);
+      });
+    });
+    const int64_t before = moments.count;
+    for (int64_t c = 0; c < width; ++c) {
+      merge_block(before, rows, pivots[c], sums[c], squares[c], moments.mean[c], moments.m2[c]);
+    }
+    moments.count += rows;
+  }
+}
+
+// Blocks stay in the first-level cache, so that the pivot is the block's own mean.
+template <typename S, typename T>
+void moments_of_channel(const BnSpan& span, BnMoments& moments, void*) {
+  constexpr int64_t kBlock = 2048;
+  const S* const x = static_cast<const S*>(span.x);
+  for (int64_t begin = 0; begin < span.width; begin += kBlock) {
+    const int64_t count = begin + kBlock < span.width ? kBlock : span.width - begin;
+    const int64_t whole = count / kLanes<T> * kLanes<T>;
+    const S* const from = x + begin;
+    double total[1] = {}, sums[2] = {};
+    add_up<T>(whole, total, [&](int64_t i, auto& lanes) { lanes[0] += load_as(from + i); });
+    for (int64_t i = whole; i < count; ++i) total[0] += load_one<T>(from + i);
+    const auto pivot = static_cast<T>(total[0] / static_cast<double>(count));
+    add_up<T>(whole, sums, [&](int64_t i, auto& lanes) {
+      const Vector<T> off = load_as(from + i) - pivot;
+      lanes[0] += off;
+      lanes[1] += off * off;
+    });
+    for (int64_t i = whole; i < count; ++i) {
+      const double off = load_one<T>(from + i) - pivot;
+      sums[0] += off;
+      sums[1] += off * off;
+    }
+    merge_block(moments.count, count, pivot, sums[0], sums[1], *moments.mean, *moments.m2);
+    moments.count += count;
+  }
+}
+
+template <typename S, typename T>
+void moments_of(const BnSpan& span, BnMoments& moments, void* scratch) {
+  const auto pass = span.per_column ? &moments_of_columns<S, T> : &moments_of_channel<S, T>;
+  pass(span, moments, scratch);
+}
+
+// ---- the result ----
+
+template <typename S, typename T, bool kPerColumn, bool kResidual>
+void normalize(const BnSpan& span) {
+  using V = Vector<T>;
+  const Coefficient<T, kPerColumn> pivot(span, kPivot), scale(span, kScale), shift(span, kShift);
+  const T smallest = span.relu ? T(0) : -T(__builtin_inff());
+  for (int64_t row = 0; row < span.rows; ++row) {
+    const S* const x = static_cast<const S*>(span.x) + row * span.width;
+    const S* const residual =
+        kResidual ? static_cast<const S*>(span.residual) + row * span.width : nullptr;
+    S* const out = static_cast<S*>(span.out) + row * span.width;
+    for_lanes<T>(span.width, [&](int64_t i, auto lane) {
+      V value = (load_at(x + i, lane) - pivot.at(i)) * scale.at(i) + shift.at(i);
+      if constexpr (kResidual) value += load_at(residual + i, lane);
+      store_at(out + i, value < smallest ? all<V>(smallest) : value, lane);
+    });
+  }
+}
+
+template <typename S, typename T>
+void normalize_of(const BnSpan& span) {
+  const auto pass = span.per_column
+                        ? span.residual ? &normalize<S, T, true, true> : &normalize<S, T, true, false>
+                    : span.residual ? &normalize<S, T, false, true>
+                                    : &normalize<S, T, false, false>;
+  pass(span);
+}
+
+// ---- the gradient ----
+
+template <typename S, typename T, Mask kMask, bool kWrite>
+void sums_of_columns(const BnSpan& span, double* totals, void* scratch) {
+  using V = Vector<T>;
+  constexpr int kParts = kMask == Mask::from_y ? 2 : 8;  // more streams than a prefetcher follows
+  const int64_t width = span.width;
+  const Coefficient<T, true> pivots(span, kPivot), scales(span, kScale), shifts(span, kShift);
+  T* const sums = static_cast<T*>(scratch);
+  T* const products = sums + bn_padded(width);
+  for (int64_t begin = 0; begin < span.rows; begin += kBnBlockRows) {
+    const int64_t rows = begin + kBnBlockRows < span.rows ? kBnBlockRows : span.rows - begin;
+    for_rows<kParts>(rows, [&](int64_t row, auto group, int64_t apart, bool first) {
+      const int64_t from = (begin + row) * width;
+      const S* const x = static_cast<const S*>(span.x) + from;
+      const S* const grad = static_cast<const S*>(span.grad) + from;
+      const S* const y = kMask == Mask::from_y ? static_cast<const S*>(span.y) + from : nullptr;
+      S* const masked = kWrite ? static_cast<S*>(span.masked) + from : nullptr;
+      for_lanes<T>(width, [&](int64_t i, auto lane) {
+        const V pivot = pivots.at(i), scale = scales.at(i), shift = shifts.at(i);
+        V sum{}, product{};
+#pragma GCC unroll 8
+        for (int r = 0; r < decltype(group)::value; ++r) {
+          const int64_t at = r * apart * width + i;
+          const V off = load_at(x + at, lane) - pivot;
+          const V g = masked_gradient<kMask>(grad + at, y + at, off, scale, shift, lane);
+          if constexpr (kWrite) store_at(masked + at, g, lane);
+          sum += g;
+          product += g * off;
+        }
+        store(sums + i, first ? sum : load<V>(sums + i) + sum);
+        store(products + i, first ? product : load<V>(products + i) + product);
+      });
+    });
+    for (int64_t c = 0; c < width; ++c) totals[c] += sums[c];
+    for (int64_t c = 0; c < width; ++c) totals[span.padded + c] += products[c];
+  }
+}
+
+template <typename S, typename T, Mask kMask, bool kWrite>
+void sums_of_channel(const BnSpan& span, double* totals, void*) {
+  using V = Vector<T>;
+  const Coefficient<T, false> pivots(span, kPivot), scales(span, kScale), shifts(span, kShift);
+  const V pivot = pivots.one, scale = scales.one, shift = shifts.one;
+  const S* const x = static_cast<const S*>(span.x);
+  const S* const grad = static_cast<const S*>(span.grad);
+  const S* const y = static_cast<const S*>(span.y);
+  S* const masked = static_cast<S*>(span.masked);
+  const auto add = [&](int64_t i, V(&lanes)[2], auto lane) {
+    const V off = load_at(x + i, lane) - pivot;
+    const V g = masked_gradient<kMask>(grad + i, y + i, off, scale, shift, lane);
+    if constexpr (kWrite) store_at(masked + i, g, lane);
+    lanes[0] += g;
+    lanes[1] += g * off;
+  };
+  const int64_t whole = span.width / kLanes<T> * kLanes<T>;
+  double sums[2] = {};
+  add_up<T>(whole, sums, [&](int64_t i, auto& lanes) { add(i, lanes, Whole()); });
+  if (whole < span.width) {
+    V lanes[2] = {};
+    add(whole, lanes, Part{span.width - whole});
+    for (int k = 0; k < 2; ++k) sums[k] += fold<T>(lanes[k], [](auto a, auto b) { return a + b; });
+  }
+  totals[0] += sums[0];
+  totals[span.padded] += sums[1];
+}
+
+template <typename S, typename T, Mask kMask, bool kWrite>
+void sums(const BnSpan& span, double* totals, void* scratch) {
+  const auto pass = span.per_column ? &sums_of_columns<S, T, kMask, kWrite>
+                                    : &sums_of_channel<S, T, kMask, kWrite>;
+  pass(span, totals, scratch);
+}
+
+template <typename S, typename T>
+void sums_of(const BnSpan& span, double* totals, void* scratch) {
+  switch (mask_of(span)) {
+    case Mask::none: return sums<S, T, Mask::none, false>(span, totals, scratch);
+    case Mask::from_x: return sums<S, T, Mask::from_x, false>(span, totals, scratch);
+    case Mask::from_y:
+      return span.masked ? sums<S, T, Mask::from_y, true>(span, totals, scratch)
+                         : sums<S, T, Mask::from_y, false>(span, totals, scratch);
+  }
+}
+
+template <typename S, typename T, bool kPerColumn, Mask kMask>
+void gradient(const BnSpan& span) {
+  using V = Vector<T>;
+  const auto coefficient = [&](BnCoefficient which) {
+    return Coefficient<T, kPerColumn>(span, which);
+  };
+  const auto pivot = coefficient(kPivot), scale = coefficient(kScale), shift = coefficient(kShift);
+  const auto grad_scale = coefficient(kGradScale), x_scale = coefficient(kXScale);
+  const auto grad_shift = coefficient(kGradShift);
+  for (int64_t row = 0; row < span.rows; ++row) {
+    const int64_t from = row * span.width;
+    const S* const x = static_cast<const S*>(span.x) + from;
+    const S* const grad = static_cast<const S*>(span.grad) + from;
+    const S* const y = kMask == Mask::from_y ? static_cast<const S*>(span.y) + from : nullptr;
+    S* const out = static_cast<S*>(span.out) + from;
+    for_lanes<T>(span.width, [&](int64_t i, auto lane) {
+      const V off = load_at(x + i, lane) - pivot.at(i);
+      const V g = masked_gradient<kMask>(grad + i, y + i, off, scale.at(i), shift.at(i), lane);
+      store_at(out + i, g * grad_scale.at(i) + (off * x_scale.at(i) + grad_shift.at(i)), lane);
+    });
+  }
+}
+
+template <typename S, typename T, Mask kMask>
+void gradient_masked(const BnSpan& span) {
+  const auto pass = span.per_column ? &gradient<S, T, true, kMask> : &gradient<S, T, false, kMask>;
+  pass(span);
+}
+
+template <typename S, typename T>
+void gradient_of(const BnSpan& span) {
+  switch (mask_of(span)) {
+    case Mask::none: return gradient_masked<S, T, Mask::none>(span);
+    case Mask::from_x: return gradient_masked<S, T, Mask::from_x>(span);
+    case Mask::from_y: return gradient_masked<S, T, Mask::from_y>(span);
+  }
+}
+
+template <typename S, typename T>
+constexpr BnPasses kPassesOf = {&moments_of<S, T>, &normalize_of<S, T>, &sums_of<S, T>,
+                                &gradient_of<S, T>};
+constexpr BnPasses kBnPasses[] = {kPassesOf<double, double>, kPassesOf<float, float>,
+                                  kPassesOf<BFloat16, float>, kPassesOf<Float16, float>};
+
+}  // namespace
+
+const BnPasses* MCLOSS_FOR_ISA(bn_passes)() { return kBnPasses; }
+
+}  // namespace mcloss

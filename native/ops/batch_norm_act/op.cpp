@@ -1,0 +1,168 @@
+// The operators of batch norm + residual + ReLU, how they reach their kernels, and their derivative:
+//   mcloss::batch_norm_act           what users call; differentiable once
+//   mcloss::batch_norm_act_forward   the kernels: batch_norm_act/cpu.cpp, batch_norm_act_cuda.cu
+//   mcloss::batch_norm_act_backward
+// Autocast: the operator takes x in whatever dtype it comes and its parameters in float32, and sums
+// in float32 or more, so it has no rule of its own.
+#include "ops/batch_norm_act.h"
+
+#include <ATen/core/LegacyTypeDispatch.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <torch/csrc/autograd/autograd_not_implemented_fallback.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/library.h>
+
+#include "ops/batch_norm_act/checks.h"
+
+namespace mcloss {
+namespace {
+
+using at::Tensor;
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+template <typename Signature>
+c10::TypedOperatorHandle<Signature> find_operator(const char* name) {
+  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
+}
+
+ForwardResult forward_operator(const Tensor& x, const MaybeTensor& residual,
+                               const MaybeTensor& weight, const MaybeTensor& bias,
+                               const MaybeTensor& running_mean, const MaybeTensor& running_var,
+                               bool training, double momentum, double eps, bool relu) {
+  static const auto op = find_operator<ForwardResult(
+      const Tensor&, const MaybeTensor&, const MaybeTensor&, const MaybeTensor&, const MaybeTensor&,
+      const MaybeTensor&, bool, double, double, bool)>("mcloss::batch_norm_act_forward");
+  return op.call(x, residual, weight, bias, running_mean, running_var, training, momentum, eps, relu);
+}
+
+BackwardResult backward_operator(const Tensor& grad, const Tensor& x, const MaybeTensor& y,
+                                 const Tensor& saved, bool training, bool relu, bool grad_residual) {
+  static const auto op =
+      find_operator<BackwardResult(const Tensor&, const Tensor&, const MaybeTensor&, const Tensor&,
+                                   bool, bool, bool)>("mcloss::batch_norm_act_backward");
+  return op.call(grad, x, y, saved, training, relu, grad_residual);
+}
+
+struct BatchNormActFunction : torch::autograd::Function<BatchNormActFunction> {
+  static Tensor forward(AutogradContext* context, const Tensor& x, const MaybeTensor& residual,
+                        const MaybeTensor& weight, const MaybeTensor& bias,
+                        const MaybeTensor& running_mean, const MaybeTensor& running_var,
+                        bool training, double momentum, double eps, bool relu) {
+    const at::AutoDispatchBelowADInplaceOrView guard;
+    const auto [y, saved] = forward_operator(x, residual, weight, bias, running_mean, running_var,
+                                             training, momentum, eps, relu);
+    // Without a residual y follows from x once more, cheaper than reading it.
+    context->save_for_backward({x, saved, relu && residual ? y : Tensor()});
+    context->saved_data["training"] = training;
+    context->saved_data["relu"] = relu;
+    context->saved_data["residual"] = residual.has_value();
+    context->saved_data["weight"] = weight.has_value();
+    context->saved_data["bias"] = bias.has_value();
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    auto& data = context->saved_data;
+    const variable_list saved = context->get_saved_variables();
+    const bool relu = data["relu"].toBool();
+    // needs_input_grad counts the tensors that were given.
+    const bool to_residual = data["residual"].toBool() && context->needs_input_grad(1);
+    const Tensor& grad = gradients[0];
+    const auto [grad_x, grad_weight, grad_bias, masked] = backward_operator(
+        grad, saved[0], saved[2].defined() ? MaybeTensor(saved[2]) : std::nullopt, saved[1],
+        data["training"].toBool(), relu, to_residual && relu);
+    variable_list result(10);
+    result[0] = grad_x;
+    if (to_residual) result[1] = relu ? masked : grad;
+    if (data["weight"].toBool()) result[2] = grad_weight;
+    if (data["bias"].toBool()) result[3] = grad_bias;
+    return result;
+  }
+};
+
+Tensor batch_norm_act_autograd(const Tensor& x, const MaybeTensor& residual,
+                               const MaybeTensor& weight, const MaybeTensor& bias,
+                               const MaybeTensor& running_mean, const MaybeTensor& running_var,
+                               bool training, double momentum, double eps, bool relu) {
+  return BatchNormActFunction::apply(x, residual, weight, bias, running_mean, running_var, training,
+                                     momentum, eps, relu);
+}
+
+Tensor batch_norm_act_without_autograd(const Tensor& x, const MaybeTensor& residual,
+                                       const MaybeTensor& weight, const MaybeTensor& bias,
+                                       const MaybeTensor& running_mean,
+                                       const MaybeTensor& running_var, bool training,
+                                       double momentum, double eps, bool relu) {
+  return std::get<0>(forward_operator(x, residual, weight, bias, running_mean, running_var, training,
+                                      momentum, eps, relu));
+}
+
+// Shapes without values, for tracing with fixed shapes.
+ForwardResult batch_norm_act_forward_meta(const Tensor& x, const MaybeTensor& residual,
+                                          const MaybeTensor& weight, const MaybeTensor& bias,
+                                          const MaybeTensor& running_mean,
+                                          const MaybeTensor& running_var, bool training,
+                                          double momentum, double eps, bool relu) {
+  const auto given = [](const MaybeTensor& tensor) { return tensor.value_or(Tensor()); };
+  check_batch_norm_act({x, given(residual), given(weight), given(bias), given(running_mean),
+                        given(running_var), training, momentum, eps, relu});
+  return {at::empty_like(bn_laid_out(x)), empty_bn_saved(x)};
+}
+
+BackwardResult batch_norm_act_backward_meta(const Tensor&, const Tensor& x, const MaybeTensor&,
+                                            const Tensor&, bool, bool, bool grad_residual) {
+  const Tensor like = bn_laid_out(x);
+  const auto options = x.options().dtype(accumulate_type(x.scalar_type()));
+  const auto sums = [&] { return at::empty({x.size(1)}, options); };
+  return {at::empty_like(like), sums(), sums(),
+          grad_residual ? at::empty_like(like) : at::empty({0}, x.options())};
+}
+
+TORCH_LIBRARY_FRAGMENT(mcloss, m) {
+  m.def("batch_norm_act(Tensor x, Tensor? residual, Tensor? weight, Tensor? bias, "
+        "Tensor(a!)? running_mean, Tensor(b!)? running_var, bool training, float momentum, "
+        "float eps, bool relu) -> Tensor");
+  m.def("batch_norm_act_forward(Tensor x, Tensor? residual, Tensor? weight, Tensor? bias, "
+        "Tensor(a!)? running_mean, Tensor(b!)? running_var, bool training, float momentum, "
+        "float eps, bool relu) -> (Tensor y, Tensor saved)");
+  m.def("batch_norm_act_backward(Tensor grad, Tensor x, Tensor? y, Tensor saved, bool training, "
+        "bool relu, bool grad_residual) -> (Tensor grad_x, Tensor grad_weight, Tensor grad_bias, "
+        "Tensor masked)");
+}
+
+TORCH_LIBRARY_IMPL(mcloss, CompositeExplicitAutograd, m) {
+  m.impl("batch_norm_act", &batch_norm_act_without_autograd);
+}
+
+TORCH_LIBRARY_IMPL(mcloss, Autograd, m) {
+  m.impl("batch_norm_act", &batch_norm_act_autograd);
+  m.impl("batch_norm_act_forward", torch::autograd::autogradNotImplementedFallback());
+  // A second derivative is refused by name: "derivative for mcloss::batch_norm_act_backward is not
+  // implemented".
+  m.impl("batch_norm_act_backward", torch::autograd::autogradNotImplementedFallback());
+}
+
+TORCH_LIBRARY_IMPL(mcloss, Meta, m) {
+  m.impl("batch_norm_act_forward", &batch_norm_act_forward_meta);
+  m.impl("batch_norm_act_backward", &batch_norm_act_backward_meta);
+}
+
+}  // namespace
+
+Tensor batch_norm_act(const Tensor& x, const Tensor& residual, const Tensor& weight,
+                      const Tensor& bias, const Tensor& running_mean, const Tensor& running_var,
+                      const BatchNormActOptions& options) {
+  static const auto op = find_operator<Tensor(
+      const Tensor&, const MaybeTensor&, const MaybeTensor&, const MaybeTensor&, const MaybeTensor&,
+      const MaybeTensor&, bool, double, double, bool)>("mcloss::batch_norm_act");
+  const auto maybe = [](const Tensor& tensor) {
+    return tensor.defined() ? MaybeTensor(tensor) : std::nullopt;
+  };
+  return op.call(x, maybe(residual), maybe(weight), maybe(bias), maybe(running_mean),
+                 maybe(running_var), options.training, options.momentum, options.eps, options.relu);
+}
+
+}  // namespace mcloss

@@ -1,0 +1,176 @@
+// gather_augment on CUDA: a thread a pixel, the same bits as gather_augment/loops.cpp gives.
+// Contrast needs the mean grey of a window first: a kernel of its own adds them up in integers, so
+// that their order cannot matter. rows, windows and jitter are copied to the device.
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/zeros.h>
+#include <c10/cuda/CUDAException.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#include <torch/library.h>
+
+#include <algorithm>
+
+#include "ops/gather_augment.h"
+
+namespace mcloss {
+namespace {
+
+constexpr int kThreads = 256, kWarp = 32;
+constexpr int64_t kMaxBlocks = 1024, kMaxSamples = 65535;  // of a grid, in x and y
+
+using Sum = unsigned long long;  // what atomicAdd takes
+
+struct Arguments {
+  const uint8_t* pixels;
+  int64_t image_stride, line_stride;  // bytes
+  int64_t height, width;              // of an image
+  const int32_t* rows;                // [N], or null: sample n is image n
+  const int32_t* windows;             // [N, 3]
+  const float* jitter;                // [N, 3], or null
+  const Sum* greys;                   // [N], or null: the sum of the window's greys
+  int64_t count, out_height, out_width;
+  float offset[3], scale[3];
+};
+
+struct Pixel {
+  int level[3];  // 0..255
+};
+
+// Every operation is rounded by itself, as on the CPU.
+__device__ int blend(int from, int to, float factor) {
+  const float value = __fadd_rn(static_cast<float>(from),
+                                __fmul_rn(static_cast<float>(to - from), factor));
+  return min(max(static_cast<int>(value), 0), 255);
+}
+
+__device__ Pixel blend(Pixel from, Pixel to, float factor) {
+  return {blend(from.level[0], to.level[0], factor), blend(from.level[1], to.level[1], factor),
+          blend(from.level[2], to.level[2], factor)};
+}
+
+// PIL's grey.
+__device__ int grey_of(Pixel pixel) {
+  return (pixel.level[0] * 19595 + pixel.level[1] * 38470 + pixel.level[2] * 7471 + 32768) >> 16;
+}
+
+// Pixel i of the sample's window, in the order of the output.
+__device__ Pixel cut(const Arguments& a, int64_t n, int64_t i) {
+  const int32_t* window = a.windows + n * 3;
+  const int64_t x = i % a.out_width, row = window[0] + i / a.out_width;
+  const int64_t column = window[1] + (window[2] != 0 ? a.out_width - 1 - x : x);
+  if (row < 0 || row >= a.height || column < 0 || column >= a.width) return {0, 0, 0};
+  const int64_t image = a.rows ? a.rows[n] : n;
+  const uint8_t* pixel = a.pixels + image * a.image_stride + row * a.line_stride + column * 3;
+  return {pixel[0], pixel[1], pixel[2]};
+}
+
+// greys [N]: the sum of each window's greys after brightness, where contrast asks for it.
+__global__ void __launch_bounds__(kThreads) sum_greys_kernel(const Arguments a, Sum* greys) {
+  const int64_t pixels = a.out_height * a.out_width, stride = int64_t{gridDim.x} * kThreads;
+  for (int64_t n = blockIdx.y; n < a.count; n += gridDim.y) {
+    const float brightness = a.jitter[n * 3];
+    if (a.jitter[n * 3 + 1] == 1) continue;
+    Sum sum = 0;
+    for (int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x; i < pixels; i += stride) {
+      sum += grey_of(blend({0, 0, 0}, cut(a, n, i), brightness));
+    }
+    for (int distance = kWarp / 2; distance > 0; distance /= 2) {
+      sum += __shfl_xor_sync(0xffffffffu, sum, distance);
+    }
+    if (threadIdx.x % kWarp == 0) atomicAdd(greys + n, sum);
+  }
+}
+
+__device__ void store(float* to, float value) { *to = value; }
+__device__ void store(__nv_bfloat16* to, float value) { *to = __float2bfloat16_rn(value); }
+__device__ void store(__half* to, float value) { *to = __float2half_rn(value); }
+
+// out: [N, out_height, out_width, 3].
+template <typename S>
+__global__ void __launch_bounds__(kThreads) gather_augment_kernel(const Arguments a, S* out) {
+  const int64_t pixels = a.out_height * a.out_width, stride = int64_t{gridDim.x} * kThreads;
+  for (int64_t n = blockIdx.y; n < a.count; n += gridDim.y) {
+    float brightness = 1, contrast = 1, saturation = 1;
+    int mean = 0;
+    if (a.jitter) {
+      brightness = a.jitter[n * 3];
+      contrast = a.jitter[n * 3 + 1];
+      saturation = a.jitter[n * 3 + 2];
+      if (contrast != 1) mean = static_cast<int>((2 * a.greys[n] + pixels) / (2 * pixels));
+    }
+    for (int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x; i < pixels; i += stride) {
+      Pixel pixel = cut(a, n, i);
+      if (brightness != 1) pixel = blend({0, 0, 0}, pixel, brightness);
+      if (contrast != 1) pixel = blend({mean, mean, mean}, pixel, contrast);
+      if (saturation != 1) {
+        const int grey = grey_of(pixel);
+        pixel = blend({grey, grey, grey}, pixel, saturation);
+      }
+      for (int channel = 0; channel < 3; ++channel) {
+        const float level = static_cast<float>(pixel.level[channel]);
+        store(out + (n * pixels + i) * 3 + channel,
+              __fmul_rn(__fsub_rn(level, a.offset[channel]), a.scale[channel]));
+      }
+    }
+  }
+}
+
+template <typename T>
+const T* pointer_to(const at::Tensor& table) {
+  return table.defined() ? table.const_data_ptr<T>() : nullptr;
+}
+
+at::Tensor gather_augment_cuda(const at::Tensor& pixels, const std::optional<at::Tensor>& rows,
+                               const at::Tensor& windows, const std::optional<at::Tensor>& jitter,
+                               int64_t out_height, int64_t out_width, at::ArrayRef<double> mean,
+                               at::ArrayRef<double> std, at::ScalarType dtype) {
+  const c10::cuda::CUDAGuard guard(pixels.device());
+  const GatherTensors tensors = prepare_gather(
+      {pixels, rows, windows, jitter, out_height, out_width, mean, std, dtype});
+  const int64_t count = windows.size(0), area = out_height * out_width;
+  const dim3 grid(static_cast<unsigned>(std::min((area + kThreads - 1) / kThreads, kMaxBlocks)),
+                  static_cast<unsigned>(std::min(count, kMaxSamples)));
+  const cudaStream_t stream = c10::cuda::getCurrentCUDAStream();
+  Arguments arguments{tensors.pixels.const_data_ptr<uint8_t>(),
+                      tensors.pixels.stride(0),
+                      tensors.pixels.stride(1),
+                      pixels.size(1),
+                      pixels.size(2),
+                      pointer_to<int32_t>(tensors.rows),
+                      pointer_to<int32_t>(tensors.windows),
+                      pointer_to<float>(tensors.jitter),
+                      nullptr,
+                      count,
+                      out_height,
+                      out_width,
+                      {tensors.offset[0], tensors.offset[1], tensors.offset[2]},
+                      {tensors.scale[0], tensors.scale[1], tensors.scale[2]}};
+  at::Tensor greys;
+  if (jitter && jitter->select(1, 1).ne(1).any().item<bool>()) {  // on the CPU: nothing waits
+    greys = at::zeros({count}, pixels.options().dtype(at::kLong));
+    Sum* const sums = reinterpret_cast<Sum*>(greys.data_ptr<int64_t>());
+    sum_greys_kernel<<<grid, kThreads, 0, stream>>>(arguments, sums);
+    C10_CUDA_KERNEL_LAUNCH_CHECK();
+    arguments.greys = sums;
+  }
+  void* const out = tensors.result.mutable_data_ptr();
+  const auto launch = [&](auto* typed) {
+    gather_augment_kernel<<<grid, kThreads, 0, stream>>>(arguments, typed);
+    C10_CUDA_KERNEL_LAUNCH_CHECK();
+  };
+  if (dtype == at::kFloat) {
+    launch(static_cast<float*>(out));
+  } else if (dtype == at::kBFloat16) {
+    launch(static_cast<__nv_bfloat16*>(out));
+  } else {
+    launch(static_cast<__half*>(out));
+  }
+  return tensors.result;
+}
+
+TORCH_LIBRARY_IMPL(mcloss, CUDA, m) { m.impl("gather_augment", &gather_augment_cuda); }
+
+}  // namespace
+}  // namespace mcloss

@@ -1,0 +1,114 @@
+#include "ops/mc_loss/checks.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+
+#include <cmath>
+#include <sstream>
+
+namespace mcloss {
+namespace {
+
+[[noreturn]] void refuse(const std::string& expected, const std::string& received) {
+  throw Error("E_ARGUMENT",
+              "mc_loss: expected " + expected + " but received " + received + ".");
+}
+
+std::string describe(const at::Tensor& tensor) {
+  std::ostringstream text;
+  text << tensor.scalar_type() << " " << tensor.sizes() << " on " << tensor.device();
+  return text.str();
+}
+
+}  // namespace
+
+void check_mc_loss(const at::Tensor& features, const at::Tensor& target,
+                   const std::optional<at::Tensor>& mask, int64_t num_classes) {
+  const auto dtype = features.scalar_type();
+  if (dtype != at::kDouble && dtype != at::kFloat && dtype != at::kBFloat16 && dtype != at::kHalf) {
+    refuse("features of float64, float32, bfloat16 or float16", describe(features));
+  }
+  if (features.dim() != 4 || features.numel() == 0) {
+    refuse("features [N, C, H, W] with at least one sample and one position", describe(features));
+  }
+  const ChannelGroups groups(features.size(1), num_classes);
+  const int64_t n = features.size(0), c = groups.num_channels;
+  if (target.scalar_type() != at::kLong || target.sizes() != at::IntArrayRef{n} ||
+      target.device() != features.device()) {
+    refuse("target int64 [N] with N of the features " + describe(features), describe(target));
+  }
+  if (!mask) return;
+  if (mask->scalar_type() != at::kBool || mask->device() != features.device() ||
+      (mask->sizes() != at::IntArrayRef{c} && mask->sizes() != at::IntArrayRef{n, c})) {
+    refuse("mask bool [C] or [N, C] on the device of the features " + describe(features),
+           describe(*mask));
+  }
+}
+
+void check_labels(const at::Tensor& target, int64_t num_classes) {
+  if (!target.is_cpu()) return;
+  const int64_t smallest = target.min().item<int64_t>(), largest = target.max().item<int64_t>();
+  if (smallest < 0 || largest >= num_classes) {
+    refuse("labels 0.." + std::to_string(num_classes - 1),
+           "a label " + std::to_string(smallest < 0 ? smallest : largest));
+  }
+}
+
+McWeights mc_weights(const std::string& form, double first, double second) {
+  McWeights weights;
+  if (form == "paper") {
+    weights = {.form = LossForm::paper, .mu = first, .lambda = second};
+  } else if (form == "official") {
+    weights = {.form = LossForm::official, .alpha = first, .beta = second};
+  } else {
+    refuse("form 'paper' or 'official'", "'" + form + "'");
+  }
+  check_weights(weights);
+  return weights;
+}
+
+void check_weights(const McWeights& weights) {
+  const bool paper = weights.form == LossForm::paper;
+  const double first = paper ? weights.mu : weights.alpha;
+  const double second = paper ? weights.lambda : weights.beta;
+  if (!std::isfinite(first) || !std::isfinite(second)) {
+    refuse(paper ? "finite mu and lambda" : "finite alpha and beta",
+           std::to_string(first) + " and " + std::to_string(second));
+  }
+}
+
+McTerms mc_terms(const McWeights& weights, const GroupLayout& groups) {
+  if (weights.form == LossForm::paper) {
+    const double weight = -weights.mu * weights.lambda;
+    return {.dis = weights.mu, .constant = 0, .small = weight, .large = weight};
+  }
+  const auto size = static_cast<double>(groups.small_size);
+  return {.dis = weights.alpha,
+          .constant = weights.beta,
+          .small = -weights.beta / size,
+          .large = -weights.beta / (size + 1)};
+}
+
+McForward empty_mc_forward(const at::Tensor& features, const GroupLayout& groups) {
+  const int64_t n = features.size(0), positions = features.size(2) * features.size(3);
+  const auto values = features.options()
+                          .dtype(accumulate_type(features.scalar_type()))
+                          .memory_format(at::MemoryFormat::Contiguous);
+  const auto index = groups.largest_size() > 255 ? at::kInt : at::kByte;
+  const auto scores = [&] { return at::empty({n, groups.num_classes}, values); };
+  const auto scalar = [&] { return at::empty({}, values); };
+  return {.loss = scalar(),
+          .dis = scalar(),
+          .div = scalar(),
+          .class_scores = scores(),
+          .diversity = scores(),
+          .winners = at::empty({2, n, groups.num_classes, positions}, values.dtype(index)),
+          .channel_stats = at::empty({4, n, groups.num_channels}, values),
+          .score_grad = scores()};
+}
+
+at::ScalarType accumulate_type(at::ScalarType dtype) {
+  return dtype == at::kDouble ? at::kDouble : at::kFloat;
+}
+
+}  // namespace mcloss

@@ -1,7 +1,0 @@
-#include "train/step_graph.h"
-
-namespace mcloss {
-
-std::unique_ptr<StepGraph> make_step_graph() { return nullptr; }
-
-}  // namespace mcloss
