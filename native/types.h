@@ -54,7 +54,8 @@ struct ModelConfig {
   std::string backbone;  // resnet18 resnet50 vgg16 vgg16_bn vgg-small toy
   std::string head;      // torchvision linear two-layer
   int64_t num_classes = 0;
-  int64_t channels_per_class = 0;  // 0: the backbone's own width; xi > 0: widened to numClasses * xi
+  int64_t channels_per_class =
+      0;  // 0: the backbone's own width; xi > 0: widened to numClasses * xi
   int64_t input_height = 0, input_width = 0;  // the crop the network sees, pixels
   Impl impl = Impl::fused;  // of 3x3 convolutions and of batch norm + residual + ReLU
 };
@@ -95,19 +96,21 @@ class PixelStore;  // io/pixel_store.h
 // Its images are `pixels` or, where there is a store, the store's `rows`.
 struct Batch {
   int64_t count = 0;
-  const uint8_t* pixels = nullptr;   // [count, height, width, 3], RGB
-  int64_t height = 0, width = 0;     // of `pixels`
+  const uint8_t* pixels = nullptr;  // [count, height, width, 3], RGB
+  int64_t height = 0, width = 0;    // of `pixels`
   std::shared_ptr<const PixelStore> store;
-  const int32_t* rows = nullptr;     // [count], images of the store
-  const int32_t* windows = nullptr;  // [count, 3]: top, left, flip (0 or 1); top and left may be < 0
-  const float* jitter = nullptr;     // [count, 3]: factors of brightness, contrast, saturation; or null
-  const int32_t* labels = nullptr;   // [count], or null where none are needed
+  const int32_t* rows = nullptr;  // [count], images of the store
+  const int32_t* windows =
+      nullptr;  // [count, 3]: top, left, flip (0 or 1); top and left may be < 0
+  const float* jitter =
+      nullptr;  // [count, 3]: factors of brightness, contrast, saturation; or null
+  const int32_t* labels = nullptr;  // [count], or null where none are needed
 };
 
 struct StepArgs {
-  int64_t step = 0;      // of the whole run, from 0; with seed it decides masks and dropout
-  uint64_t seed = 0;     // the run's seed
-  double lr = 0;         // of the backbone; the head's is lr * head_lr_scale
+  int64_t step = 0;         // of the whole run, from 0; with seed it decides masks and dropout
+  uint64_t seed = 0;        // the run's seed
+  double lr = 0;            // of the backbone; the head's is lr * head_lr_scale
   int64_t micro_batch = 0;  // samples per forward and backward; 0: the whole batch at once
 };
 
@@ -115,11 +118,11 @@ struct StepArgs {
 // to `skipped` and `steps` alone.
 struct StepStats {
   int64_t steps = 0, skipped = 0, n = 0, correct = 0;
-  double loss = 0;                                      // sum over samples of the whole loss
-  std::vector<std::pair<std::string, double>> parts;    // sums over samples, by name: ce, dis, div
-  double grad_norm = 0;                                 // sum of the 2-norm over steps not skipped
-  double ms = 0;                                        // wall time inside steps
-  std::vector<std::string> warnings;                    // each said once in the life of a trainer
+  double loss = 0;                                    // sum over samples of the whole loss
+  std::vector<std::pair<std::string, double>> parts;  // sums over samples, by name: ce, dis, div
+  double grad_norm = 0;                               // sum of the 2-norm over steps not skipped
+  double ms = 0;                                      // wall time inside steps
+  std::vector<std::string> warnings;                  // each said once in the life of a trainer
 };
 
 struct EvalStats {

@@ -45,9 +45,7 @@ size_t utf8_length(std::string_view text, size_t at) {
   return code < smallest || surrogate || code > 0x10FFFF ? 0 : length;
 }
 
-bool is_space(char byte) {
-  return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r';
-}
+bool is_space(char byte) { return byte == ' ' || byte == '\t' || byte == '\n' || byte == '\r'; }
 
 }  // namespace
 

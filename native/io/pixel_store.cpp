@@ -30,7 +30,8 @@ at::Tensor read_all(File& file, const StoreLayout& layout, at::IntArrayRef shape
 }
 
 at::Tensor read_to_gpu(File& file, const StoreLayout& layout, at::IntArrayRef shape) {
-  const at::Tensor pixels = at::empty(shape, at::TensorOptions().dtype(at::kByte).device(at::kCUDA));
+  const at::Tensor pixels =
+      at::empty(shape, at::TensorOptions().dtype(at::kByte).device(at::kCUDA));
   const int64_t image_bytes = layout.height * layout.width * 3;
   const int64_t step = std::max<int64_t>(1, copied_bytes_at_once / image_bytes);
   const at::Tensor part = at::empty({step, layout.height, layout.width, 3}, at::kByte);

@@ -18,9 +18,9 @@ struct Entry {
 };
 
 size_t dtype_order(const std::string& name, const at::Tensor& tensor) {
-  const auto found =
-      std::find_if(safetensors_dtypes.begin(), safetensors_dtypes.end(),
-                   [&](const SafetensorsDtype& dtype) { return dtype.type == tensor.scalar_type(); });
+  const auto found = std::find_if(
+      safetensors_dtypes.begin(), safetensors_dtypes.end(),
+      [&](const SafetensorsDtype& dtype) { return dtype.type == tensor.scalar_type(); });
   if (found == safetensors_dtypes.end()) {
     throw Error("E_ARGUMENT", "write_safetensors: tensor " + json_quote(name) + " has dtype " +
                                   std::string(c10::toString(tensor.scalar_type())) +

@@ -14,16 +14,16 @@
 namespace mcloss {
 
 struct LossInput {
-  at::Tensor features;   // [N, C, H, W]
-  at::Tensor logits;     // [N, K]
-  at::Tensor target;     // [N] int64
-  at::Tensor seed_step;  // ops/seed_step.h
+  at::Tensor features;       // [N, C, H, W]
+  at::Tensor logits;         // [N, K]
+  at::Tensor target;         // [N] int64
+  at::Tensor seed_step;      // ops/seed_step.h
   int64_t first_sample = 0;  // the position of sample 0 in the whole batch
 };
 
 struct LossOutput {
-  at::Tensor loss;                                         // scalar, mean over N; backward starts here
-  std::vector<std::pair<std::string, at::Tensor>> parts;   // scalars by name: ce, dis, div
+  at::Tensor loss;  // scalar, mean over N; backward starts here
+  std::vector<std::pair<std::string, at::Tensor>> parts;  // scalars by name: ce, dis, div
 };
 
 class Loss : public torch::nn::Module {

@@ -18,14 +18,18 @@ bool is_vgg(const std::string& name) {
 
 void check_names_and_sizes(const ModelConfig& config) {
   if (!is_resnet(config.backbone) && !is_vgg(config.backbone)) {
-    throw Error("E_CONFIG",
-                "model: expected backbone resnet18, resnet50, vgg16, vgg16_bn, vgg-small or toy but "
-                "received '" + config.backbone + "'.");
+    throw Error(
+        "E_CONFIG",
+        "model: expected backbone resnet18, resnet50, vgg16, vgg16_bn, vgg-small or toy but "
+        "received '" +
+            config.backbone + "'.");
   }
   if (config.num_classes < 1 || config.channels_per_class < 0) {
-    throw Error("E_ARGUMENT", "model: expected at least 1 class and channelsPerClass >= 0 but "
-                              "received " + std::to_string(config.num_classes) + " and " +
-                                  std::to_string(config.channels_per_class) + ".");
+    throw Error("E_ARGUMENT",
+                "model: expected at least 1 class and channelsPerClass >= 0 but "
+                "received " +
+                    std::to_string(config.num_classes) + " and " +
+                    std::to_string(config.channels_per_class) + ".");
   }
 }
 
@@ -66,10 +70,12 @@ MapShape map_shape(const ModelConfig& config) {
   }
   const bool pools_again = config.head == "torchvision" && is_vgg(config.backbone);
   if (pools_again && (shape.height < 2 || shape.width < 2)) {
-    throw Error("E_ARGUMENT", "model " + config.backbone + ": torchvision's head pools the feature "
-                              "map once more and needs at least 2x2 positions, this input leaves " +
-                                  std::to_string(shape.height) + "x" + std::to_string(shape.width) +
-                                  "; use a larger crop.");
+    throw Error("E_ARGUMENT",
+                "model " + config.backbone +
+                    ": torchvision's head pools the feature "
+                    "map once more and needs at least 2x2 positions, this input leaves " +
+                    std::to_string(shape.height) + "x" + std::to_string(shape.width) +
+                    "; use a larger crop.");
   }
   return shape;
 }
@@ -77,8 +83,8 @@ MapShape map_shape(const ModelConfig& config) {
 Classifier::Classifier(const ModelConfig& config, uint64_t init_seed) {
   const MapShape map = map_shape(config);
   at::Generator generator = init_generator(init_seed);
-  backbone_ = is_resnet(config.backbone) ? make_resnet(config, generator)
-                                         : make_vgg(config, generator);
+  backbone_ =
+      is_resnet(config.backbone) ? make_resnet(config, generator) : make_vgg(config, generator);
   head_ = make_head(config, map, generator);
 }
 
@@ -151,7 +157,8 @@ Classifier::Copies Classifier::check(const NamedTensors& weights, bool backbone_
     append_list(message, "missing", missing);
     append_list(message, "unexpected", unexpected);
     append_list(message, "mis-shaped", mis_shaped);
-    message += "\n  Check model.backbone, model.head, model.channelsPerClass and the number of classes.";
+    message +=
+        "\n  Check model.backbone, model.head, model.channelsPerClass and the number of classes.";
     throw Error("E_WEIGHTS", message);
   }
   return copies;

@@ -24,8 +24,8 @@ at::Tensor global_average(const at::Tensor& x) { return x.mean(at::IntArrayRef{2
 // Zeroes each value with probability 1/2 and doubles the rest. x: [N, D]; layer: which dropout of
 // the network this is.
 at::Tensor half_dropout(const at::Tensor& x, const DropoutDraw& dropout, int64_t layer) {
-  const at::Tensor scale = half_dropout_scale(dropout.seed_step, x.size(0), x.size(1),
-                                              dropout.first_sample, layer);
+  const at::Tensor scale =
+      half_dropout_scale(dropout.seed_step, x.size(0), x.size(1), dropout.first_sample, layer);
   return x * scale.to(x.scalar_type());
 }
 

@@ -19,17 +19,19 @@
 namespace mcloss {
 
 Conv2d::Conv2d(const ConvOptions& options, Impl impl)
-    : stride_(options.stride), padding_(options.padding),
+    : stride_(options.stride),
+      padding_(options.padding),
       winograd_(impl == Impl::fused && options.kernel == 3 && options.stride == 1 &&
                 options.padding == 1 && options.in >= 16 && options.out >= 16) {
-  weight = register_parameter(
-      "weight", at::empty({options.out, options.in, options.kernel, options.kernel}));
+  weight = register_parameter("weight",
+                              at::empty({options.out, options.in, options.kernel, options.kernel}));
   if (options.bias) bias = register_parameter("bias", at::empty({options.out}));
 }
 
 at::Tensor Conv2d::forward(const at::Tensor& x) const {
   if (winograd_ && x.is_cpu() && x.numel() > 0 && x.scalar_type() == at::kFloat &&
-      x.is_contiguous(at::MemoryFormat::ChannelsLast) && !at::autocast::is_autocast_enabled(at::kCPU)) {
+      x.is_contiguous(at::MemoryFormat::ChannelsLast) &&
+      !at::autocast::is_autocast_enabled(at::kCPU)) {
     return winograd_conv(x, weight, bias);
   }
   return at::conv2d(x, weight, bias, stride_, padding_);

@@ -68,8 +68,7 @@ class Block : public torch::nn::Module {
       y = convs_[i]->forward(norms_[i - 1]->forward(y, /*relu=*/true));
     }
     return norms_.back()->forward(
-        y, /*relu=*/true,
-        shortcut_conv_ ? shortcut_norm_->forward(shortcut_conv_->forward(x)) : x);
+        y, /*relu=*/true, shortcut_conv_ ? shortcut_norm_->forward(shortcut_conv_->forward(x)) : x);
   }
 
  private:
@@ -101,8 +100,9 @@ class Resnet : public Backbone {
                                          std::make_shared<torch::nn::Module>("Stage"));
       for (int64_t j = 0; j < stage.blocks; ++j) {
         blocks_.push_back(layer->register_module(
-            std::to_string(j), std::make_shared<Block>(plan.bottleneck, in, stage,
-                                                       j == 0 ? stage.stride : 1, impl, generator)));
+            std::to_string(j),
+            std::make_shared<Block>(plan.bottleneck, in, stage, j == 0 ? stage.stride : 1, impl,
+                                    generator)));
         in = stage.out;
       }
     }

@@ -17,7 +17,8 @@ struct AddonData {
   Napi::FunctionReference error_class;    // McLossError (code, message); empty until set
   Napi::FunctionReference trainer_class;  // NativeTrainer
   std::set<Worker*> workers;              // running
-  std::map<int64_t, std::shared_ptr<const PixelStore>> stores;  // open, by the number JavaScript has
+  std::map<int64_t, std::shared_ptr<const PixelStore>>
+      stores;  // open, by the number JavaScript has
   int64_t stores_opened = 0;
 };
 

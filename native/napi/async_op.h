@@ -30,7 +30,10 @@ class AsyncOp : public Napi::AsyncWorker {
  private:
   AsyncOp(Napi::Env env, std::function<void()> run, std::function<Napi::Value(Napi::Env)> result,
           std::vector<Napi::ObjectReference> keep)
-      : AsyncWorker(env), run_(std::move(run)), result_(std::move(result)), keep_(std::move(keep)),
+      : AsyncWorker(env),
+        run_(std::move(run)),
+        result_(std::move(result)),
+        keep_(std::move(keep)),
         deferred_(env) {}
 
   void Execute() override {

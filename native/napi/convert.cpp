@@ -52,9 +52,8 @@ Fields::Fields(const Napi::Value& value, std::string who) : who_(std::move(who))
 
 void Fields::refuse(const char* name, const std::string& expected) const {
   const Napi::Value received = object_.Get(name);
-  throw Error("E_ARGUMENT", who_ + ": expected " + name + " to be " + expected +
-                                " but received " + received.ToString().Utf8Value().substr(0, 80) +
-                                ".");
+  throw Error("E_ARGUMENT", who_ + ": expected " + name + " to be " + expected + " but received " +
+                                received.ToString().Utf8Value().substr(0, 80) + ".");
 }
 
 Napi::Value Fields::value(const char* name) const { return object_.Get(name); }
@@ -271,8 +270,8 @@ KeptBatch batch_of(const Napi::Value& value, bool with_labels) {
     batch.width = size_of(fields, "width");
     const int64_t lines = batch.count * batch.height;  // < 2^48
     if (lines > INT64_MAX / (batch.width * 3)) fields.refuse("count", "smaller");
-    batch.pixels = buffer("pixels", napi_uint8_array, lines * batch.width * 3)
-                       .As<Napi::Uint8Array>().Data();
+    batch.pixels =
+        buffer("pixels", napi_uint8_array, lines * batch.width * 3).As<Napi::Uint8Array>().Data();
   }
   batch.windows =
       buffer("windows", napi_int32_array, batch.count * 3).As<Napi::Int32Array>().Data();

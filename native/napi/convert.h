@@ -21,7 +21,7 @@ class Fields {
   std::string text(const char* name) const;
   bool boolean(const char* name) const;
   double number(const char* name) const;
-  int64_t integer(const char* name) const;           // >= 0, at most 2^53 - 1
+  int64_t integer(const char* name) const;  // >= 0, at most 2^53 - 1
   std::vector<double> numbers(const char* name, size_t count) const;
   std::vector<int64_t> integers(const char* name) const;
   Fields object(const char* name) const;

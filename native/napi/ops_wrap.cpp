@@ -57,13 +57,12 @@ Napi::Value cwa_mask_js(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const Fields fields(info[0], "cwaMask");
     const ChannelGroups groups(size_of(fields, "channels"), size_of(fields, "classes"));
-    const at::Tensor mask =
-        cwa_mask(groups, keep_of(fields), mask_scope_of(fields),
-                 make_seed_step(static_cast<uint64_t>(fields.integer("seed")),
-                                fields.integer("step")),
-                 size_of(fields, "samples"))
-            .to(at::kByte)
-            .contiguous();
+    const at::Tensor mask = cwa_mask(groups, keep_of(fields), mask_scope_of(fields),
+                                     make_seed_step(static_cast<uint64_t>(fields.integer("seed")),
+                                                    fields.integer("step")),
+                                     size_of(fields, "samples"))
+                                .to(at::kByte)
+                                .contiguous();
     Napi::Uint8Array array = Napi::Uint8Array::New(info.Env(), static_cast<size_t>(mask.numel()));
     std::memcpy(array.Data(), mask.const_data_ptr(), static_cast<size_t>(mask.numel()));
     return array;
@@ -128,19 +127,18 @@ Napi::Value mc_loss_js(const Napi::CallbackInfo& info) {
 
     const auto call = std::make_shared<McLossCall>();
     const Napi::Value features = fields.value("features");
-    const bool is_double = features.IsTypedArray() && features.As<Napi::TypedArray>()
-                                                              .TypedArrayType() == napi_float64_array;
+    const bool is_double = features.IsTypedArray() &&
+                           features.As<Napi::TypedArray>().TypedArrayType() == napi_float64_array;
     call->features = view("features", is_double ? napi_float64_array : napi_float32_array,
                           is_double ? at::kDouble : at::kFloat, shape, length);
     call->target = view("target", napi_int32_array, at::kInt, {samples}, samples);
     if (fields.has("mask")) {
       const Napi::Value mask = fields.value("mask");
-      const bool per_sample = mask.IsTypedArray() && samples > 1 &&
-                              mask.As<Napi::TypedArray>().ElementLength() ==
-                                  static_cast<size_t>(rows);
-      call->mask = per_sample
-                       ? view("mask", napi_uint8_array, at::kByte, {samples, channels}, rows)
-                       : view("mask", napi_uint8_array, at::kByte, {channels}, channels);
+      const bool per_sample =
+          mask.IsTypedArray() && samples > 1 &&
+          mask.As<Napi::TypedArray>().ElementLength() == static_cast<size_t>(rows);
+      call->mask = per_sample ? view("mask", napi_uint8_array, at::kByte, {samples, channels}, rows)
+                              : view("mask", napi_uint8_array, at::kByte, {channels}, channels);
       call->mask = call->mask->to(at::kBool);
     }
     call->num_classes = fields.integer("numClasses");

@@ -21,24 +21,23 @@ Batch take_batch(Job& job, const Napi::Value& value, bool with_labels) {
 }  // namespace
 
 Napi::Function TrainerWrap::define(Napi::Env env) {
-  return DefineClass(env, "NativeTrainer",
-                     {StaticMethod("create", &TrainerWrap::create),
-                      InstanceMethod("step", &TrainerWrap::step),
-                      InstanceMethod("stats", &TrainerWrap::stats),
-                      InstanceMethod("profile", &TrainerWrap::profile),
-                      InstanceMethod("evaluate", &TrainerWrap::evaluate),
-                      InstanceMethod("predict", &TrainerWrap::predict),
-                      InstanceMethod("features", &TrainerWrap::features),
-                      InstanceMethod("save", &TrainerWrap::save),
-                      InstanceMethod("load", &TrainerWrap::load),
-                      InstanceMethod("loadWeights", &TrainerWrap::load_weights),
-                      InstanceMethod("dispose", &TrainerWrap::dispose)});
+  return DefineClass(
+      env, "NativeTrainer",
+      {StaticMethod("create", &TrainerWrap::create), InstanceMethod("step", &TrainerWrap::step),
+       InstanceMethod("stats", &TrainerWrap::stats),
+       InstanceMethod("profile", &TrainerWrap::profile),
+       InstanceMethod("evaluate", &TrainerWrap::evaluate),
+       InstanceMethod("predict", &TrainerWrap::predict),
+       InstanceMethod("features", &TrainerWrap::features),
+       InstanceMethod("save", &TrainerWrap::save), InstanceMethod("load", &TrainerWrap::load),
+       InstanceMethod("loadWeights", &TrainerWrap::load_weights),
+       InstanceMethod("dispose", &TrainerWrap::dispose)});
 }
 
 TrainerWrap::TrainerWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   if (info.Length() != 1 || !info[0].IsExternal()) {
-    throw to_js_error(info.Env(), {"E_ARGUMENT",
-                                   "NativeTrainer: make one with NativeTrainer.create(config)."});
+    throw to_js_error(info.Env(),
+                      {"E_ARGUMENT", "NativeTrainer: make one with NativeTrainer.create(config)."});
   }
   worker_ = *info[0].As<Napi::External<std::shared_ptr<Worker>>>().Data();
 }

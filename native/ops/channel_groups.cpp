@@ -72,8 +72,9 @@ TORCH_LIBRARY_FRAGMENT(mcloss, m) {
       "int step, int num_samples, int first_sample=0, Device? device=None) -> Tensor",
       &cwa_mask_operator);
   // mask: bool [rows, C], contiguous; row r is that of sample first_sample + r.
-  m.def("draw_cwa_mask_(Tensor(a!) mask, int num_classes, int kept_small, int kept_large, "
-        "Tensor seed_step, int first_sample) -> ()");
+  m.def(
+      "draw_cwa_mask_(Tensor(a!) mask, int num_classes, int kept_small, int kept_large, "
+      "Tensor seed_step, int first_sample) -> ()");
 }
 
 TORCH_LIBRARY_IMPL(mcloss, CPU, m) { m.impl("draw_cwa_mask_", &draw_cwa_mask_cpu); }
@@ -83,12 +84,12 @@ TORCH_LIBRARY_IMPL(mcloss, CPU, m) { m.impl("draw_cwa_mask_", &draw_cwa_mask_cpu
 ChannelGroups::ChannelGroups(int64_t num_channels, int64_t num_classes)
     : GroupLayout{num_channels, num_classes, 0, 0} {
   if (num_classes < 1 || num_channels < num_classes) {
-    throw Error("E_ARGUMENT", "channel groups: expected at least one channel for each of at least "
-                              "one class but received " +
-                                  std::to_string(num_channels) + " channels for " +
-                                  std::to_string(num_classes) +
-                                  " classes. Use a backbone with more channels, or widen its last "
-                                  "stage (model.channelsPerClass).");
+    throw Error("E_ARGUMENT",
+                "channel groups: expected at least one channel for each of at least "
+                "one class but received " +
+                    std::to_string(num_channels) + " channels for " + std::to_string(num_classes) +
+                    " classes. Use a backbone with more channels, or widen its last "
+                    "stage (model.channelsPerClass).");
   }
   small_size = num_channels / num_classes;
   num_small = num_classes - num_channels % num_classes;
@@ -97,9 +98,10 @@ ChannelGroups::ChannelGroups(int64_t num_channels, int64_t num_classes)
 int64_t kept_channels(int64_t xi, Keep keep) {
   if (keep.ratio == 0) return (xi + 1) / 2;
   if (!(keep.ratio > 0 && keep.ratio <= 1)) {
-    throw Error("E_ARGUMENT", "keep: expected 'ceil-half' or a ratio above 0 and at most 1 but "
-                              "received " +
-                                  std::to_string(keep.ratio) + ".");
+    throw Error("E_ARGUMENT",
+                "keep: expected 'ceil-half' or a ratio above 0 and at most 1 but "
+                "received " +
+                    std::to_string(keep.ratio) + ".");
   }
   // Half away from zero: 0.5 of 3 keeps 2, as ceil-half does.
   return std::clamp<int64_t>(std::llround(keep.ratio * static_cast<double>(xi)), 1, xi);

@@ -10,8 +10,8 @@
 namespace mcloss {
 
 struct GatherOptions {
-  int64_t out_height, out_width;  // 1..2^24
-  std::array<float, 3> mean, std;  // of pixels scaled to 0..1
+  int64_t out_height, out_width;      // 1..2^24
+  std::array<float, 3> mean, std;     // of pixels scaled to 0..1
   at::ScalarType dtype = at::kFloat;  // or kBFloat16, kHalf
 };
 

@@ -17,9 +17,9 @@
 namespace mcloss {
 
 struct McLoss {
-  at::Tensor loss;          // the weighted MC part in the form asked for; scalar
-  at::Tensor dis;           // L_dis = cross entropy of class_scores against target; scalar, mean over N
-  at::Tensor div;           // L_div = mean over N and K of h; scalar
+  at::Tensor loss;  // the weighted MC part in the form asked for; scalar
+  at::Tensor dis;   // L_dis = cross entropy of class_scores against target; scalar, mean over N
+  at::Tensor div;   // L_div = mean over N and K of h; scalar
   at::Tensor class_scores;  // g [N, K]
   at::Tensor diversity;     // h [N, K]
 };

@@ -28,16 +28,16 @@ void resize_u8_into(const at::Tensor& pixels, const at::Tensor& out) {
     throw Error("E_ARGUMENT", message.str());
   }
   at::Tensor result = as_batch(out);
-  at::_upsample_bilinear2d_aa_out(result, as_batch(pixels.contiguous()),
-                                  {out.size(0), out.size(1)}, /*align_corners=*/false);
+  at::_upsample_bilinear2d_aa_out(result, as_batch(pixels.contiguous()), {out.size(0), out.size(1)},
+                                  /*align_corners=*/false);
 }
 
 at::Tensor resize_u8(const at::Tensor& pixels, int64_t out_height, int64_t out_width) {
   if (is_image(pixels) && pixels.size(0) == out_height && pixels.size(1) == out_width) {
     return pixels;
   }
-  const at::Tensor out = at::empty(
-      {std::max<int64_t>(out_height, 0), std::max<int64_t>(out_width, 0), 3}, at::kByte);
+  const at::Tensor out =
+      at::empty({std::max<int64_t>(out_height, 0), std::max<int64_t>(out_width, 0), 3}, at::kByte);
   resize_u8_into(pixels, out);
   return out;
 }

@@ -12,7 +12,7 @@ namespace test {
 
 // All double and contiguous; residual may be undefined.
 struct BnCase {
-  at::Tensor x, residual, grad;                         // [N, C, H, W]
+  at::Tensor x, residual, grad;                        // [N, C, H, W]
   at::Tensor weight, bias, running_mean, running_var;  // [C]
   bool training = true, relu = true;
 
@@ -59,12 +59,13 @@ struct BnOutcome {
 };
 
 // LibTorch's composition; with a mask in place of the ReLU where one is given.
-inline at::Tensor composed(const at::Tensor& x, const at::Tensor& residual, const at::Tensor& weight,
-                           const at::Tensor& bias, const at::Tensor& running_mean,
-                           const at::Tensor& running_var, const BnCase& input,
-                           const at::Tensor& mask = {}) {
-  at::Tensor y = at::batch_norm(x, weight, bias, running_mean, running_var, input.training, 0.1, 1e-5,
-                                /*cudnn_enabled=*/false);
+inline at::Tensor composed(const at::Tensor& x, const at::Tensor& residual,
+                           const at::Tensor& weight, const at::Tensor& bias,
+                           const at::Tensor& running_mean, const at::Tensor& running_var,
+                           const BnCase& input, const at::Tensor& mask = {}) {
+  at::Tensor y =
+      at::batch_norm(x, weight, bias, running_mean, running_var, input.training, 0.1, 1e-5,
+                     /*cudnn_enabled=*/false);
   if (residual.defined()) y = y + residual;
   if (mask.defined()) return y * mask;
   return input.relu ? at::relu(y) : y;
@@ -99,12 +100,13 @@ BnOutcome run_bn(const BnCase& input, at::ScalarType dtype, Layout layout, at::D
 
 inline BnOutcome run_fused(const BnCase& input, at::ScalarType dtype, Layout layout,
                            at::DeviceType device = at::kCPU) {
-  return run_bn(input, dtype, layout, device,
-                [&](const at::Tensor& x, const at::Tensor& residual, const auto&... others) {
-                  return mcloss::batch_norm_act(
-                      x, residual, others...,
-                      {.training = input.training, .momentum = 0.1, .eps = 1e-5, .relu = input.relu});
-                });
+  return run_bn(
+      input, dtype, layout, device,
+      [&](const at::Tensor& x, const at::Tensor& residual, const auto&... others) {
+        return mcloss::batch_norm_act(
+            x, residual, others...,
+            {.training = input.training, .momentum = 0.1, .eps = 1e-5, .relu = input.relu});
+      });
 }
 
 }  // namespace test

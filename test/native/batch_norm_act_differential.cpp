@@ -35,26 +35,27 @@ double largest(const at::Tensor& values) { return values.abs().max().item<double
 std::vector<Named> compared(const BnCase& input, const BnOutcome& actual) {
   const at::Tensor mask =
       input.relu ? (actual.y.to(at::kCPU, at::kDouble) > 0).to(at::kDouble) : at::Tensor();
-  const BnOutcome expected = run_bn(
-      input, at::kDouble, Layout::contiguous, at::kCPU, [&](const auto&... tensors) {
-        return composed(tensors..., input, mask);
-      });
+  const BnOutcome expected =
+      run_bn(input, at::kDouble, Layout::contiguous, at::kCPU,
+             [&](const auto&... tensors) { return composed(tensors..., input, mask); });
   const at::Tensor inv_std =
-      1 / ((input.training ? input.x.var(at::IntArrayRef{0, 2, 3}, false) : input.running_var) + 1e-5)
-              .sqrt();
+      1 /
+      ((input.training ? input.x.var(at::IntArrayRef{0, 2, 3}, false) : input.running_var) + 1e-5)
+          .sqrt();
   const double term = largest((input.weight * inv_std).view({1, -1, 1, 1}) * input.grad);
   BnCase without = input;
   without.relu = false;
-  const double before = largest(composed(input.x, input.residual, input.weight, input.bias,
-                                         input.running_mean.clone(), input.running_var.clone(),
-                                         without));
+  const double before =
+      largest(composed(input.x, input.residual, input.weight, input.bias,
+                       input.running_mean.clone(), input.running_var.clone(), without));
   const auto scale = [](const at::Tensor& values) { return largest(values); };
   std::vector<Named> result = {
       {"y", actual.y, expected.y, before, false},
       {"grad_x", actual.grad_x, expected.grad_x, std::max(term, scale(expected.grad_x)), false},
       {"grad_weight", actual.grad_weight, expected.grad_weight, scale(expected.grad_weight), true},
       {"grad_bias", actual.grad_bias, expected.grad_bias, scale(expected.grad_bias), true},
-      {"running_mean", actual.running_mean, expected.running_mean, scale(expected.running_mean), true},
+      {"running_mean", actual.running_mean, expected.running_mean, scale(expected.running_mean),
+       true},
       {"running_var", actual.running_var, expected.running_var, scale(expected.running_var), true}};
   if (input.residual.defined()) {
     result.push_back({"grad_residual", actual.grad_residual, expected.grad_residual,
@@ -73,8 +74,9 @@ void check_mask(const BnCase& input, const BnOutcome& actual, double tolerance,
                 const std::string& what) {
   BnCase without = input;
   without.relu = false;
-  const at::Tensor before = composed(input.x, input.residual, input.weight, input.bias,
-                                     input.running_mean.clone(), input.running_var.clone(), without);
+  const at::Tensor before =
+      composed(input.x, input.residual, input.weight, input.bias, input.running_mean.clone(),
+               input.running_var.clone(), without);
   const at::Tensor other = (before > 0).ne(actual.y.to(at::kCPU, at::kDouble) > 0);
   check(largest(before * other) <= tolerance * largest(before), what + "mask");
 }
@@ -95,7 +97,8 @@ void compare(const BnCase& drawn, const Dtype& dtype, Layout layout, bool with_l
               actual.grad_x.scalar_type() == dtype.type,
           what + "dtypes and shapes");
     for (const Named& named : compared(input, actual)) {
-      const double error = error_of(named), tolerance = named.per_channel ? dtype.channels : dtype.values;
+      const double error = error_of(named),
+                   tolerance = named.per_channel ? dtype.channels : dtype.values;
       check(error <= tolerance, what + named.name + ": " + std::to_string(error * 1e6) + "e-6");
       double& most = worst[std::string(dtype.name) + " " + named.name][0];
       most = std::max(most, error);
@@ -122,8 +125,14 @@ std::vector<std::array<int64_t, 4>> shapes() {
       for (const int64_t samples : {2, 5}) result.push_back({samples, channels, height, width});
     }
   }
-  result.insert(result.end(), {{2, 600, 9, 9}, {1, 64, 56, 56}, {3, 2048, 3, 3}, {1, 7, 97, 89},
-                               {16, 24, 28, 28}, {1, 5, 1, 300}, {40, 33, 2, 2}, {2, 256, 14, 14}});
+  result.insert(result.end(), {{2, 600, 9, 9},
+                               {1, 64, 56, 56},
+                               {3, 2048, 3, 3},
+                               {1, 7, 97, 89},
+                               {16, 24, 28, 28},
+                               {1, 5, 1, 300},
+                               {40, 33, 2, 2},
+                               {2, 256, 14, 14}});
   return result;
 }
 
@@ -157,13 +166,11 @@ void large_means() {
          {std::array<int64_t, 4>{4, 24, 28, 28}, {1, 64, 56, 56}, {16, 100, 7, 7}}) {
       for (const Layout layout : {Layout::contiguous, Layout::channels_last}) {
         for (const bool relu : {false, true}) {
-          const BnCase input =
-              draw_bn(random, shape, relu, relu, mean_in_sd).stored_as(at::kFloat);
+          const BnCase input = draw_bn(random, shape, relu, relu, mean_in_sd).stored_as(at::kFloat);
           const auto ours = compared(input, run_fused(input, at::kFloat, layout));
           const auto theirs = compared(
-              input, run_bn(input, at::kFloat, layout, at::kCPU, [&](const auto&... tensors) {
-                return composed(tensors..., input);
-              }));
+              input, run_bn(input, at::kFloat, layout, at::kCPU,
+                            [&](const auto&... tensors) { return composed(tensors..., input); }));
           for (size_t i = 0; i < ours.size(); ++i) {
             const double our_error = error_of(ours[i]), their_error = error_of(theirs[i]);
             most_of_ours = std::max(most_of_ours, our_error);
@@ -176,8 +183,8 @@ void large_means() {
         }
       }
     }
-    std::printf("batch_norm_act: means up to %g sd: largest error %.1e, LibTorch's %.1e\n", mean_in_sd,
-                most_of_ours, most_of_theirs);
+    std::printf("batch_norm_act: means up to %g sd: largest error %.1e, LibTorch's %.1e\n",
+                mean_in_sd, most_of_ours, most_of_theirs);
   }
 }
 
@@ -197,11 +204,13 @@ void central_differences() {
     };
     BnCase without = input;
     without.relu = false;
-    if (run_fused(without, at::kDouble, layout).y.abs().min().item<double>() < 100 * kStep) continue;
+    if (run_fused(without, at::kDouble, layout).y.abs().min().item<double>() < 100 * kStep)
+      continue;
     const BnOutcome exact = run_fused(input, at::kDouble, layout);
-    for (const auto& [values, grad, name] :
-         {std::tuple{input.x, exact.grad_x, "x"}, {input.residual, exact.grad_residual, "residual"},
-          {input.weight, exact.grad_weight, "weight"}, {input.bias, exact.grad_bias, "bias"}}) {
+    for (const auto& [values, grad, name] : {std::tuple{input.x, exact.grad_x, "x"},
+                                             {input.residual, exact.grad_residual, "residual"},
+                                             {input.weight, exact.grad_weight, "weight"},
+                                             {input.bias, exact.grad_bias, "bias"}}) {
       if (!values.defined()) continue;
       const at::Tensor expected = at::empty_like(values);
       for (int64_t i = 0; i < values.numel(); ++i) {
@@ -213,7 +222,8 @@ void central_differences() {
         expected.data_ptr<double>()[i] = (above - total()) / (2 * kStep);
         value = kept;
       }
-      check_close(grad, expected, 1e-7, std::string("batch_norm_act central differences of ") + name,
+      check_close(grad, expected, 1e-7,
+                  std::string("batch_norm_act central differences of ") + name,
                   std::max(1.0, largest(expected)) * 10);
     }
   }

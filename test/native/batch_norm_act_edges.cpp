@@ -39,8 +39,8 @@ void refusals() {
   refused("weight Float [C]", x.to(at::kBFloat16), none, ones.to(at::kBFloat16), ones, ones);
   refused("running_mean and running_var, or neither", x, none, ones, ones, none);
   refused("running statistics where training is false", x, none, ones, none, none, false);
-  refused("more than one value per channel", x.narrow(0, 0, 1).narrow(2, 0, 1).narrow(3, 0, 1), none,
-          ones, ones, ones);
+  refused("more than one value per channel", x.narrow(0, 0, 1).narrow(2, 0, 1).narrow(3, 0, 1),
+          none, ones, ones, ones);
 }
 
 // A channel of equal values: y is exactly 0, where the ReLU's gradient is 0.
@@ -64,7 +64,8 @@ void zeros_and_nan() {
       for (int64_t c = 0; c < 5; ++c) {
         const bool expected = c == 2;
         check(of_nan.select(1, c).isnan().all().item<bool>() == expected &&
-                  mean[c].isnan().item<bool>() == expected && var[c].isnan().item<bool>() == expected,
+                  mean[c].isnan().item<bool>() == expected &&
+                  var[c].isnan().item<bool>() == expected,
               "batch_norm_act: NaN fills its channel alone");
       }
     }
@@ -97,9 +98,10 @@ void left_out() {
         "batch_norm_act: training moves them, and says so");
 
   const at::Tensor flat = at::randn({32, 6});
-  check_close(batch_norm_act(flat, {}, ones, zeros, {}, {}, {}),
-              at::relu(at::batch_norm(flat.to(at::kDouble), {}, {}, {}, {}, true, 0.1, 1e-5, false)),
-              2e-6, "batch_norm_act: [N, C]");
+  check_close(
+      batch_norm_act(flat, {}, ones, zeros, {}, {}, {}),
+      at::relu(at::batch_norm(flat.to(at::kDouble), {}, {}, {}, {}, true, 0.1, 1e-5, false)), 2e-6,
+      "batch_norm_act: [N, C]");
 }
 
 void no_second_derivative() {
@@ -129,7 +131,8 @@ void thread_counts() {
     check(one.y.equal(three.y) && one.grad_x.equal(three.grad_x) &&
               one.grad_residual.equal(three.grad_residual) &&
               one.grad_weight.equal(three.grad_weight) && one.grad_bias.equal(three.grad_bias) &&
-              one.running_mean.equal(three.running_mean) && one.running_var.equal(three.running_var),
+              one.running_mean.equal(three.running_mean) &&
+              one.running_var.equal(three.running_var),
           "batch_norm_act: same bits from one and three threads");
   }
   at::set_num_threads(before);

@@ -23,14 +23,19 @@ void philox() {
   };
   const Vector vectors[] = {
       {{{0, 0, 0, 0}}, 0, 0, {{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}}},
-      {{{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}}, 0xffffffff, 0xffffffff,
+      {{{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}},
+       0xffffffff,
+       0xffffffff,
        {{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}}},
-      {{{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}}, 0xa4093822, 0x299f31d0,
+      {{{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}},
+       0xa4093822,
+       0x299f31d0,
        {{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}}}};
   for (const Vector& vector : vectors) {
     const auto words = mcloss::philox4x32_10(vector.counter, vector.key0, vector.key1);
     for (int i = 0; i < 4; ++i) {
-      check(words.word[i] == vector.answer.word[i], "philox known answer, word " + std::to_string(i));
+      check(words.word[i] == vector.answer.word[i],
+            "philox known answer, word " + std::to_string(i));
     }
   }
 }
@@ -57,7 +62,8 @@ void sizes() {
   }
   const ChannelGroups cub(2048, 200), cars(2048, 196);
   check(cub.begin(151) == 1510 && cub.begin(152) == 1520 && cub.size(152) == 11, "CUB boundary");
-  check(cars.begin(107) == 1070 && cars.begin(108) == 1080 && cars.size(108) == 11, "Cars boundary");
+  check(cars.begin(107) == 1070 && cars.begin(108) == 1080 && cars.size(108) == 11,
+        "Cars boundary");
   check_error("E_ARGUMENT", "3 channels for 4 classes", [] { ChannelGroups(3, 4); });
   check_error("E_ARGUMENT", "0 classes", [] { ChannelGroups(3, 0); });
 }
@@ -68,9 +74,9 @@ void kept() {
     double ratio;
     int64_t kept;
   };
-  const Row rows[] = {{1, 0, 1},    {2, 0, 1},    {3, 0, 2},        {10, 0, 5},     {11, 0, 6},
-                      {10, 0.6, 6}, {11, 0.6, 7}, {3, 2.0 / 3, 2},  {3, 0.5, 2},    {1, 0.1, 1},
-                      {4, 0.01, 1}, {7, 1, 7},    {1, 1, 1},        {20, 0.6, 12}};
+  const Row rows[] = {{1, 0, 1},    {2, 0, 1},    {3, 0, 2},       {10, 0, 5},   {11, 0, 6},
+                      {10, 0.6, 6}, {11, 0.6, 7}, {3, 2.0 / 3, 2}, {3, 0.5, 2},  {1, 0.1, 1},
+                      {4, 0.01, 1}, {7, 1, 7},    {1, 1, 1},       {20, 0.6, 12}};
   for (const Row& row : rows) {
     check(mcloss::kept_channels(row.xi, Keep{row.ratio}) == row.kept,
           "kept channels of " + std::to_string(row.xi) + " at " + std::to_string(row.ratio));
@@ -88,7 +94,8 @@ void mask() {
   const at::Tensor at = mcloss::make_seed_step(seed, 41);
   const at::Tensor rows = mcloss::cwa_mask(groups, keep, MaskScope::sample, at, 4, 2);
   const at::Tensor batch = mcloss::cwa_mask(groups, keep, MaskScope::batch, at, 4, 2);
-  check(rows.sizes() == at::IntArrayRef{4, 23} && batch.sizes() == at::IntArrayRef{23}, "mask shape");
+  check(rows.sizes() == at::IntArrayRef{4, 23} && batch.sizes() == at::IntArrayRef{23},
+        "mask shape");
   for (int64_t row = -1; row < 4; ++row) {  // -1: the batch mask, which is sample 0's
     const uint32_t sample = row < 0 ? 0 : static_cast<uint32_t>(row + 2);
     const auto word = [&](int64_t channel) {
@@ -101,7 +108,8 @@ void mask() {
       for (int64_t channel = begin; channel < end; ++channel) {
         int64_t before = 0;
         for (int64_t other = begin; other < end; ++other) {
-          before += word(other) < word(channel) || (word(other) == word(channel) && other < channel);
+          before +=
+              word(other) < word(channel) || (word(other) == word(channel) && other < channel);
         }
         check(data[channel] == (before < mcloss::kept_channels(end - begin, keep)),
               "mask of sample " + std::to_string(sample) + ", channel " + std::to_string(channel));
@@ -125,16 +133,15 @@ void mask() {
         const at::Tensor there =
             mcloss::cwa_mask(many, keep, scope, mcloss::make_seed_step(seed, 3, device), 5, 9);
         check(there.device().type() == device, "the mask is drawn on the device");
-        check(there.cpu().equal(mcloss::cwa_mask(many, keep, scope, mcloss::make_seed_step(seed, 3),
-                                                 5, 9)),
+        check(there.cpu().equal(
+                  mcloss::cwa_mask(many, keep, scope, mcloss::make_seed_step(seed, 3), 5, 9)),
               "the same mask on the CPU and on " + c10::DeviceTypeName(device));
       }
     }
   }
   check_error("E_ARGUMENT", "step", [&] { mcloss::make_seed_step(seed, -1); });
-  check_error("E_ARGUMENT", "int64 [2]", [&] {
-    mcloss::cwa_mask(groups, keep, MaskScope::batch, at::zeros({2}), 4);
-  });
+  check_error("E_ARGUMENT", "int64 [2]",
+              [&] { mcloss::cwa_mask(groups, keep, MaskScope::batch, at::zeros({2}), 4); });
 }
 
 // Factor j of a sample is 2 where the first bit of its word is 1, else 0.
@@ -146,9 +153,9 @@ void half_dropout() {
   bool right = true;
   for (int64_t i = 0; i < samples; ++i) {
     for (int64_t j = 0; j < width; ++j) {
-      const uint32_t word = mcloss::philox_draw(seed, 41, static_cast<uint32_t>(first + i),
-                                                static_cast<uint32_t>(layer * width + j),
-                                                mcloss::Stream::dropout);
+      const uint32_t word =
+          mcloss::philox_draw(seed, 41, static_cast<uint32_t>(first + i),
+                              static_cast<uint32_t>(layer * width + j), mcloss::Stream::dropout);
       right &= scale[i][j].item<float>() == ((word & 0x80000000u) != 0 ? 2.0f : 0.0f);
     }
   }

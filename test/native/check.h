@@ -2,8 +2,8 @@
 #pragma once
 
 #include <ATen/Context.h>
-#include <ATen/core/Tensor.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/core/Tensor.h>
 
 #include <cstdio>
 #include <string>
@@ -50,9 +50,10 @@ void check_error(const std::string& code, const std::string& word, const Call& c
     call();
     check(false, "expected " + code + " about " + word + ", but nothing was thrown");
   } catch (const mcloss::Error& error) {
-    const bool ok = error.code() == code && std::string(error.what()).find(word) != std::string::npos;
-    check(ok, "expected " + code + " about " + word + " but got " + error.code() + ": " +
-                  error.what());
+    const bool ok =
+        error.code() == code && std::string(error.what()).find(word) != std::string::npos;
+    check(ok,
+          "expected " + code + " about " + word + " but got " + error.code() + ": " + error.what());
   }
 }
 

@@ -217,8 +217,12 @@ void pil(const std::string& folder) {
 void same_for_all_threads() {
   const int before = at::get_num_threads();
   const at::Tensor pixels = at::randint(0, 256, {5, 140, 150, 3}, at::kByte);
-  const Case a{pixels, {}, at::randint(-9, 9, {5, 3}, at::kInt),
-               at::randint(0, 256, {5, 3}, at::kFloat) / 128, 131, 143};
+  const Case a{pixels,
+               {},
+               at::randint(-9, 9, {5, 3}, at::kInt),
+               at::randint(0, 256, {5, 3}, at::kFloat) / 128,
+               131,
+               143};
   at::set_num_threads(1);
   const at::Tensor one = a.run({0, 0, kMean, kStd}, at::kCPU);
   for (const int threads : {2, 3, 7}) {

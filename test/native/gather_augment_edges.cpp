@@ -66,8 +66,8 @@ void refusals() {
                                 pixels.narrow(0, 0, 0), pixels.narrow(1, 0, 0)}) {
     refuse("u8 pixels", bad, rows, windows, jitter, good);
   }
-  for (const at::Tensor& bad : {windows.to(at::kLong), windows[0], windows.narrow(1, 0, 2),
-                                windows.narrow(0, 0, 0)}) {
+  for (const at::Tensor& bad :
+       {windows.to(at::kLong), windows[0], windows.narrow(1, 0, 2), windows.narrow(0, 0, 0)}) {
     refuse("int32 windows", pixels, {}, bad, {}, good);
   }
   refuse("a window for each image", pixels, {}, windows.narrow(0, 0, 3), {}, good);

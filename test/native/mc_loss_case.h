@@ -53,7 +53,8 @@ struct Case {
 
 // Values in -3..5. variant: any number; it chooses mask, form and whether every result or the loss
 // alone is differentiated, so that consecutive numbers cover all of them.
-inline Case draw_case(Random& random, std::array<int64_t, 4> sizes, int64_t classes, int64_t variant) {
+inline Case draw_case(Random& random, std::array<int64_t, 4> sizes, int64_t classes,
+                      int64_t variant) {
   const auto [n, c, h, w] = sizes;
   Case result;
   result.features = random.uniform({n, c, h, w}) * 8 - 3;

@@ -71,10 +71,12 @@ void compare(const Case& drawn, const Dtype& dtype, std::initializer_list<Layout
       scalar("loss", actual.results.loss, expected.loss, expected.loss_scale);
       scalar("dis", actual.results.dis, expected.dis, expected.dis_scale);
       scalar("div", actual.results.div, expected.div, expected.div);
-      check_close(actual.results.class_scores, as_tensor(expected.g, rows), dtype.values, what + "g");
+      check_close(actual.results.class_scores, as_tensor(expected.g, rows), dtype.values,
+                  what + "g");
       check_close(actual.results.diversity, as_tensor(expected.h, rows), dtype.values, what + "h");
       check(actual.grad.scalar_type() == dtype.type &&
-                actual.results.loss.scalar_type() == (dtype.type == at::kDouble ? at::kDouble : at::kFloat),
+                actual.results.loss.scalar_type() ==
+                    (dtype.type == at::kDouble ? at::kDouble : at::kFloat),
             what + "dtypes");
       check_close(clear_part(actual.grad), grad, dtype.gradient, what + "grad");
     }
@@ -89,9 +91,9 @@ struct Shape {
 // Equal and unequal groups, one channel a class, one class, groups of more than 255 channels (wider
 // indices of the winners); one position, primes, whole vectors, one position more.
 std::vector<Shape> shapes() {
-  constexpr int64_t kChannels[][2] = {{1, 1}, {7, 1}, {7, 7},   {12, 4},  {13, 5},  {47, 20},
+  constexpr int64_t kChannels[][2] = {{1, 1},  {7, 1},    {7, 7},   {12, 4},  {13, 5}, {47, 20},
                                       {31, 2}, {101, 10}, {64, 63}, {300, 1}, {517, 2}};
-  constexpr int64_t kMaps[][2] = {{1, 1}, {1, 7}, {2, 3},   {5, 5},  {7, 7},
+  constexpr int64_t kMaps[][2] = {{1, 1}, {1, 7},   {2, 3},   {5, 5},  {7, 7},
                                   {4, 4}, {13, 11}, {14, 14}, {17, 1}, {31, 29}};
   std::vector<Shape> result = {{{2, 2048, 14, 14}, 200}, {{2, 2048, 7, 7}, 196},
                                {{1, 600, 14, 14}, 200},  {{1, 512, 28, 28}, 102},

@@ -19,8 +19,8 @@ namespace test {
 namespace {
 
 using mcloss::LossForm;
-using mcloss::McWeights;
 using mcloss::mc_loss;
+using mcloss::McWeights;
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -31,11 +31,13 @@ McWeights official(double alpha, double beta) {
 McWeights paper(double mu, double lambda) {
   return {.form = LossForm::paper, .mu = mu, .lambda = lambda};
 }
-at::Tensor labels(int64_t n, int64_t classes) { return at::arange(n, at::kLong).remainder(classes); }
+at::Tensor labels(int64_t n, int64_t classes) {
+  return at::arange(n, at::kLong).remainder(classes);
+}
 
 void golden() {
-  const auto cub = mc_loss(at::full({2, 2048, 3, 5}, 0.3, at::kDouble), labels(2, 200), 200, {},
-                           official(0, 1));
+  const auto cub =
+      mc_loss(at::full({2, 2048, 3, 5}, 0.3, at::kDouble), labels(2, 200), 200, {}, official(0, 1));
   check_close(cub.diversity, at::ones({2, 200}), 1e-12, "constant maps: h = 1");
   check(std::abs(1 - cub.loss.item<double>() - 0.0978182) < 5e-8, "CUB-2048: mean of h / xi");
 
@@ -90,8 +92,9 @@ void non_finite() {
         check(h[1][1].isnan().item<bool>(), "NaN or infinity in, NaN out of h");
         check(!std::isfinite(g[1][1].item<double>()), "NaN or infinity in, non-finite out of g");
         check(std::isnan(bad) == g[1][1].isnan().item<bool>(), "infinity stays infinity in g");
-        check((g.isfinite().logical_not().sum() + h.isfinite().logical_not().sum()).item<int>() == 2,
-              "other samples and classes stay finite");
+        check(
+            (g.isfinite().logical_not().sum() + h.isfinite().logical_not().sum()).item<int>() == 2,
+            "other samples and classes stay finite");
       }
     }
   }
@@ -126,8 +129,10 @@ void minus_infinity() {
       const bool half = dtype == at::kHalf || dtype == at::kBFloat16;
       const double tolerance = dtype == at::kDouble ? 1e-12 : 2e-6;
       for (const Layout layout : kLayouts) {
-        const Outcome actual = run(mcloss::mc_loss, input, lay_out(input.features.to(dtype), layout));
-        check_close(actual.results.class_scores, as_tensor(expected.g, {2, 3}), tolerance, "-Inf: g");
+        const Outcome actual =
+            run(mcloss::mc_loss, input, lay_out(input.features.to(dtype), layout));
+        check_close(actual.results.class_scores, as_tensor(expected.g, {2, 3}), tolerance,
+                    "-Inf: g");
         check_close(actual.results.diversity, as_tensor(expected.h, {2, 3}), tolerance, "-Inf: h");
         check_close(actual.grad, as_tensor(expected.grad, {2, 7, 4, 5}), half ? 4e-3 : tolerance,
                     "-Inf: gradient");
@@ -152,7 +157,8 @@ void large_values() {
     input.upstream = {.loss = 100};
     const Twin expected = input.expected();
     for (const Layout layout : kLayouts) {
-      const Outcome actual = run(mcloss::mc_loss, input, lay_out(input.features.to(at::kFloat), layout));
+      const Outcome actual =
+          run(mcloss::mc_loss, input, lay_out(input.features.to(at::kFloat), layout));
       const std::string name = "values of " + std::to_string(scale);
       check_close(actual.results.class_scores, as_tensor(expected.g, {2, 4}), 2e-6, name + ": g");
       check_close(actual.results.diversity, as_tensor(expected.h, {2, 4}), 2e-6, name + ": h");
@@ -172,7 +178,8 @@ void forms() {
   mc_loss(b, labels(3, 4), 4, {}, official(0.5, 0.5 * 2 * 3)).loss.backward();
   check_close(b.grad(), a.grad(), 1e-13, "paper and official forms agree for equal groups");
   check_error("E_ARGUMENT", "alpha", [&] { mc_loss(a, labels(3, 4), 4, {}, official(kNan, 1)); });
-  check_error("E_ARGUMENT", "lambda", [&] { mc_loss(a, labels(3, 4), 4, {}, paper(1, kInfinity)); });
+  check_error("E_ARGUMENT", "lambda",
+              [&] { mc_loss(a, labels(3, 4), 4, {}, paper(1, kInfinity)); });
 }
 
 void refusals() {
@@ -200,7 +207,8 @@ void refusals() {
 void second_derivative() {
   const at::Tensor features = at::rand({2, 5, 3, 3}).set_requires_grad(true);
   const auto result = mc_loss(features, labels(2, 2), 2, {}, official(1, 1));
-  const auto first = torch::autograd::grad({result.loss}, {features}, {}, true, /*create_graph=*/true);
+  const auto first =
+      torch::autograd::grad({result.loss}, {features}, {}, true, /*create_graph=*/true);
   try {
     first[0].sum().backward();
     check(false, "a second derivative is refused");

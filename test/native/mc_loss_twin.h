@@ -122,8 +122,13 @@ inline Twin twin(const at::Tensor& features, const at::Tensor& target, const at:
     int64_t first = s * channels;
     for (int64_t k = 0; k < classes; ++k) {
       const int64_t size = channels / classes + (k >= classes - channels % classes ? 1 : 0);
-      TwinGroup group{size, positions, features.const_data_ptr<double>() + first * positions,
-                      mask.defined() ? mask.const_data_ptr<bool>() + first : nullptr, {}, {}, {}};
+      TwinGroup group{size,
+                      positions,
+                      features.const_data_ptr<double>() + first * positions,
+                      mask.defined() ? mask.const_data_ptr<bool>() + first : nullptr,
+                      {},
+                      {},
+                      {}};
       group.take_softmax();
       group.take_winners();
       double g = 0, h = 0;
@@ -206,7 +211,8 @@ constexpr const char* kLayoutNames[] = {"contiguous", "channels_last", "slice"};
 // The same values laid out otherwise; `slice` is every other column of a larger tensor.
 inline at::Tensor lay_out(const at::Tensor& values, Layout layout) {
   if (layout == Layout::contiguous) return values.contiguous().clone();
-  if (layout == Layout::channels_last) return values.contiguous(at::MemoryFormat::ChannelsLast).clone();
+  if (layout == Layout::channels_last)
+    return values.contiguous(at::MemoryFormat::ChannelsLast).clone();
   const auto n = values.size(0), c = values.size(1), h = values.size(2), w = values.size(3);
   const at::Tensor larger = values.new_full({n + 1, c + 3, h + 2, w * 2}, 7);
   const at::Tensor view =

@@ -32,8 +32,6 @@ void resize(const std::string& folder) {
 
 }  // namespace
 
-void pixels(const std::string& folder) {
-  resize(folder);
-}
+void pixels(const std::string& folder) { resize(folder); }
 
 }  // namespace test

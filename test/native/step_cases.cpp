@@ -12,10 +12,10 @@
 
 #include "cases.h"
 #include "check.h"
-#include "train/step/graphed_step.h"
-#include "train/step/optimizer.h"
 #include "train/device/run_settings.h"
 #include "train/device/warnings.h"
+#include "train/step/graphed_step.h"
+#include "train/step/optimizer.h"
 
 namespace test {
 namespace {
@@ -134,7 +134,8 @@ void graphed_step(bool refuses) {
 void settings() {
   const at::Context& context = at::globalContext();
   mcloss::apply_settings({.cudnn_benchmark = true, .tf32 = false, .deterministic = true});
-  check(context.deterministicAlgorithms() && context.deterministicCuDNN(), "deterministic is asked for");
+  check(context.deterministicAlgorithms() && context.deterministicCuDNN(),
+        "deterministic is asked for");
   check(!context.benchmarkCuDNN(), "deterministic turns the timing of algorithms off");
   mcloss::Warnings warnings;
   {

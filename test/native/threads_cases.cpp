@@ -5,11 +5,11 @@
 #include <ATen/ops/rand.h>
 #include <ATen/ops/zeros.h>
 
+#include <pthread.h>
 #include <array>
 #include <atomic>
 #include <cstdlib>
 #include <new>
-#include <pthread.h>
 
 #include "cases.h"
 #include "check.h"

@@ -44,7 +44,8 @@ void half(const std::string& name) {
   std::mt19937 random(16);
   for (uint32_t high = 0; high < 65536; ++high) {
     // Just below, at and just above each half-way point of both types, and anything.
-    for (const uint32_t low : {0u, 1u, 0x7fffu, 0x8000u, 0x8001u, 0xffffu, static_cast<uint32_t>(random() & 0xffff)}) {
+    for (const uint32_t low :
+         {0u, 1u, 0x7fffu, 0x8000u, 0x8001u, 0xffffu, static_cast<uint32_t>(random() & 0xffff)}) {
       wrong += !rounds_alike(bits_as<float>(high << 16 | low));
     }
   }

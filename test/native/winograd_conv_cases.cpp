@@ -88,8 +88,15 @@ double error_of(const at::Tensor& actual, const at::Tensor& expected) {
 // fewer tiles than a block, more than a batch.
 std::vector<std::array<int64_t, 5>> conv_shapes() {
   std::vector<std::array<int64_t, 5>> result;  // N, in, H, W, out
-  for (const auto [in, out] : std::initializer_list<std::array<int64_t, 2>>{
-           {1, 1}, {3, 20}, {17, 5}, {16, 16}, {31, 47}, {48, 16}, {32, 80}, {100, 75}, {64, 136}}) {
+  for (const auto [in, out] : std::initializer_list<std::array<int64_t, 2>>{{1, 1},
+                                                                            {3, 20},
+                                                                            {17, 5},
+                                                                            {16, 16},
+                                                                            {31, 47},
+                                                                            {48, 16},
+                                                                            {32, 80},
+                                                                            {100, 75},
+                                                                            {64, 136}}) {
     for (const auto [height, width] : std::initializer_list<std::array<int64_t, 2>>{
              {1, 1}, {1, 2}, {2, 1}, {2, 2}, {3, 3}, {1, 9}, {7, 7}, {8, 5}, {14, 13}}) {
       for (const int64_t samples : {1, 3}) {
@@ -97,8 +104,12 @@ std::vector<std::array<int64_t, 5>> conv_shapes() {
       }
     }
   }
-  result.insert(result.end(), {{16, 64, 56, 56, 64}, {16, 128, 28, 28, 128}, {16, 256, 14, 14, 256},
-                               {16, 512, 7, 7, 512}, {2, 16, 151, 97, 32}, {2, 600, 14, 14, 600}});
+  result.insert(result.end(), {{16, 64, 56, 56, 64},
+                               {16, 128, 28, 28, 128},
+                               {16, 256, 14, 14, 256},
+                               {16, 512, 7, 7, 512},
+                               {2, 16, 151, 97, 32},
+                               {2, 600, 14, 14, 600}});
   return result;
 }
 
@@ -127,8 +138,8 @@ void every_shape() {
             input.name() + "channels_last");
     }
   }
-  std::printf("winograd_conv: largest error f32 %.1e, LibTorch's conv2d %.1e; f64 %.1e\n", ours, theirs,
-              wide);
+  std::printf("winograd_conv: largest error f32 %.1e, LibTorch's conv2d %.1e; f64 %.1e\n", ours,
+              theirs, wide);
 }
 
 // The gradient of one tensor where only that one is wanted: the same bits.
@@ -164,14 +175,13 @@ void refusals() {
   refused("weight [out, in, 3, 3]", x, weight.narrow(0, 0, 0), none);
   refused("bias [out]", x, weight, at::zeros({16}));
   refused("bias [out]", x, weight, at::zeros({32}, at::kDouble));
-  const auto backward = c10::Dispatcher::singleton()
-                            .findSchemaOrThrow("mcloss::winograd_conv_backward", "")
-                            .typed<std::tuple<at::Tensor, at::Tensor, at::Tensor>(
-                                const at::Tensor&, const at::Tensor&, const at::Tensor&,
-                                std::array<bool, 3>)>();
-  check_error("E_ARGUMENT", "grad like the result", [&] {
-    backward.call(at::rand({2, 32, 5, 4}), x, weight, {true, true, true});
-  });
+  const auto backward =
+      c10::Dispatcher::singleton()
+          .findSchemaOrThrow("mcloss::winograd_conv_backward", "")
+          .typed<std::tuple<at::Tensor, at::Tensor, at::Tensor>(
+              const at::Tensor&, const at::Tensor&, const at::Tensor&, std::array<bool, 3>)>();
+  check_error("E_ARGUMENT", "grad like the result",
+              [&] { backward.call(at::rand({2, 32, 5, 4}), x, weight, {true, true, true}); });
 }
 
 void no_second_derivative() {
@@ -212,7 +222,8 @@ void expanded() {
     y.sum().backward();
     return std::array{y.detach(), x.grad()};
   };
-  const at::Tensor one = at::rand({1, 1, 1, 1}).expand({2, 18, 5, 4}), bias = wide.slice(0, 0, 40, 2);
+  const at::Tensor one = at::rand({1, 1, 1, 1}).expand({2, 18, 5, 4}),
+                   bias = wide.slice(0, 0, 40, 2);
   const auto [y, grad] = run(one, bias);
   const auto [same_y, same_grad] = run(one.contiguous(), bias.contiguous());
   check(y.equal(same_y) && grad.equal(same_grad), "winograd_conv: strides of 0");
@@ -242,9 +253,8 @@ void thread_counts() {
 void layers() {
   const auto compare = [](const mcloss::ConvOptions& options, at::MemoryFormat format,
                           at::ScalarType dtype, bool takes) {
-    const auto [fused, reference] =
-        std::pair{mcloss::Conv2d(options, mcloss::Impl::fused),
-                  mcloss::Conv2d(options, mcloss::Impl::reference)};
+    const auto [fused, reference] = std::pair{mcloss::Conv2d(options, mcloss::Impl::fused),
+                                              mcloss::Conv2d(options, mcloss::Impl::reference)};
     const at::Tensor x = at::randn({2, options.in, 11, 10}).to(dtype).contiguous(format);
     const at::Tensor weight = at::randn(fused.weight.sizes()).to(dtype);
     fused.weight.set_data(weight);

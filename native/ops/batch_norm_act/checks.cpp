@@ -33,8 +33,8 @@ void check_per_channel(const at::Tensor& values, const char* name, const at::Ten
 }  // namespace
 
 void check_batch_norm_act(const BnArguments& arguments) {
-  const auto& [x, residual, weight, bias, running_mean, running_var, training, momentum, eps, relu] =
-      arguments;
+  const auto& [x, residual, weight, bias, running_mean, running_var, training, momentum, eps,
+               relu] = arguments;
   const auto dtype = x.scalar_type();
   if (dtype != at::kDouble && dtype != at::kFloat && dtype != at::kBFloat16 && dtype != at::kHalf) {
     refuse("x of float64, float32, bfloat16 or float16", describe(x));
@@ -63,7 +63,8 @@ void check_batch_norm_act(const BnArguments& arguments) {
     refuse("more than one value per channel in training", "x " + describe(x));
   }
   if (!std::isfinite(momentum) || !(eps >= 0)) {
-    refuse("a finite momentum and eps >= 0", std::to_string(momentum) + " and " + std::to_string(eps));
+    refuse("a finite momentum and eps >= 0",
+           std::to_string(momentum) + " and " + std::to_string(eps));
   }
 }
 
@@ -84,7 +85,9 @@ at::Tensor bn_laid_out_as(const at::Tensor& x, const at::Tensor& other) {
 }
 
 BnLayout::BnLayout(const at::Tensor& x)
-    : samples(x.size(0)), channels(x.size(1)), positions(x.numel() / (samples * channels)),
+    : samples(x.size(0)),
+      channels(x.size(1)),
+      positions(x.numel() / (samples * channels)),
       by_rows(!x.is_contiguous() || positions == 1) {}
 
 at::Tensor empty_bn_saved(const at::Tensor& x) {

@@ -15,8 +15,8 @@
 #include <cmath>
 #include <vector>
 
-#include "ops/batch_norm_act/loops.h"
 #include "ops/batch_norm_act/checks.h"
+#include "ops/batch_norm_act/loops.h"
 #include "ops/kernel/processor.h"
 
 namespace mcloss {
@@ -26,8 +26,8 @@ using at::Tensor;
 
 // LibTorch's own choice for this processor; the environment variable ATEN_CPU_CAPABILITY lowers it.
 const BnPasses& passes(at::ScalarType dtype) {
-  static const BnPasses* const all = form_for_processor(
-      at::get_cpu_capability(), bn_passes_plain, bn_passes_avx2, bn_passes_avx512)();
+  static const BnPasses* const all = form_for_processor(at::get_cpu_capability(), bn_passes_plain,
+                                                        bn_passes_avx2, bn_passes_avx512)();
   const Storage storage = dtype == at::kDouble     ? Storage::f64
                           : dtype == at::kFloat    ? Storage::f32
                           : dtype == at::kBFloat16 ? Storage::bf16
@@ -59,10 +59,19 @@ struct Values {
   BnSpan whole;  // the pointers of the first value
 
   Values(const Tensor& x, bool relu, const void* coefficients)
-      : layout(x), element_size(x.element_size()),
-        whole{.rows = 1, .width = 0, .per_column = layout.by_rows, .relu = relu,
-              .x = x.const_data_ptr(), .residual = nullptr, .y = nullptr, .grad = nullptr,
-              .out = nullptr, .masked = nullptr, .coefficients = coefficients,
+      : layout(x),
+        element_size(x.element_size()),
+        whole{.rows = 1,
+              .width = 0,
+              .per_column = layout.by_rows,
+              .relu = relu,
+              .x = x.const_data_ptr(),
+              .residual = nullptr,
+              .y = nullptr,
+              .grad = nullptr,
+              .out = nullptr,
+              .masked = nullptr,
+              .coefficients = coefficients,
               .padded = bn_padded(layout.channels)} {}
 
   BnSpan rows(int64_t begin, int64_t count) const {
@@ -152,8 +161,8 @@ void move_running(const Tensor& running, int64_t channel, double towards, double
 }
 
 template <typename T>
-void take_moments(const BnArguments& arguments, int64_t channel, int64_t count, double mean, double m2,
-                  Coefficients<T>& coefficients, const Tensor& saved) {
+void take_moments(const BnArguments& arguments, int64_t channel, int64_t count, double mean,
+                  double m2, Coefficients<T>& coefficients, const Tensor& saved) {
   take_statistics(arguments, channel, mean, m2 / static_cast<double>(count), coefficients, saved);
   move_running<T>(arguments.running_mean, channel, mean, arguments.momentum);
   move_running<T>(arguments.running_var, channel, m2 / static_cast<double>(count - 1),
@@ -201,8 +210,8 @@ void batch_statistics_by_rows(const BnArguments& arguments, const Values& values
 }
 
 template <typename T>
-void running_statistics(const BnArguments& arguments, int64_t channel, Coefficients<T>& coefficients,
-                        const Tensor& saved) {
+void running_statistics(const BnArguments& arguments, int64_t channel,
+                        Coefficients<T>& coefficients, const Tensor& saved) {
   take_statistics<T>(arguments, channel, value_or<T>(arguments.running_mean, channel, 0),
                      value_or<T>(arguments.running_var, channel, 1), coefficients, saved);
 }
@@ -247,8 +256,16 @@ ForwardResult batch_norm_act_forward_cpu(const Tensor& given_x, const MaybeTenso
                                          const MaybeTensor& running_var, bool training,
                                          double momentum, double eps, bool relu) {
   const auto given = [](const MaybeTensor& tensor) { return tensor.value_or(Tensor()); };
-  BnArguments arguments{given_x, given(residual), given(weight), given(bias), given(running_mean),
-                        given(running_var), training, momentum, eps, relu};
+  BnArguments arguments{given_x,
+                        given(residual),
+                        given(weight),
+                        given(bias),
+                        given(running_mean),
+                        given(running_var),
+                        training,
+                        momentum,
+                        eps,
+                        relu};
   check_batch_norm_act(arguments);
   const Tensor x = bn_laid_out(given_x), y = at::empty_like(x), saved = empty_bn_saved(x);
   if (residual) arguments.residual = bn_laid_out_as(x, *residual);
@@ -301,7 +318,8 @@ void backward(const Tensor& saved, bool training, Values& values, const BnPasses
     coefficients.at(kShift, c) = static_cast<T>(from[kSavedShift * channels + c]);
   }
   const auto take = [&](int64_t c, double sum, double product) {
-    take_sums(saved, training, layout.count(), c, sum, product, coefficients, grad_weight, grad_bias);
+    take_sums(saved, training, layout.count(), c, sum, product, coefficients, grad_weight,
+              grad_bias);
   };
   // Once `masked` is written it stands for the gradient and its ReLU.
   const auto gradient = [&](BnSpan span) {
@@ -332,7 +350,8 @@ void backward(const Tensor& saved, bool training, Values& values, const BnPasses
     std::vector<double> sums(padded + 1);
     for (int64_t c = begin; c < end; ++c) {
       sums[0] = sums[padded] = 0;
-      for (int64_t n = 0; n < layout.samples; ++n) pass.sums(values.plane(n, c), sums.data(), nullptr);
+      for (int64_t n = 0; n < layout.samples; ++n)
+        pass.sums(values.plane(n, c), sums.data(), nullptr);
       take(c, sums[0], sums[padded]);
       for (int64_t n = layout.samples - 1; n >= 0; --n) gradient(values.plane(n, c));
     }

@@ -45,8 +45,11 @@ enum Coefficient { kPivot, kScale, kShift, kGradScale, kXScale, kGradShift, kCoe
 // The values as chunks: by rows, of whole rows; else of values of one channel.
 struct Shape {
   explicit Shape(const BnLayout& layout)
-      : channels(layout.channels), positions(layout.positions), count(layout.count()),
-        by_rows(layout.by_rows), tiles(by_rows ? (channels + kTile - 1) / kTile : channels) {
+      : channels(layout.channels),
+        positions(layout.positions),
+        count(layout.count()),
+        by_rows(layout.by_rows),
+        tiles(by_rows ? (channels + kTile - 1) / kTile : channels) {
     const int64_t smallest = by_rows ? 8 * kTileRows : 8 * kThreads;
     const int64_t wanted = std::clamp<int64_t>(kSumBlocks / tiles, 1, 256);
     chunk = std::max((count + wanted - 1) / wanted, smallest);
@@ -182,10 +185,9 @@ __global__ void __launch_bounds__(kThreads)
       shape,
       [&](int64_t place, int64_t channel) {
         const T off = static_cast<T>(b.x[place]) - b.at(kPivot, channel, shape.channels);
-        const T g = b.gradient(static_cast<T>(b.grad[place]), off,
-                               b.y ? static_cast<T>(b.y[place]) : T(0),
-                               b.at(kScale, channel, shape.channels),
-                               b.at(kShift, channel, shape.channels));
+        const T g = b.gradient(
+            static_cast<T>(b.grad[place]), off, b.y ? static_cast<T>(b.y[place]) : T(0),
+            b.at(kScale, channel, shape.channels), b.at(kShift, channel, shape.channels));
         if (b.masked) b.masked[place] = static_cast<S>(g);
         sum += g;
         product += g * off;
@@ -202,8 +204,8 @@ __global__ void __launch_bounds__(kThreads)
 
 template <typename T>
 struct Channel {
-  const T *weight, *bias;           // or null
-  T *running_mean, *running_var;    // or null
+  const T *weight, *bias;         // or null
+  T *running_mean, *running_var;  // or null
   bool training;
   double momentum, eps;
   T* coefficients;
@@ -226,8 +228,7 @@ __global__ void statistics_kernel(Shape shape, Channel<T> c, const double* parti
     var = all.m2 / all.count;
     const auto move = [&](T* running, double towards) {
       if (!running) return;
-      running[channel] =
-          static_cast<T>((1 - c.momentum) * running[channel] + c.momentum * towards);
+      running[channel] = static_cast<T>((1 - c.momentum) * running[channel] + c.momentum * towards);
     };
     move(c.running_mean, mean);
     move(c.running_var, all.m2 / (all.count - 1));
@@ -326,8 +327,7 @@ __global__ void gradient_kernel(Shape shape, int64_t packs, Backward<S> b) {
     const T off = static_cast<T>(x.value[k]) - of(kPivot);
     const T g = b.gradient(static_cast<T>(grad.value[k]), off, static_cast<T>(y.value[k]),
                            of(kScale), of(kShift));
-    to.value[k] =
-        static_cast<S>(fma(g, of(kGradScale), fma(off, of(kXScale), of(kGradShift))));
+    to.value[k] = static_cast<S>(fma(g, of(kGradScale), fma(off, of(kXScale), of(kGradShift))));
   }
   reinterpret_cast<P*>(b.grad_x)[i] = to;
 }
@@ -379,8 +379,8 @@ void launch_forward(const BnArguments& a, const Tensor& y, const Tensor& saved) 
   const S* const x = a.x.const_data_ptr<S>();
   const Tensor partial = a.training ? empty_partial(shape, a.x) : Tensor();
   if (a.training) {
-    moments_kernel<S><<<sum_blocks(shape), kThreads, 0, stream>>>(shape, x,
-                                                                 partial.data_ptr<double>());
+    moments_kernel<S>
+        <<<sum_blocks(shape), kThreads, 0, stream>>>(shape, x, partial.data_ptr<double>());
     C10_CUDA_KERNEL_LAUNCH_CHECK();
   }
   const Tensor coefficients = empty_coefficients(shape, a.x);
@@ -411,8 +411,16 @@ ForwardResult batch_norm_act_forward_cuda(const Tensor& given_x, const MaybeTens
                                           const MaybeTensor& running_var, bool training,
                                           double momentum, double eps, bool relu) {
   const auto given = [](const MaybeTensor& tensor) { return tensor.value_or(Tensor()); };
-  BnArguments arguments{given_x, given(residual), given(weight), given(bias), given(running_mean),
-                        given(running_var), training, momentum, eps, relu};
+  BnArguments arguments{given_x,
+                        given(residual),
+                        given(weight),
+                        given(bias),
+                        given(running_mean),
+                        given(running_var),
+                        training,
+                        momentum,
+                        eps,
+                        relu};
   check_batch_norm_act(arguments);
   const c10::cuda::CUDAGuard guard(given_x.device());
   arguments.x = bn_laid_out(given_x);
@@ -421,9 +429,9 @@ ForwardResult batch_norm_act_forward_cuda(const Tensor& given_x, const MaybeTens
     if (values->defined()) *values = values->contiguous();
   }
   const Tensor y = at::empty_like(arguments.x), saved = empty_bn_saved(given_x);
-  AT_DISPATCH_FLOATING_TYPES_AND2(
-      at::kHalf, at::kBFloat16, given_x.scalar_type(), "batch_norm_act_forward",
-      [&] { launch_forward<scalar_t>(arguments, y, saved); });
+  AT_DISPATCH_FLOATING_TYPES_AND2(at::kHalf, at::kBFloat16, given_x.scalar_type(),
+                                  "batch_norm_act_forward",
+                                  [&] { launch_forward<scalar_t>(arguments, y, saved); });
   if (training) bn_running_moved(arguments);
   return {y, saved};
 }
@@ -438,8 +446,8 @@ void launch_backward(Backward<S> b, const Tensor& x, const Tensor& saved, bool t
   T* const values = coefficients.data_ptr<T>();
   b.coefficients = values;
   const double* const from = saved.const_data_ptr<double>();
-  restore_kernel<T><<<channel_blocks(shape), kChannelThreads, 0, stream>>>(shape.channels, from,
-                                                                           values);
+  restore_kernel<T>
+      <<<channel_blocks(shape), kChannelThreads, 0, stream>>>(shape.channels, from, values);
   C10_CUDA_KERNEL_LAUNCH_CHECK();
   sums_kernel<S><<<sum_blocks(shape), kThreads, 0, stream>>>(shape, b, partial.data_ptr<double>());
   C10_CUDA_KERNEL_LAUNCH_CHECK();

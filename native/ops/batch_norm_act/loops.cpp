@@ -14,9 +14,9 @@
 //   |y - exact| <= 70 u * z * |weight| + u * |y|; hardly a tenth of it in practice.
 // test/native/batch_norm_act_differential.cpp holds the results against float64.
 
-#include "ops/kernel/isa.h"
 #include "ops/batch_norm_act/loops.h"
 #include "ops/kernel/half_types.h"
+#include "ops/kernel/isa.h"
 #include "ops/kernel/vectors.h"
 
 namespace mcloss {
@@ -204,10 +204,10 @@ void normalize(const BnSpan& span) {
 
 template <typename S, typename T>
 void normalize_of(const BnSpan& span) {
-  const auto pass = span.per_column
-                        ? span.residual ? &normalize<S, T, true, true> : &normalize<S, T, true, false>
-                    : span.residual ? &normalize<S, T, false, true>
-                                    : &normalize<S, T, false, false>;
+  const auto pass =
+      span.per_column ? span.residual ? &normalize<S, T, true, true> : &normalize<S, T, true, false>
+      : span.residual ? &normalize<S, T, false, true>
+                      : &normalize<S, T, false, false>;
   pass(span);
 }
 

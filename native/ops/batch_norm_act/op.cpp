@@ -35,11 +35,13 @@ ForwardResult forward_operator(const Tensor& x, const MaybeTensor& residual,
   static const auto op = find_operator<ForwardResult(
       const Tensor&, const MaybeTensor&, const MaybeTensor&, const MaybeTensor&, const MaybeTensor&,
       const MaybeTensor&, bool, double, double, bool)>("mcloss::batch_norm_act_forward");
-  return op.call(x, residual, weight, bias, running_mean, running_var, training, momentum, eps, relu);
+  return op.call(x, residual, weight, bias, running_mean, running_var, training, momentum, eps,
+                 relu);
 }
 
 BackwardResult backward_operator(const Tensor& grad, const Tensor& x, const MaybeTensor& y,
-                                 const Tensor& saved, bool training, bool relu, bool grad_residual) {
+                                 const Tensor& saved, bool training, bool relu,
+                                 bool grad_residual) {
   static const auto op =
       find_operator<BackwardResult(const Tensor&, const Tensor&, const MaybeTensor&, const Tensor&,
                                    bool, bool, bool)>("mcloss::batch_norm_act_backward");
@@ -71,9 +73,9 @@ struct BatchNormActFunction : torch::autograd::Function<BatchNormActFunction> {
     // needs_input_grad counts the tensors that were given.
     const bool to_residual = data["residual"].toBool() && context->needs_input_grad(1);
     const Tensor& grad = gradients[0];
-    const auto [grad_x, grad_weight, grad_bias, masked] = backward_operator(
-        grad, saved[0], saved[2].defined() ? MaybeTensor(saved[2]) : std::nullopt, saved[1],
-        data["training"].toBool(), relu, to_residual && relu);
+    const auto [grad_x, grad_weight, grad_bias, masked] =
+        backward_operator(grad, saved[0], saved[2].defined() ? MaybeTensor(saved[2]) : std::nullopt,
+                          saved[1], data["training"].toBool(), relu, to_residual && relu);
     variable_list result(10);
     result[0] = grad_x;
     if (to_residual) result[1] = relu ? masked : grad;
@@ -96,8 +98,8 @@ Tensor batch_norm_act_without_autograd(const Tensor& x, const MaybeTensor& resid
                                        const MaybeTensor& running_mean,
                                        const MaybeTensor& running_var, bool training,
                                        double momentum, double eps, bool relu) {
-  return std::get<0>(forward_operator(x, residual, weight, bias, running_mean, running_var, training,
-                                      momentum, eps, relu));
+  return std::get<0>(forward_operator(x, residual, weight, bias, running_mean, running_var,
+                                      training, momentum, eps, relu));
 }
 
 // Shapes without values, for tracing with fixed shapes.
@@ -122,15 +124,18 @@ BackwardResult batch_norm_act_backward_meta(const Tensor&, const Tensor& x, cons
 }
 
 TORCH_LIBRARY_FRAGMENT(mcloss, m) {
-  m.def("batch_norm_act(Tensor x, Tensor? residual, Tensor? weight, Tensor? bias, "
-        "Tensor(a!)? running_mean, Tensor(b!)? running_var, bool training, float momentum, "
-        "float eps, bool relu) -> Tensor");
-  m.def("batch_norm_act_forward(Tensor x, Tensor? residual, Tensor? weight, Tensor? bias, "
-        "Tensor(a!)? running_mean, Tensor(b!)? running_var, bool training, float momentum, "
-        "float eps, bool relu) -> (Tensor y, Tensor saved)");
-  m.def("batch_norm_act_backward(Tensor grad, Tensor x, Tensor? y, Tensor saved, bool training, "
-        "bool relu, bool grad_residual) -> (Tensor grad_x, Tensor grad_weight, Tensor grad_bias, "
-        "Tensor masked)");
+  m.def(
+      "batch_norm_act(Tensor x, Tensor? residual, Tensor? weight, Tensor? bias, "
+      "Tensor(a!)? running_mean, Tensor(b!)? running_var, bool training, float momentum, "
+      "float eps, bool relu) -> Tensor");
+  m.def(
+      "batch_norm_act_forward(Tensor x, Tensor? residual, Tensor? weight, Tensor? bias, "
+      "Tensor(a!)? running_mean, Tensor(b!)? running_var, bool training, float momentum, "
+      "float eps, bool relu) -> (Tensor y, Tensor saved)");
+  m.def(
+      "batch_norm_act_backward(Tensor grad, Tensor x, Tensor? y, Tensor saved, bool training, "
+      "bool relu, bool grad_residual) -> (Tensor grad_x, Tensor grad_weight, Tensor grad_bias, "
+      "Tensor masked)");
 }
 
 TORCH_LIBRARY_IMPL(mcloss, CompositeExplicitAutograd, m) {

@@ -16,8 +16,7 @@ namespace {
 constexpr int kThreads = 64;
 
 __global__ void draw_cwa_mask_kernel(GroupLayout groups, int64_t kept_small, int64_t kept_large,
-                                     const int64_t* seed_step, int64_t first_sample,
-                                     bool* mask) {
+                                     const int64_t* seed_step, int64_t first_sample, bool* mask) {
   const auto seed = static_cast<uint64_t>(seed_step[0]);
   const auto step = static_cast<uint32_t>(seed_step[1]);
   const int64_t row = blockIdx.x / groups.num_classes, cls = blockIdx.x % groups.num_classes;
@@ -53,8 +52,8 @@ void draw_cwa_mask_cuda(at::Tensor& mask, int64_t num_classes, int64_t kept_smal
   if (blocks == 0) return;
   const c10::cuda::CUDAGuard guard(mask.device());
   draw_cwa_mask_kernel<<<static_cast<unsigned>(blocks), kThreads, 0,
-                         c10::cuda::getCurrentCUDAStream()>>>(
-      groups, kept_small, kept_large, at, first_sample, mask.data_ptr<bool>());
+                         c10::cuda::getCurrentCUDAStream()>>>(groups, kept_small, kept_large, at,
+                                                              first_sample, mask.data_ptr<bool>());
   C10_CUDA_KERNEL_LAUNCH_CHECK();
 }
 

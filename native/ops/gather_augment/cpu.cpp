@@ -33,8 +33,8 @@ at::Tensor gather_augment_cpu(const at::Tensor& pixels, const std::optional<at::
                               const at::Tensor& windows, const std::optional<at::Tensor>& jitter,
                               int64_t out_height, int64_t out_width, at::ArrayRef<double> mean,
                               at::ArrayRef<double> std, at::ScalarType dtype) {
-  const GatherTensors tensors = prepare_gather(
-      {pixels, rows, windows, jitter, out_height, out_width, mean, std, dtype});
+  const GatherTensors tensors =
+      prepare_gather({pixels, rows, windows, jitter, out_height, out_width, mean, std, dtype});
   const auto& [offset, scale] = std::tie(tensors.offset, tensors.scale);
   const GatherArrays arrays{.pixels = tensors.pixels.const_data_ptr<uint8_t>(),
                             .image_stride = tensors.pixels.stride(0),

@@ -40,8 +40,8 @@ struct Pixel {
 
 // Every operation is rounded by itself, as on the CPU.
 __device__ int blend(int from, int to, float factor) {
-  const float value = __fadd_rn(static_cast<float>(from),
-                                __fmul_rn(static_cast<float>(to - from), factor));
+  const float value =
+      __fadd_rn(static_cast<float>(from), __fmul_rn(static_cast<float>(to - from), factor));
   return min(max(static_cast<int>(value), 0), 255);
 }
 
@@ -127,8 +127,8 @@ at::Tensor gather_augment_cuda(const at::Tensor& pixels, const std::optional<at:
                                int64_t out_height, int64_t out_width, at::ArrayRef<double> mean,
                                at::ArrayRef<double> std, at::ScalarType dtype) {
   const c10::cuda::CUDAGuard guard(pixels.device());
-  const GatherTensors tensors = prepare_gather(
-      {pixels, rows, windows, jitter, out_height, out_width, mean, std, dtype});
+  const GatherTensors tensors =
+      prepare_gather({pixels, rows, windows, jitter, out_height, out_width, mean, std, dtype});
   const int64_t count = windows.size(0), area = out_height * out_width;
   const dim3 grid(static_cast<unsigned>(std::min((area + kThreads - 1) / kThreads, kMaxBlocks)),
                   static_cast<unsigned>(std::min(count, kMaxSamples)));

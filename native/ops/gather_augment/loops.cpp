@@ -4,9 +4,9 @@
 
 #include <immintrin.h>
 
-#include "ops/kernel/isa.h"
 #include "ops/gather_augment/loops.h"
 #include "ops/kernel/half_types.h"
+#include "ops/kernel/isa.h"
 
 namespace mcloss {
 namespace {

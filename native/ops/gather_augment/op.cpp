@@ -125,8 +125,9 @@ at::Tensor gather_augment_meta(const at::Tensor& pixels, const MaybeTensor& rows
 }
 
 TORCH_LIBRARY_FRAGMENT(mcloss, m) {
-  m.def("gather_augment(Tensor pixels, Tensor? rows, Tensor windows, Tensor? jitter, "
-        "int out_height, int out_width, float[] mean, float[] std, ScalarType dtype) -> Tensor");
+  m.def(
+      "gather_augment(Tensor pixels, Tensor? rows, Tensor windows, Tensor? jitter, "
+      "int out_height, int out_width, float[] mean, float[] std, ScalarType dtype) -> Tensor");
 }
 
 TORCH_LIBRARY_IMPL(mcloss, Meta, m) { m.impl("gather_augment", &gather_augment_meta); }
@@ -155,9 +156,9 @@ GatherTensors prepare_gather(const GatherArguments& a) {
 at::Tensor gather_augment(const at::Tensor& pixels, const MaybeTensor& rows,
                           const at::Tensor& windows, const MaybeTensor& jitter,
                           const GatherOptions& options) {
-  using Signature = at::Tensor(const at::Tensor&, const MaybeTensor&, const at::Tensor&,
-                               const MaybeTensor&, int64_t, int64_t, at::ArrayRef<double>,
-                               at::ArrayRef<double>, at::ScalarType);
+  using Signature =
+      at::Tensor(const at::Tensor&, const MaybeTensor&, const at::Tensor&, const MaybeTensor&,
+                 int64_t, int64_t, at::ArrayRef<double>, at::ArrayRef<double>, at::ScalarType);
   static const auto op = c10::Dispatcher::singleton()
                              .findSchemaOrThrow("mcloss::gather_augment", "")
                              .typed<Signature>();

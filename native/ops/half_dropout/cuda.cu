@@ -19,9 +19,9 @@ __global__ void draw_half_dropout_kernel(const int64_t* seed_step, int64_t value
   if (i >= values) return;
   const auto sample = static_cast<uint32_t>(first_sample + i / width);
   const auto draw = static_cast<uint32_t>(layer * width + i % width);
-  const uint32_t word = philox_draw(static_cast<uint64_t>(seed_step[0]),
-                                    static_cast<uint32_t>(seed_step[1]), sample, draw,
-                                    Stream::dropout);
+  const uint32_t word =
+      philox_draw(static_cast<uint64_t>(seed_step[0]), static_cast<uint32_t>(seed_step[1]), sample,
+                  draw, Stream::dropout);
   scale[i] = word >> 31 ? 2.0f : 0.0f;
 }
 

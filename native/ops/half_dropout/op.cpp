@@ -28,7 +28,8 @@ void draw_half_dropout_cpu(at::Tensor& scale, const at::Tensor& seed_step, int64
 
 TORCH_LIBRARY_FRAGMENT(mcloss, m) {
   // scale: float [samples, width], contiguous.
-  m.def("draw_half_dropout_(Tensor(a!) scale, Tensor seed_step, int first_sample, int layer) -> ()");
+  m.def(
+      "draw_half_dropout_(Tensor(a!) scale, Tensor seed_step, int first_sample, int layer) -> ()");
 }
 
 TORCH_LIBRARY_IMPL(mcloss, CPU, m) { m.impl("draw_half_dropout_", &draw_half_dropout_cpu); }
@@ -41,8 +42,8 @@ at::Tensor half_dropout_scale(const at::Tensor& seed_step, int64_t samples, int6
   static const auto op = c10::Dispatcher::singleton()
                              .findSchemaOrThrow("mcloss::draw_half_dropout_", "")
                              .typed<Signature>();
-  at::Tensor scale = at::empty({samples, width},
-                               at::TensorOptions().dtype(at::kFloat).device(seed_step.device()));
+  at::Tensor scale =
+      at::empty({samples, width}, at::TensorOptions().dtype(at::kFloat).device(seed_step.device()));
   op.call(scale, seed_step, first_sample, layer);
   return scale;
 }

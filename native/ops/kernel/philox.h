@@ -12,7 +12,13 @@ namespace mcloss {
 
 // The stream ids; lib/random.ts has the same list. A purpose never shares another's stream.
 enum class Stream : uint32_t {
-  order = 0, window = 1, flip = 2, cwa_mask = 3, dropout = 4, drawing = 5, jitter = 6
+  order = 0,
+  window = 1,
+  flip = 2,
+  cwa_mask = 3,
+  dropout = 4,
+  drawing = 5,
+  jitter = 6
 };
 
 struct PhiloxWords {

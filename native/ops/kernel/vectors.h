@@ -116,7 +116,9 @@ inline T fold(Vector<T> values, const Combine& combine) {
 // a[0] b[0] a[1] b[1] .. of the low halves of a and b, or of the high halves.
 template <int kCount, bool kHigh>
 struct Interleaved {
-  constexpr int operator()(int i) const { return (kHigh ? kCount / 2 : 0) + i / 2 + i % 2 * kCount; }
+  constexpr int operator()(int i) const {
+    return (kHigh ? kCount / 2 : 0) + i / 2 + i % 2 * kCount;
+  }
 };
 template <typename T, bool kHigh>
 inline Vector<T> interleave(Vector<T> a, Vector<T> b) {

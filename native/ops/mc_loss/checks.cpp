@@ -10,8 +10,7 @@ namespace mcloss {
 namespace {
 
 [[noreturn]] void refuse(const std::string& expected, const std::string& received) {
-  throw Error("E_ARGUMENT",
-              "mc_loss: expected " + expected + " but received " + received + ".");
+  throw Error("E_ARGUMENT", "mc_loss: expected " + expected + " but received " + received + ".");
 }
 
 std::string describe(const at::Tensor& tensor) {

@@ -11,17 +11,17 @@
 #include <cmath>
 #include <vector>
 
-#include "ops/mc_loss/loops.h"
-#include "ops/mc_loss/checks.h"
 #include "ops/kernel/processor.h"
+#include "ops/mc_loss/checks.h"
+#include "ops/mc_loss/loops.h"
 
 namespace mcloss {
 namespace {
 
 // LibTorch's own choice for this processor; the environment variable ATEN_CPU_CAPABILITY lowers it.
 const McPasses& passes(Storage storage) {
-  static const McPasses* const all = form_for_processor(
-      at::get_cpu_capability(), mc_passes_plain, mc_passes_avx2, mc_passes_avx512)();
+  static const McPasses* const all = form_for_processor(at::get_cpu_capability(), mc_passes_plain,
+                                                        mc_passes_avx2, mc_passes_avx512)();
   return all[static_cast<int>(storage)];
 }
 
@@ -35,15 +35,22 @@ Storage storage_of(const at::Tensor& tensor) {
 }
 
 McMap map_of(const at::Tensor& tensor) {
-  return {.data = const_cast<void*>(tensor.const_data_ptr()), .sample = tensor.stride(0),
-          .channel = tensor.stride(1), .row = tensor.stride(2), .column = tensor.stride(3)};
+  return {.data = const_cast<void*>(tensor.const_data_ptr()),
+          .sample = tensor.stride(0),
+          .channel = tensor.stride(1),
+          .row = tensor.stride(2),
+          .column = tensor.stride(3)};
 }
 
-McArrays arrays_of(const at::Tensor& features, const GroupLayout& groups,
-                   const at::Tensor& winners, const at::Tensor& channel_stats) {
-  return {.groups = groups, .num_samples = features.size(0), .height = features.size(2),
-          .width = features.size(3), .storage = storage_of(features),
-          .wide_winners = winners.scalar_type() == at::kInt, .features = map_of(features),
+McArrays arrays_of(const at::Tensor& features, const GroupLayout& groups, const at::Tensor& winners,
+                   const at::Tensor& channel_stats) {
+  return {.groups = groups,
+          .num_samples = features.size(0),
+          .height = features.size(2),
+          .width = features.size(3),
+          .storage = storage_of(features),
+          .wide_winners = winners.scalar_type() == at::kInt,
+          .features = map_of(features),
           .winners = const_cast<void*>(winners.const_data_ptr()),
           .channel_stats = const_cast<void*>(channel_stats.const_data_ptr())};
 }
@@ -96,7 +103,8 @@ void fill_terms(const McForward& result, const at::Tensor& target, const GroupLa
   double dis_sum = 0, small = 0, large = 0;
   for (int64_t n = 0; n < samples; ++n) {
     dis_sum += dis[n];
-    for (int64_t k = 0; k < classes; ++k) (k < groups.num_small ? small : large) += h[n * classes + k];
+    for (int64_t k = 0; k < classes; ++k)
+      (k < groups.num_small ? small : large) += h[n * classes + k];
   }
   const auto count = static_cast<double>(samples * classes);
   const double mean_dis = dis_sum / static_cast<double>(samples);
@@ -141,13 +149,12 @@ auto mc_loss_forward_cpu(const at::Tensor& features, const at::Tensor& target,
   const at::Tensor masks = mask ? mask->contiguous() : at::Tensor();
 
   const McForwardArrays arrays{arrays_of(features, groups, result.winners, result.channel_stats),
-                         mask ? masks.const_data_ptr<bool>() : nullptr,
-                         mask && masks.dim() == 2 ? masks.size(1) : 0,
-                         result.class_scores.data_ptr(), result.diversity.data_ptr()};
+                               mask ? masks.const_data_ptr<bool>() : nullptr,
+                               mask && masks.dim() == 2 ? masks.size(1) : 0,
+                               result.class_scores.data_ptr(), result.diversity.data_ptr()};
   for_all_groups(passes(arrays.storage).forward, arrays);
-  AT_DISPATCH_FLOATING_TYPES(result.loss.scalar_type(), "mc_loss_forward", [&] {
-    fill_terms<scalar_t>(result, target, groups, terms);
-  });
+  AT_DISPATCH_FLOATING_TYPES(result.loss.scalar_type(), "mc_loss_forward",
+                             [&] { fill_terms<scalar_t>(result, target, groups, terms); });
   return result.tuple();
 }
 
@@ -160,7 +167,8 @@ at::Tensor mc_loss_backward_cpu(const MaybeTensor& grad_loss, const MaybeTensor&
   const ChannelGroups groups(features.size(1), num_classes);
   const McTerms terms = mc_terms(mc_weights(std::string(form), first, second), groups);
   const at::Tensor grad = at::empty_like(features);
-  const at::Tensor grad_scores = at::empty_like(score_grad), grad_spread = at::empty_like(score_grad);
+  const at::Tensor grad_scores = at::empty_like(score_grad),
+                   grad_spread = at::empty_like(score_grad);
   const McUpstream upstream{grad_loss, grad_dis, grad_div, grad_class_scores, grad_diversity};
   AT_DISPATCH_FLOATING_TYPES(score_grad.scalar_type(), "mc_loss_backward", [&] {
     fill_grad_of_scores(upstream, score_grad, groups, terms, grad_scores.data_ptr<scalar_t>(),

@@ -379,8 +379,8 @@ __global__ void __launch_bounds__(kThreads) backward_kernel(const BackwardArgume
     const int p = (a.channels_first ? i / size : i % packs_a_row) * kCount;
     const T largest = largest_of[c], inverse = largest_of[plane + c];
     const T won = largest_of[2 * plane + c], lost = largest_of[3 * plane + c];
-    const auto values = *reinterpret_cast<const Pack<S, kCount>*>(
-        from + c * a.features.channel + a.features.offset(p));
+    const auto values = *reinterpret_cast<const Pack<S, kCount>*>(from + c * a.features.channel +
+                                                                  a.features.offset(p));
     const auto score_winner = *reinterpret_cast<const Pack<I, kCount>*>(score_winners + p);
     const auto spread_winner = *reinterpret_cast<const Pack<I, kCount>*>(spread_winners + p);
     Pack<S, kCount> grad;
@@ -400,10 +400,11 @@ unsigned blocks_of(const at::Tensor& features, const GroupLayout& groups) {
   const int64_t blocks = features.size(0) * groups.num_classes;
   const int64_t values = groups.largest_size() * features.size(2) * features.size(3);
   if (blocks > std::numeric_limits<int>::max() || values > std::numeric_limits<int>::max()) {
-    throw Error("E_ARGUMENT", "mc_loss: expected fewer than 2^31 (sample, class) pairs and fewer "
-                              "than 2^31 values in one of them but received " +
-                                  std::to_string(blocks) + " and " + std::to_string(values) +
-                                  ". Use smaller batches or maps on a GPU.");
+    throw Error("E_ARGUMENT",
+                "mc_loss: expected fewer than 2^31 (sample, class) pairs and fewer "
+                "than 2^31 values in one of them but received " +
+                    std::to_string(blocks) + " and " + std::to_string(values) +
+                    ". Use smaller batches or maps on a GPU.");
   }
   return static_cast<unsigned>(blocks);
 }

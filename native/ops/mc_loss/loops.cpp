@@ -87,8 +87,8 @@ inline double exponentiate(const T* row, T largest, T* exponentials, int64_t pad
 
 // The sums of the exponentials where channel `from` is the best, and where it is not.
 template <typename T>
-inline void add_won_and_lost(const Best<T>& best, Int<T> from, const T* exponentials, int64_t padded,
-                             double (&sums)[2]) {
+inline void add_won_and_lost(const Best<T>& best, Int<T> from, const T* exponentials,
+                             int64_t padded, double (&sums)[2]) {
   const auto wanted = all<Vector<Int<T>>>(from);
   add_up<T>(padded, sums, [&](int64_t p, auto& lanes) {
     const auto wins = load<Vector<Int<T>>>(best.channel + p) == wanted;
@@ -222,8 +222,7 @@ void backward(const McBackwardArrays& arrays, int64_t sample, int64_t first, int
   const SampleMap<S> map(arrays.features, sample, arrays.height, arrays.width);
   const SampleMap<S> grad(arrays.grad, sample, arrays.height, arrays.width);
   const int64_t positions = map.positions, padded = mc_padded(positions);
-  const int64_t tile =
-      map.has_rows && grad.has_rows ? 1 : mc_block_channels(positions, sizeof(T));
+  const int64_t tile = map.has_rows && grad.has_rows ? 1 : mc_block_channels(positions, sizeof(T));
   const int64_t end = groups.begin(last - 1) + groups.size(last - 1);
 
   auto* const score_winner = static_cast<Int<T>*>(scratch);

@@ -65,8 +65,7 @@ static inline int64_t mc_block_channels(int64_t positions, int64_t element_size)
 }
 
 static inline int64_t mc_scratch_bytes(int64_t positions, int64_t element_size) {
-  return mc_padded(positions) * element_size *
-         (5 + 2 * mc_block_channels(positions, element_size));
+  return mc_padded(positions) * element_size * (5 + 2 * mc_block_channels(positions, element_size));
 }
 
 }  // namespace mcloss

@@ -33,9 +33,9 @@ c10::TypedOperatorHandle<Signature> find_operator(const char* name) {
 EightTensors mc_loss_forward(const Tensor& features, const Tensor& target, const MaybeTensor& mask,
                              int64_t num_classes, const std::string& form, double first,
                              double second) {
-  static const auto op = find_operator<EightTensors(const Tensor&, const Tensor&, const MaybeTensor&,
-                                                    int64_t, c10::string_view, double, double)>(
-      "mcloss::mc_loss_forward");
+  static const auto op =
+      find_operator<EightTensors(const Tensor&, const Tensor&, const MaybeTensor&, int64_t,
+                                 c10::string_view, double, double)>("mcloss::mc_loss_forward");
   return op.call(features, target, mask, num_classes, form, first, second);
 }
 
@@ -70,9 +70,9 @@ struct McLossFunction : torch::autograd::Function<McLossFunction> {
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     auto& data = context->saved_data;
-    const Tensor grad = mc_loss_backward(
-        gradients, context->get_saved_variables(), data["num_classes"].toInt(),
-        data["form"].toStringRef(), data["first"].toDouble(), data["second"].toDouble());
+    const Tensor grad = mc_loss_backward(gradients, context->get_saved_variables(),
+                                         data["num_classes"].toInt(), data["form"].toStringRef(),
+                                         data["first"].toDouble(), data["second"].toDouble());
     return {grad, Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
   }
 };
@@ -80,8 +80,8 @@ struct McLossFunction : torch::autograd::Function<McLossFunction> {
 FiveTensors mc_loss_autograd(const Tensor& features, const Tensor& target, const MaybeTensor& mask,
                              int64_t num_classes, c10::string_view form, double first,
                              double second) {
-  const variable_list results = McLossFunction::apply(features, target, mask, num_classes,
-                                                      std::string(form), first, second);
+  const variable_list results =
+      McLossFunction::apply(features, target, mask, num_classes, std::string(form), first, second);
   return {results[0], results[1], results[2], results[3], results[4]};
 }
 
@@ -102,8 +102,8 @@ FiveTensors mc_loss_reference_operator(const Tensor& features, const Tensor& tar
 
 // Shapes without values, for tracing with fixed shapes.
 EightTensors mc_loss_forward_meta(const Tensor& features, const Tensor& target,
-                                  const MaybeTensor& mask, int64_t num_classes, c10::string_view form,
-                                  double first, double second) {
+                                  const MaybeTensor& mask, int64_t num_classes,
+                                  c10::string_view form, double first, double second) {
   check_mc_loss(features, target, mask, num_classes);
   mc_weights(std::string(form), first, second);
   return empty_mc_forward(features, ChannelGroups(features.size(1), num_classes)).tuple();
@@ -117,20 +117,24 @@ Tensor mc_loss_backward_meta(const MaybeTensor&, const MaybeTensor&, const Maybe
 }
 
 TORCH_LIBRARY_FRAGMENT(mcloss, m) {
-  m.def("mc_loss(Tensor features, Tensor target, Tensor? mask, int num_classes, str form, "
-        "float first, float second) -> (Tensor loss, Tensor dis, Tensor div, Tensor class_scores, "
-        "Tensor diversity)");
-  m.def("mc_loss_reference(Tensor features, Tensor target, Tensor? mask, int num_classes, str form, "
-        "float first, float second) -> (Tensor loss, Tensor dis, Tensor div, Tensor class_scores, "
-        "Tensor diversity)",
-        &mc_loss_reference_operator);
-  m.def("mc_loss_forward(Tensor features, Tensor target, Tensor? mask, int num_classes, str form, "
-        "float first, float second) -> (Tensor loss, Tensor dis, Tensor div, Tensor class_scores, "
-        "Tensor diversity, Tensor winners, Tensor channel_stats, Tensor score_grad)");
-  m.def("mc_loss_backward(Tensor? grad_loss, Tensor? grad_dis, Tensor? grad_div, "
-        "Tensor? grad_class_scores, Tensor? grad_diversity, Tensor features, Tensor winners, "
-        "Tensor channel_stats, Tensor score_grad, int num_classes, str form, float first, "
-        "float second) -> Tensor");
+  m.def(
+      "mc_loss(Tensor features, Tensor target, Tensor? mask, int num_classes, str form, "
+      "float first, float second) -> (Tensor loss, Tensor dis, Tensor div, Tensor class_scores, "
+      "Tensor diversity)");
+  m.def(
+      "mc_loss_reference(Tensor features, Tensor target, Tensor? mask, int num_classes, str form, "
+      "float first, float second) -> (Tensor loss, Tensor dis, Tensor div, Tensor class_scores, "
+      "Tensor diversity)",
+      &mc_loss_reference_operator);
+  m.def(
+      "mc_loss_forward(Tensor features, Tensor target, Tensor? mask, int num_classes, str form, "
+      "float first, float second) -> (Tensor loss, Tensor dis, Tensor div, Tensor class_scores, "
+      "Tensor diversity, Tensor winners, Tensor channel_stats, Tensor score_grad)");
+  m.def(
+      "mc_loss_backward(Tensor? grad_loss, Tensor? grad_dis, Tensor? grad_div, "
+      "Tensor? grad_class_scores, Tensor? grad_diversity, Tensor features, Tensor winners, "
+      "Tensor channel_stats, Tensor score_grad, int num_classes, str form, float first, "
+      "float second) -> Tensor");
 }
 
 TORCH_LIBRARY_IMPL(mcloss, CompositeExplicitAutograd, m) {
@@ -154,9 +158,9 @@ TORCH_LIBRARY_IMPL(mcloss, Meta, m) {
 
 McLoss mc_loss(const Tensor& features, const Tensor& target, int64_t num_classes,
                const MaybeTensor& mask, const McWeights& weights) {
-  static const auto op = find_operator<FiveTensors(const Tensor&, const Tensor&, const MaybeTensor&,
-                                                   int64_t, c10::string_view, double, double)>(
-      "mcloss::mc_loss");
+  static const auto op =
+      find_operator<FiveTensors(const Tensor&, const Tensor&, const MaybeTensor&, int64_t,
+                                c10::string_view, double, double)>("mcloss::mc_loss");
   MaybeTensor local_mask;
   if (mask) local_mask = mask->to(features.device());
   const bool paper = weights.form == LossForm::paper;

@@ -52,9 +52,9 @@ McLoss mc_loss_reference(const at::Tensor& features, const at::Tensor& target, i
   const int64_t num_large = groups.num_classes - groups.num_small;
   const at::Tensor small = result.diversity.narrow(1, 0, groups.num_small).sum();
   const at::Tensor large = result.diversity.narrow(1, groups.num_small, num_large).sum();
-  result.loss = terms.dis * result.dis + terms.constant +
-                (terms.small * small + terms.large * large) /
-                    static_cast<double>(result.diversity.numel());
+  result.loss =
+      terms.dis * result.dis + terms.constant +
+      (terms.small * small + terms.large * large) / static_cast<double>(result.diversity.numel());
   return result;
 }
 

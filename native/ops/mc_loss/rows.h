@@ -3,8 +3,8 @@
 #pragma once
 
 #include "ops/kernel/half_types.h"
-#include "ops/mc_loss/loops.h"
 #include "ops/kernel/vectors.h"
+#include "ops/mc_loss/loops.h"
 
 namespace mcloss {
 namespace {
@@ -13,13 +13,18 @@ namespace {
 template <typename S>
 struct SampleMap {
   SampleMap(const McMap& map, int64_t sample, int64_t height, int64_t width)
-      : data(static_cast<S*>(map.data) + sample * map.sample), channel(map.channel), row(map.row),
-        column(map.column), width(width), positions(height * width),
-        even(row == width * column || height == 1), has_rows(even && column == 1) {}
+      : data(static_cast<S*>(map.data) + sample * map.sample),
+        channel(map.channel),
+        row(map.row),
+        column(map.column),
+        width(width),
+        positions(height * width),
+        even(row == width * column || height == 1),
+        has_rows(even && column == 1) {}
 
   S* at(int64_t c, int64_t position) const {
-    return data + c * channel + (even ? position * column
-                                      : position / width * row + position % width * column);
+    return data + c * channel +
+           (even ? position * column : position / width * row + position % width * column);
   }
 
   S* const data;

@@ -17,9 +17,9 @@
 #include <type_traits>
 #include <vector>
 
+#include "ops/kernel/processor.h"
 #include "ops/winograd_conv.h"
 #include "ops/winograd_conv/loops.h"
-#include "ops/kernel/processor.h"
 
 namespace mcloss {
 namespace {
@@ -28,9 +28,8 @@ using at::Tensor;
 
 // LibTorch's own choice for this processor; the environment variable ATEN_CPU_CAPABILITY lowers it.
 const WinogradLoops& loops_here() {
-  static const WinogradLoops& chosen =
-      form_for_processor(at::get_cpu_capability(), winograd_loops_plain, winograd_loops_avx2,
-                         winograd_loops_avx512)();
+  static const WinogradLoops& chosen = form_for_processor(
+      at::get_cpu_capability(), winograd_loops_plain, winograd_loops_avx2, winograd_loops_avx512)();
   return chosen;
 }
 
@@ -60,8 +59,8 @@ void convolve(const Tensor& x, const Tensor& panels, const T* bias, const Tensor
   const std::vector<T> zeros(from.channels);
   const int64_t tiles = tiles_of(from);
   const int64_t fit = kCacheBytes / (kWinogradFrequencies * (in + out) * sizeof(T));
-  const int64_t batch = whole_rows(
-      std::min(std::max(fit, kFewestTiles), blocks_of(tiles, at::get_num_threads())));
+  const int64_t batch =
+      whole_rows(std::min(std::max(fit, kFewestTiles), blocks_of(tiles, at::get_num_threads())));
   const T* const x_data = x.const_data_ptr<T>();
   const T* const filters = panels.const_data_ptr<T>();
   T* const y_data = y.data_ptr<T>();
@@ -74,10 +73,15 @@ void convolve(const Tensor& x, const Tensor& panels, const T* bias, const Tensor
       inputs.rows = products.rows = std::min(batch, whole_rows(tiles - first));
       loops.input_tiles(from, x_data, zeros.data(), first, /*channel=*/0, inputs);
       for (int64_t f = 0; f < kWinogradFrequencies; ++f) {
-        loops.multiply({.rows = inputs.rows, .columns = out, .depth = in,
-                        .a = tile_at(inputs, f, 0), .a_step = tile_step(in),
-                        .b = filters + f * in * out, .b_step = 0,
-                        .c = tile_at(products, f, 0), .c_step = tile_step(out)});
+        loops.multiply({.rows = inputs.rows,
+                        .columns = out,
+                        .depth = in,
+                        .a = tile_at(inputs, f, 0),
+                        .a_step = tile_step(in),
+                        .b = filters + f * in * out,
+                        .b_step = 0,
+                        .c = tile_at(products, f, 0),
+                        .c_step = tile_step(out)});
       }
       loops.output_tiles(to, products, bias, first, y_data);
     }
@@ -137,10 +141,15 @@ void weight_gradient(const Tensor& gradient, const Tensor& x, const Tensor& to) 
         loops.gradient_tiles(results, gradient_data, zeros.data(), first, first_out, a);
         loops.input_tiles(inputs, x_data, zeros.data(), first, first_in, b);
         for (int64_t f = 0; f < kWinogradFrequencies; ++f) {
-          loops.multiply_transposed({.rows = a.channels, .columns = b.channels, .depth = a.rows,
-                                     .a = tile_at(a, f, 0), .a_step = tile_step(a.channels),
-                                     .b = tile_at(b, f, 0), .b_step = tile_step(b.channels),
-                                     .c = sums + f * sums_size, .c_step = b.channels},
+          loops.multiply_transposed({.rows = a.channels,
+                                     .columns = b.channels,
+                                     .depth = a.rows,
+                                     .a = tile_at(a, f, 0),
+                                     .a_step = tile_step(a.channels),
+                                     .b = tile_at(b, f, 0),
+                                     .b_step = tile_step(b.channels),
+                                     .c = sums + f * sums_size,
+                                     .c_step = b.channels},
                                     /*add=*/first > 0);
         }
       }
@@ -173,7 +182,9 @@ void bias_gradient(const Tensor& gradient, const Tensor& to) {
   }
 }
 
-Tensor by_positions(const Tensor& values) { return values.contiguous(at::MemoryFormat::ChannelsLast); }
+Tensor by_positions(const Tensor& values) {
+  return values.contiguous(at::MemoryFormat::ChannelsLast);
+}
 
 Tensor empty_like_positions(const Tensor& values) {
   return at::empty_like(values, at::MemoryFormat::ChannelsLast);

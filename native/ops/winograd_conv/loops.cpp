@@ -1,9 +1,9 @@
 // The loops behind winograd_conv/loops.h, for the vectors of one processor (vectors.h). Everything
 // here is private to the file that includes it.
 
+#include "ops/winograd_conv/loops.h"
 #include "ops/kernel/isa.h"
 #include "ops/kernel/vectors.h"
-#include "ops/winograd_conv/loops.h"
 
 namespace mcloss {
 namespace {
@@ -81,7 +81,8 @@ inline void filter_gradient_side(V a, V b, V c, V d, V (&to)[3]) {  // G^T
 struct TilePlace {
   int64_t sample, row, column;
   TilePlace(const WinogradImages& images, int64_t tile) {
-    const int64_t across = tiles_along(images.width), of_sample = tiles_along(images.height) * across;
+    const int64_t across = tiles_along(images.width),
+                  of_sample = tiles_along(images.height) * across;
     sample = tile / of_sample;
     row = tile % of_sample / across * 2;
     column = tile % across * 2;
@@ -101,9 +102,10 @@ struct Positions {
         const int64_t row = place.row - before + i, column = place.column - before + j;
         const bool inside =
             real && row >= 0 && row < images.height && column >= 0 && column < images.width;
-        at[i][j] = inside ? values + ((place.sample * images.height + row) * images.width + column) *
-                                         images.channels
-                          : zeros;
+        at[i][j] = inside
+                       ? values + ((place.sample * images.height + row) * images.width + column) *
+                                      images.channels
+                       : zeros;
       }
     }
   }
@@ -182,7 +184,9 @@ void output_tiles(const WinogradImages& images, const WinogradTiles<T>& from, co
     const int columns = place.column + 1 < images.width ? 2 : 1;
     const T* in = tile_at(from, 0, tile - first);
     for_lanes<T>(images.channels, [&](int64_t c, auto lane) {
-      const auto value = [&](int i, int j) { return load<V>(in + (i * 4 + j) * frequency_step + c); };
+      const auto value = [&](int i, int j) {
+        return load<V>(in + (i * 4 + j) * frequency_step + c);
+      };
       V sides[4][2];
 #pragma GCC unroll 4
       for (int j = 0; j < 4; ++j) {
@@ -263,7 +267,8 @@ void turned_filters(const T* weight, int64_t out, int64_t in, int64_t begin, int
       V transformed[4][4] = {};
       if (o < out) {
         transform_filter<T>(
-            [&](int a, int b) { return load_at<V>(taps + (8 - a * 3 - b) * in, lane); }, transformed);
+            [&](int a, int b) { return load_at<V>(taps + (8 - a * 3 - b) * in, lane); },
+            transformed);
       }
       T* row = to + place.offset + o * place.step;
       for (int f = 0; f < 16; ++f) store(row + f * size, transformed[f / 4][f % 4]);

@@ -58,7 +58,7 @@ struct WinogradProduct {
   int64_t rows, columns, depth;
   const T* a;  // [rows, depth], rows a_step apart; for multiply_transposed [depth, rows]
   int64_t a_step;
-  const T* b;  // panels [depth, panel]; for multiply_transposed [depth, columns], b_step apart
+  const T* b;      // panels [depth, panel]; for multiply_transposed [depth, columns], b_step apart
   int64_t b_step;  // of multiply_transposed alone
   T* c;
   int64_t c_step;
@@ -82,13 +82,14 @@ struct WinogradKernels {
   void (*filters)(const T* weight, int64_t out, int64_t in, int64_t begin, int64_t end, T* to);
   // The same of the filters that take a gradient back: turned by 180 degrees, in and out exchanged;
   // panels [16, out x in], in channels begin .. end.
-  void (*turned_filters)(const T* weight, int64_t out, int64_t in, int64_t begin, int64_t end, T* to);
+  void (*turned_filters)(const T* weight, int64_t out, int64_t in, int64_t begin, int64_t end,
+                         T* to);
   // G^T s G of sums [16, rows, columns], the channels from (first_out, first_in) on, to their places in
   // the gradient [out, 3, 3, in].
   void (*filter_gradient)(const T* sums, int64_t rows, int64_t columns, int64_t first_out,
                           int64_t first_in, int64_t out, int64_t in, T* to);
 
-  void (*multiply)(const WinogradProduct<T>&);                  // c = a b
+  void (*multiply)(const WinogradProduct<T>&);                       // c = a b
   void (*multiply_transposed)(const WinogradProduct<T>&, bool add);  // c = a^T b, or c + a^T b
 };
 

@@ -27,7 +27,8 @@ using at::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 using MaybeTensor = std::optional<Tensor>;
-using Gradients = std::tuple<Tensor, Tensor, Tensor>;  // of x, weight, bias; undefined if not wanted
+using Gradients =
+    std::tuple<Tensor, Tensor, Tensor>;  // of x, weight, bias; undefined if not wanted
 using Wanted = std::array<bool, 3>;
 
 template <typename Signature>
@@ -43,8 +44,9 @@ Tensor forward_operator(const Tensor& x, const Tensor& weight, const MaybeTensor
 
 Gradients backward_operator(const Tensor& grad, const Tensor& x, const Tensor& weight,
                             Wanted wanted) {
-  static const auto op = find_operator<Gradients(const Tensor&, const Tensor&, const Tensor&, Wanted)>(
-      "mcloss::winograd_conv_backward");
+  static const auto op =
+      find_operator<Gradients(const Tensor&, const Tensor&, const Tensor&, Wanted)>(
+          "mcloss::winograd_conv_backward");
   return op.call(grad, x, weight, wanted);
 }
 
@@ -91,8 +93,9 @@ Gradients winograd_conv_backward_meta(const Tensor& grad, const Tensor& x, const
 TORCH_LIBRARY_FRAGMENT(mcloss, m) {
   m.def("winograd_conv(Tensor x, Tensor weight, Tensor? bias) -> Tensor");
   m.def("winograd_conv_forward(Tensor x, Tensor weight, Tensor? bias) -> Tensor");
-  m.def("winograd_conv_backward(Tensor grad, Tensor x, Tensor weight, bool[3] wanted) "
-        "-> (Tensor grad_x, Tensor grad_weight, Tensor grad_bias)");
+  m.def(
+      "winograd_conv_backward(Tensor grad, Tensor x, Tensor weight, bool[3] wanted) "
+      "-> (Tensor grad_x, Tensor grad_weight, Tensor grad_bias)");
 }
 
 TORCH_LIBRARY_IMPL(mcloss, CompositeExplicitAutograd, m) {
@@ -139,8 +142,8 @@ void check_winograd_conv(const Tensor& x, const Tensor& weight, const Tensor& bi
       (x.scalar_type() != at::kFloat && x.scalar_type() != at::kDouble)) {
     refuse("x [N, C, H, W] of float32 or float64 with at least one value", x);
   }
-  if (!is_like(weight, x) || weight.dim() != 4 || weight.size(0) == 0 || weight.size(1) != x.size(1) ||
-      weight.size(2) != 3 || weight.size(3) != 3) {
+  if (!is_like(weight, x) || weight.dim() != 4 || weight.size(0) == 0 ||
+      weight.size(1) != x.size(1) || weight.size(2) != 3 || weight.size(3) != 3) {
     refuse("weight [out, in, 3, 3] for x " + describe(x), weight);
   }
   if (bias.defined() && (!is_like(bias, x) || bias.sizes() != at::IntArrayRef{weight.size(0)})) {

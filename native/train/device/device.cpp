@@ -37,12 +37,12 @@ at::Device require_device(const std::string& name) {
                 "device: cuda was asked for, but this LibTorch sees no CUDA GPU. Run "
                 "'npx mcloss doctor' to see why, or set device to cpu.");
   }
-  const auto pixels =
-      c10::Dispatcher::singleton().findSchemaOrThrow("mcloss::gather_augment", "");
+  const auto pixels = c10::Dispatcher::singleton().findSchemaOrThrow("mcloss::gather_augment", "");
   if (!pixels.hasKernelForDispatchKey(c10::DispatchKey::CUDA)) {
-    throw Error("E_DEVICE",
-                "device: cuda was asked for, but this add-on was built without nvcc and has "
-                "no CUDA operators. Install the CUDA toolkit, then run 'npx mcloss setup --force'.");
+    throw Error(
+        "E_DEVICE",
+        "device: cuda was asked for, but this add-on was built without nvcc and has "
+        "no CUDA operators. Install the CUDA toolkit, then run 'npx mcloss setup --force'.");
   }
   return {at::kCUDA, 0};
 }

@@ -29,8 +29,9 @@ at::Tensor batch_input(const Batch& batch, const GatherOptions& options, const U
     return gather_augment(stored, rows, windows, jitter, options);
   }
   if (!stored.is_cpu()) {
-    throw Error("E_ARGUMENT",
-                "trainer: this store lies on the GPU, the trainer on the CPU. Open it as mmap or ram.");
+    throw Error(
+        "E_ARGUMENT",
+        "trainer: this store lies on the GPU, the trainer on the CPU. Open it as mmap or ram.");
   }
   // Only the batch's images travel to the GPU.
   const at::Tensor images = stored.index_select(0, *rows);

@@ -37,7 +37,8 @@ class Times : public c10::DebugInfoBase {
   std::vector<OperatorTime> sorted() const {
     std::vector<OperatorTime> times;
     for (const auto& [name, sum] : sums_) {
-      times.push_back({name, sum.calls, std::chrono::duration<double, std::milli>(sum.self).count()});
+      times.push_back(
+          {name, sum.calls, std::chrono::duration<double, std::milli>(sum.self).count()});
     }
     std::sort(times.begin(), times.end(),
               [](const auto& a, const auto& b) { return a.self_ms > b.self_ms; });
@@ -55,11 +56,12 @@ class Times : public c10::DebugInfoBase {
 };
 
 Times* current_times() {
-  return static_cast<Times*>(
-      c10::ThreadLocalDebugInfo::get(c10::DebugInfoKind::PRODUCER_INFO));
+  return static_cast<Times*>(c10::ThreadLocalDebugInfo::get(c10::DebugInfoKind::PRODUCER_INFO));
 }
 
-bool uses_gpu() { return cuda_device_count() > 0 && at::detail::getCUDAHooks().hasPrimaryContext(0); }
+bool uses_gpu() {
+  return cuda_device_count() > 0 && at::detail::getCUDAHooks().hasPrimaryContext(0);
+}
 
 // An operator that runs. Those of one thread end in the reverse order of their beginning.
 struct Frame : at::ObserverContext {
@@ -93,9 +95,10 @@ void end(const at::RecordFunction& function, at::ObserverContext* context) {
 class ThreadCallback {
  public:
   ThreadCallback()
-      : handle_(at::addThreadLocalCallback(at::RecordFunctionCallback(begin, end).scopes(
-            {at::RecordScope::FUNCTION, at::RecordScope::BACKWARD_FUNCTION,
-             at::RecordScope::USER_SCOPE}))) {}
+      : handle_(at::addThreadLocalCallback(
+            at::RecordFunctionCallback(begin, end)
+                .scopes({at::RecordScope::FUNCTION, at::RecordScope::BACKWARD_FUNCTION,
+                         at::RecordScope::USER_SCOPE}))) {}
   ThreadCallback(const ThreadCallback&) = delete;
   ThreadCallback& operator=(const ThreadCallback&) = delete;
   ~ThreadCallback() { at::removeCallback(handle_); }

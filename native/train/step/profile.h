@@ -10,7 +10,7 @@
 namespace mcloss {
 
 struct OperatorTime {
-  std::string name;   // as LibTorch and mcloss register it, e.g. aten::convolution_backward
+  std::string name;  // as LibTorch and mcloss register it, e.g. aten::convolution_backward
   int64_t calls = 0;
   double self_ms = 0;  // inside it, less the operators it called
 };

@@ -8,7 +8,7 @@ namespace mcloss {
 
 // What one step adds: sums over its samples, all scalars on the device.
 struct StepSums {
-  at::Tensor loss;                                       // of the whole loss
+  at::Tensor loss;  // of the whole loss
   std::vector<std::pair<std::string, at::Tensor>> parts;
   at::Tensor correct;
   int64_t n = 0;

@@ -15,16 +15,16 @@
 #include "models/classifier.h"
 #include "ops/channel_groups.h"
 #include "ops/seed_step.h"
-#include "train/step/batch_input.h"
 #include "train/device/device.h"
-#include "train/step/graphed_step.h"
-#include "train/step/optimizer.h"
 #include "train/device/precision.h"
 #include "train/device/run_settings.h"
-#include "train/step/running_buffers.h"
-#include "train/step/step_sums.h"
 #include "train/device/upload.h"
 #include "train/device/warnings.h"
+#include "train/step/batch_input.h"
+#include "train/step/graphed_step.h"
+#include "train/step/optimizer.h"
+#include "train/step/running_buffers.h"
+#include "train/step/step_sums.h"
 
 namespace mcloss {
 namespace {
@@ -34,14 +34,15 @@ void check_feature_map(const TrainerConfig& config) {
   if (config.loss.name != "mc") return;
   const ChannelGroups groups(map.channels, config.model.num_classes);
   const McWeights& weights = config.loss.weights;
-  const bool weighs_diversity = weights.form == LossForm::paper
-                                    ? weights.mu * weights.lambda != 0
-                                    : weights.beta != 0;
+  const bool weighs_diversity =
+      weights.form == LossForm::paper ? weights.mu * weights.lambda != 0 : weights.beta != 0;
   if (map.height * map.width == 1 && weighs_diversity) {
-    throw Error("E_ARGUMENT",
-                "trainer: the feature map of " + config.model.backbone + " has one position (1x1), "
-                "where the diversity of the MC-Loss is constant. Use a larger crop, or a diversity "
-                "weight of 0.");
+    throw Error(
+        "E_ARGUMENT",
+        "trainer: the feature map of " + config.model.backbone +
+            " has one position (1x1), "
+            "where the diversity of the MC-Loss is constant. Use a larger crop, or a diversity "
+            "weight of 0.");
   }
 }
 
@@ -61,7 +62,8 @@ Batch part_of(const Batch& batch, int64_t first, int64_t count) {
 }
 
 double milliseconds_since(std::chrono::steady_clock::time_point began) {
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began)
+      .count();
 }
 
 }  // namespace
@@ -77,8 +79,8 @@ struct Trainer::Impl {
         graphed(device.is_cuda() && config.settings.cuda_graph ? make_step_graph() : nullptr) {
     model.to(device, config.channels_last);
     buffers = std::make_unique<RunningBuffers>(model.buffers());
-    optimizer = std::make_unique<Sgd>(config.optim, model.backbone_parameters(),
-                                      model.head_parameters());
+    optimizer =
+        std::make_unique<Sgd>(config.optim, model.backbone_parameters(), model.head_parameters());
   }
 
   void step(const Batch& batch, const StepArgs& args);
@@ -184,9 +186,8 @@ at::Tensor Trainer::Impl::input_of(const Batch& batch) const {
 
 void Trainer::Impl::check_labels(const Batch& batch) const {
   const int64_t classes = config.model.num_classes;
-  const auto* bad = std::find_if(batch.labels, batch.labels + batch.count, [&](int32_t label) {
-    return label < 0 || label >= classes;
-  });
+  const auto* bad = std::find_if(batch.labels, batch.labels + batch.count,
+                                 [&](int32_t label) { return label < 0 || label >= classes; });
   if (bad != batch.labels + batch.count) {
     throw Error("E_ARGUMENT", "trainer: expected labels 0.." + std::to_string(classes - 1) +
                                   " but received " + std::to_string(*bad) + ".");
