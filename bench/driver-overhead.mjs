@@ -26,7 +26,7 @@ const driver = fileURLToPath(new URL('../build/Release/bench_driver', import.met
 if (!existsSync(driver)) {
   console.error(
     `driver-overhead: ${driver} is not there. Run it as npm run bench -- driver-overhead, or build ` +
-      'it with: node scripts/build.mjs --bench',
+      'it with: node scripts/setup/build.mjs --bench',
   )
   process.exit(1)
 }

@@ -76,7 +76,7 @@ function loadAddon(): DoctorReport['addon'] {
   }
 }
 
-/** Written by scripts/build.mjs. */
+/** Written by scripts/setup/build.mjs. */
 function libtorchRecord(): DoctorReport['libtorch'] {
   const file = join(packageRoot, 'build', 'libtorch.json')
   if (!existsSync(file)) return null

@@ -26,10 +26,13 @@ const entries = {
 
 for (const [operator, name] of Object.entries(entries)) {
   for (const kind of ['avx2', 'avx512']) {
-    test.skipIf(missing)(`${operator}, ${kind}: loops.cpp defines its entry alone${missing}`, () => {
-      const entry = new RegExp(`^[0-9a-f]+ T \\w*${name}_${kind}\\w*$`)
-      const object = `${operator}_${kind}.dir/native/ops/${operator}/loops.cpp.o`
-      expect(symbolsOf(object)).toEqual([expect.stringMatching(entry)])
-    })
+    test.skipIf(missing)(
+      `${operator}, ${kind}: loops.cpp defines its entry alone${missing}`,
+      () => {
+        const entry = new RegExp(`^[0-9a-f]+ T \\w*${name}_${kind}\\w*$`)
+        const object = `${operator}_${kind}.dir/native/ops/${operator}/loops.cpp.o`
+        expect(symbolsOf(object)).toEqual([expect.stringMatching(entry)])
+      },
+    )
   }
 }

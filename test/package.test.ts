@@ -82,7 +82,12 @@ test('the package holds what an installation needs, and no more', () => {
   const paths = packed.files.map(({ path }) => path)
   for (const path of [
     ...['dist/index.js', 'dist/index.d.ts', 'dist/cli/main.js', 'CMakeLists.txt', 'LICENSE'],
-    ...['native/napi/addon.cpp', 'scripts/install.mjs', 'scripts/setup.mjs', 'scripts/zip.mjs'],
+    ...[
+      'native/napi/addon.cpp',
+      'scripts/setup/install.mjs',
+      'scripts/setup/setup.mjs',
+      'scripts/setup/zip.mjs',
+    ],
     ...['docs/config.schema.json', 'examples/train.ts'],
   ]) {
     expect(paths, path).toContain(path)
@@ -125,13 +130,13 @@ test('installed into an empty project it builds, its types hold, and it trains',
   const mcloss = join(installed, '.bin/mcloss')
   expect(JSON.parse(run(mcloss, ['doctor', '--json'], bare)).ok).toBe(true)
   // A second install builds nothing.
-  const again = join(installed, 'mcloss/scripts/install.mjs')
+  const again = join(installed, 'mcloss/scripts/setup/install.mjs')
   expect(run(process.execPath, [again], { LIBTORCH: record.path })).toContain('nothing to build')
 })
 
 test('without LibTorch the installation ends well', { timeout: 5 * minutes }, () => {
   const home = temporaryFolder()
-  const installed = join(project, 'node_modules/mcloss/scripts/install.mjs')
+  const installed = join(project, 'node_modules/mcloss/scripts/setup/install.mjs')
   const PATH = fakePython(join(home, 'bin'))
   const output = run(process.execPath, [installed], {
     HOME: home,

@@ -165,7 +165,7 @@ function runGroups(options: { channels: number; classes: number; json?: boolean 
 }
 
 function runSetup(args: string[]): Promise<void> {
-  const child = spawn(process.execPath, [join(packageRoot, 'scripts/setup.mjs'), ...args], {
+  const child = spawn(process.execPath, [join(packageRoot, 'scripts/setup/setup.mjs'), ...args], {
     stdio: 'inherit',
   })
   return new Promise((settle, reject) => {

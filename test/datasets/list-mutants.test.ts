@@ -35,22 +35,7 @@ const sets: Record<string, { set: TinySet; lists: string[] }> = {
   csv: { set: 'fgvc-aircraft', lists: ['list.csv'] },
 }
 
-const texts = [
-  '\n',
-  '\r\n',
-  ',',
-  '"',
-  '""',
-  ' ',
-  '/',
-  '..',
-  '\\',
-  '\0',
-  '\ufeff',
-  '0',
-  '-1',
-  '1.5',
-]
+const texts = ['\n', '\r\n', ',', '"', '""', ' ', '/', '..', '\\', '\0', '\ufeff', '0', '-1', '1.5']
   .concat(['99999999999', 'é', '../../../etc/passwd', 'train', 'test', '7 ', '1 1\n'])
   .map((text) => Buffer.from(text))
 const numbers = [0, 1, 7, 255, -1, 2 ** 31 - 1].map((value) => int32(value))

@@ -29,7 +29,7 @@ function run(command: string, args: string[], env: Record<string, string> = {}) 
 }
 
 const cudaHost = (...args: string[]) =>
-  run(process.execPath, [join(root, 'scripts/cuda-host.mjs'), ...args], {
+  run(process.execPath, [join(root, 'scripts/dev/cuda-host.mjs'), ...args], {
     PATH: process.env.PATH ?? bin,
   })
 
@@ -70,7 +70,7 @@ describe('pack', () => {
     const files = list.trim().split('\n')
     for (const file of [
       ...['cuda-host-run.sh', 'packed.txt', 'bin/node', 'CMakeLists.txt', 'dist/index.js'],
-      ...['native/napi/addon.cpp', 'native/ops/gather_augment/cuda.cu', 'scripts/build.mjs'],
+      ...['native/napi/addon.cpp', 'native/ops/gather_augment/cuda.cu', 'scripts/setup/build.mjs'],
       ...['test/native/ops_test.cpp', 'test/fixtures/README.md', 'bench/README.md'],
       ...['node_modules/vitest/vitest.mjs', 'node_modules/cmake-js/bin/cmake-js'],
       ...['node_modules/node-api-headers/include/node_api.h', 'node_modules/sharp/package.json'],
@@ -113,7 +113,7 @@ function unpacked(node: string, opsTest = "echo '7 passed, 0 failed'") {
   const folder = temporaryFolder()
   const top = join(folder, name)
   mkdirSync(top)
-  copyFileSync(join(root, 'scripts/cuda-host-run.sh'), join(top, 'cuda-host-run.sh'))
+  copyFileSync(join(root, 'scripts/dev/cuda-host-run.sh'), join(top, 'cuda-host-run.sh'))
   program(join(top, 'bin/node'), 'if [ "$1" = --version ]; then echo v20.0.0; exit; fi', node)
   program(join(top, 'build/ops_test'), opsTest)
   writeFile(join(top, 'bench/mc-loss.mjs'))
@@ -166,7 +166,7 @@ describe('the runner names what is missing and writes nothing', () => {
   })
 
   test('outside an unpacked archive', () => {
-    const script = join(root, 'scripts/cuda-host-run.sh')
+    const script = join(root, 'scripts/dev/cuda-host-run.sh')
     const { status, stderr } = run('bash', [script, '--python', '/nowhere/python3'])
     expect(stderr).toMatch(/no bin\/node beside this script/)
     expect(status).toBe(2)
@@ -207,7 +207,9 @@ describe('the runner goes through its stages', () => {
     expect(page).toMatch(/^- GPU: NVIDIA Stand-in, compute capability 9\.0$/m)
     expect(page).toMatch(/^- CUDA toolkit: 13\.0, /m)
     const torch = `--libtorch ${host.folder}/torch`
-    expect(log('01-build.log')).toContain(`${named} 90 scripts/build.mjs ${torch} --tests --force`)
+    expect(log('01-build.log')).toContain(
+      `${named} 90 scripts/setup/build.mjs ${torch} --tests --force`,
+    )
     expect(log('03-vitest.log')).toContain('run test/ops test/train')
     expect(log('06-bench-mc-loss.log')).toContain(
       `bench/mc-loss.mjs --device cuda --python ${named}`,

@@ -8,7 +8,7 @@ import { fakeLibtorch, fakePython, temporaryFolder } from './folders.js'
 function run(script: string, args: string[] = [], variables: Record<string, string> = {}) {
   const home = temporaryFolder()
   const env = { HOME: home, PATH: fakePython(join(home, 'bin')), ...variables }
-  const program = join(import.meta.dirname, '../../scripts', script)
+  const program = join(import.meta.dirname, '../../scripts/setup', script)
   const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], {
     env,
     encoding: 'utf8',

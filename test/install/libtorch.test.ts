@@ -3,7 +3,7 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { findLibtorch, libtorchAt } from '../../scripts/libtorch.mjs'
+import { findLibtorch, libtorchAt } from '../../scripts/setup/libtorch.mjs'
 import { fakeLibtorch, fakePython, temporaryFolder, writeFile } from './folders.js'
 
 let home: string

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { unzip } from '../../scripts/zip.mjs'
+import { unzip } from '../../scripts/setup/zip.mjs'
 import { temporaryFolder } from './folders.js'
 import { makeZip, type ZipEntry } from './zip-writer.js'
 

@@ -5,17 +5,17 @@
 
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { build, recordedLibtorch } from './build.mjs'
-import { show } from './child.mjs'
-import { fetchLibtorch } from './fetch-libtorch.mjs'
-import { findLibtorch } from './libtorch.mjs'
-import { hashOf, packageRoot } from './paths.mjs'
-import { SetupError } from './setup-error.mjs'
+import { build, recordedLibtorch } from '../setup/build.mjs'
+import { show } from '../setup/child.mjs'
+import { fetchLibtorch } from '../setup/fetch-libtorch.mjs'
+import { findLibtorch } from '../setup/libtorch.mjs'
+import { hashOf, packageRoot } from '../setup/paths.mjs'
+import { SetupError } from '../setup/setup-error.mjs'
 
 /**
  * @param {object} [options]
- * @param {import('./build.mjs').Program[]} [options.extra] C++ programs needed beside the add-on
- * @returns {Promise<import('./libtorch.mjs').Libtorch>} the LibTorch in use
+ * @param {import('../setup/build.mjs').Program[]} [options.extra] C++ programs needed beside the add-on
+ * @returns {Promise<import('../setup/libtorch.mjs').Libtorch>} the LibTorch in use
  */
 export async function ensure({ extra = [] } = {}) {
   await installDependencies()

@@ -7,13 +7,13 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { build, describe } from './build.mjs'
-import { read } from './child.mjs'
+import { build, describe } from '../setup/build.mjs'
+import { read } from '../setup/child.mjs'
+import { fetchLibtorch } from '../setup/fetch-libtorch.mjs'
+import { findLibtorch, libtorchAt } from '../setup/libtorch.mjs'
+import { findNvcc, packageRoot } from '../setup/paths.mjs'
+import { runAsProgram, SetupError } from '../setup/setup-error.mjs'
 import { architectures } from './cuda-objects.mjs'
-import { fetchLibtorch } from './fetch-libtorch.mjs'
-import { findLibtorch, libtorchAt } from './libtorch.mjs'
-import { findNvcc, packageRoot } from './paths.mjs'
-import { runAsProgram, SetupError } from './setup-error.mjs'
 
 /** Enough to link; to run it needs the nvidia libraries beside it, as a Python torch has them. */
 const cudaWheel = {

@@ -25,9 +25,9 @@ import { join, resolve } from 'node:path'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { parseArgs } from 'node:util'
-import { read } from './child.mjs'
-import { packageJson, packageRoot } from './paths.mjs'
-import { reasonOf, runAsProgram, SetupError } from './setup-error.mjs'
+import { read } from '../setup/child.mjs'
+import { packageJson, packageRoot } from '../setup/paths.mjs'
+import { reasonOf, runAsProgram, SetupError } from '../setup/setup-error.mjs'
 
 const usage = `Usage: npm run cuda-host -- pack [--out DIR] [--limit MB]
   --out DIR    where the archive goes (default: build/cuda-host)
@@ -58,7 +58,7 @@ export async function pack({ out, limit }) {
   const archive = join(out, `${name}.tar.xz`)
   try {
     await Promise.all([copyNode(made), compileTypeScript(made)])
-    copyFileSync(join(packageRoot, 'scripts', runner), join(made, runner))
+    copyFileSync(join(packageRoot, 'scripts/dev', runner), join(made, runner))
     writeFileSync(join(made, 'packed.txt'), `${await origin()}\n`)
     mkdirSync(out, { recursive: true })
     await compress(archive, limit, made, [...sources, ...packages])
@@ -93,7 +93,7 @@ async function sourceFiles() {
 async function listed(...which) {
   const files = (await git('ls-files', '-z', ...which)).split('\0')
   // A link to node_modules is not ignored as the folder is. The runner goes to the top.
-  const elsewhere = ['', 'node_modules', `scripts/${runner}`]
+  const elsewhere = ['', 'node_modules', `scripts/dev/${runner}`]
   return files.filter((file) => !elsewhere.includes(file) && isThere(file))
 }
 

@@ -2,10 +2,10 @@
 // `npm run soak`: every test with its full counts (the tests read MCLOSS_SOAK). Takes hours.
 
 import { join } from 'node:path'
-import { show } from './child.mjs'
+import { show } from '../setup/child.mjs'
+import { packageRoot } from '../setup/paths.mjs'
+import { runAsProgram } from '../setup/setup-error.mjs'
 import { ensure } from './ensure.mjs'
-import { packageRoot } from './paths.mjs'
-import { runAsProgram } from './setup-error.mjs'
 
 await runAsProgram(import.meta.url, async (args) => {
   await ensure({ extra: ['tests'] })

@@ -4,9 +4,9 @@
 
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { packageRoot } from '../setup/paths.mjs'
+import { runAsProgram } from '../setup/setup-error.mjs'
 import { ensure } from './ensure.mjs'
-import { packageRoot } from './paths.mjs'
-import { runAsProgram } from './setup-error.mjs'
 
 await runAsProgram(import.meta.url, async (args) => {
   await ensure()

@@ -4,13 +4,13 @@
 
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { read } from './child.mjs'
-import { findNvcc, packageRoot } from './paths.mjs'
+import { read } from '../setup/child.mjs'
+import { findNvcc, packageRoot } from '../setup/paths.mjs'
 
 export const architectures = ['80', '90']
 
 /**
- * @param {import('./libtorch.mjs').Libtorch} libtorch
+ * @param {import('../setup/libtorch.mjs').Libtorch} libtorch
  * @returns {Promise<{skipped: string} | {results: {name: string, ok: boolean, output: string}[]}>}
  */
 export async function compileCudaFiles(libtorch) {

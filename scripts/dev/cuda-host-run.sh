@@ -246,7 +246,7 @@ count, command = int(sys.argv[1]), sys.argv[2:]
 if count: os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
 os.execvp(command[0], command)
 '
-build=("$python" -c "$on_processors" "$jobs" node scripts/build.mjs --libtorch "$torch" --tests --force)
+build=("$python" -c "$on_processors" "$jobs" node scripts/setup/build.mjs --libtorch "$torch" --tests --force)
 if [ $gpu = yes ]; then
   # cmake-js hands npm's settings cmake_X on as -DX: machine code for this GPU alone.
   build=(env CUDACXX="$nvcc" npm_cmake_CMAKE_CUDA_ARCHITECTURES="${gpu_capability/./}" "${build[@]}")

@@ -7,7 +7,7 @@ import { homedir } from 'node:os'
 import { delimiter, dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-export const packageRoot = realpathSync(join(dirname(fileURLToPath(import.meta.url)), '..'))
+export const packageRoot = realpathSync(join(dirname(fileURLToPath(import.meta.url)), '../..'))
 
 /** @type {{version: string}} */
 export const packageJson = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'))

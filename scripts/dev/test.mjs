@@ -4,11 +4,11 @@
 
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { read, show } from './child.mjs'
+import { read, show } from '../setup/child.mjs'
+import { packageRoot } from '../setup/paths.mjs'
+import { runAsProgram } from '../setup/setup-error.mjs'
 import { compileCudaFiles } from './cuda-objects.mjs'
 import { ensure } from './ensure.mjs'
-import { packageRoot } from './paths.mjs'
-import { runAsProgram } from './setup-error.mjs'
 
 const count = { passed: 0, failed: 0, skipped: 0 }
 /** @param {string} line */
@@ -36,7 +36,7 @@ await runAsProgram(import.meta.url, async (args) => {
   return count.failed > 0 ? 1 : 0
 })
 
-/** @param {import('./libtorch.mjs').Libtorch} libtorch */
+/** @param {import('../setup/libtorch.mjs').Libtorch} libtorch */
 async function cudaObjects(libtorch) {
   const outcome = await compileCudaFiles(libtorch)
   if ('skipped' in outcome) {

@@ -2,7 +2,7 @@
 // Builds the native add-on with cmake-js into build/ and records the LibTorch in use in
 // build/libtorch.json. A build whose inputs have not changed is not repeated.
 //
-//   node scripts/build.mjs [--libtorch PATH] [--tests] [--bench] [--force]
+//   node scripts/setup/build.mjs [--libtorch PATH] [--tests] [--bench] [--force]
 
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'

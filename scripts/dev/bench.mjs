@@ -3,10 +3,10 @@
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { show } from './child.mjs'
+import { show } from '../setup/child.mjs'
+import { packageRoot } from '../setup/paths.mjs'
+import { runAsProgram } from '../setup/setup-error.mjs'
 import { ensure } from './ensure.mjs'
-import { packageRoot } from './paths.mjs'
-import { runAsProgram } from './setup-error.mjs'
 
 await runAsProgram(import.meta.url, async ([name = '', ...options]) => {
   const program = join(packageRoot, 'bench', `${name}.mjs`)
