@@ -5,7 +5,7 @@ export default defineConfig({
   resolve: { alias: { mcloss: fileURLToPath(new URL('lib/index.ts', import.meta.url)) } },
   test: {
     include: ['test/**/*.test.ts'],
-    globalSetup: 'test/temporary-folders.ts',
+    globalSetup: 'test/support/temporary-folders.ts',
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 120_000,

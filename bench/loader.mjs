@@ -88,7 +88,7 @@ async function firstEpoch() {
     ratios: rate(b).map((value, i) => value / rate(a)[i]),
     ratio: median(rate(b)) / median(rate(a)),
     goal: '>= 1.3',
-    check: 'same files; decoding and resize equal PIL within 1/255 (test/images.test.ts)',
+    check: 'same files; decoding and resize equal PIL within 1/255 (test/lib/data/images.test.ts)',
   })
 }
 

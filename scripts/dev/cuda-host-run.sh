@@ -253,7 +253,7 @@ if [ $gpu = yes ]; then
 fi
 stage build 900 "${build[@]}" || finish
 stage ops_test 180 build/ops_test test/fixtures
-stage vitest 300 node node_modules/vitest/vitest.mjs run test/ops test/train
+stage vitest 300 node node_modules/vitest/vitest.mjs run test/native
 
 if [ $gpu = yes ]; then
   if command -v compute-sanitizer >/dev/null; then

@@ -1,6 +1,6 @@
 // @ts-check
 // `npm test`: a clone becomes ready, then lint, types, CUDA objects, the C++ tests, the tests. The
-// last line is `N passed, N failed`. Arguments go to vitest: npm test -- test/rng.test.ts
+// last line is `N passed, N failed`. Arguments go to vitest: npm test -- test/lib/random.test.ts
 
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join, relative } from 'node:path'

@@ -1,6 +1,6 @@
 """Weights and images that both sides compute, so that no weight file is stored.
 
-The twin of test/formula-weights.ts and test/formula-batch.ts. Every number comes from words(name):
+The twin of test/support/formula-weights.ts and test/support/formula-batch.ts. Every number comes from words(name):
 FNV-1a of the name, then MurmurHash3's finaliser of (hash + index * golden ratio), 32 bits each.
 """
 

@@ -1,0 +1,323 @@
+// The configuration: every key wrong once, keys that do not fit together, defaults, and the way to
+// a file and back.
+
+import { availableParallelism } from 'node:os'
+import { expect, test } from 'vitest'
+import { configKeys } from '../../../lib/config/file.js'
+import {
+  type Config,
+  type ConfigInput,
+  configToJson,
+  defineConfig,
+  nativeConfig,
+} from '../../../lib/config/index.js'
+import { McLossError } from '../../../lib/errors.js'
+
+type Plain = Record<string, Record<string, unknown>>
+
+/** A correct configuration in which every key may appear. */
+function correct(): Plain {
+  return {
+    data: { name: 'drawn-birds', root: 'birds', resize: 64 },
+    model: { backbone: 'toy', head: 'linear' },
+    loss: { name: 'mc', alpha: 1, beta: 2 },
+    optim: { lr: 0.1, epochs: 4, batchSize: 8 },
+  }
+}
+
+function withValue(path: string, value: unknown): Plain {
+  const input = correct()
+  const keys = path.split('.')
+  const last = keys.pop() as string
+  const at = keys.reduce((object, key) => {
+    object[key] ??= {}
+    return object[key] as Plain
+  }, input)
+  ;(at as Record<string, unknown>)[last] = value
+  return input
+}
+
+const define = (input: object): Config => defineConfig(input as ConfigInput)
+
+function refusal(input: unknown): string {
+  try {
+    define(input as object)
+  } catch (error) {
+    expect(error).toBeInstanceOf(McLossError)
+    expect(error).toMatchObject({ code: 'E_CONFIG' })
+    return (error as McLossError).message
+  }
+  throw new Error(`accepted ${JSON.stringify(input)}`)
+}
+
+const wrong: Record<string, unknown[]> = {
+  about: [5],
+  seed: [-1, 0.5, 2 ** 53, '1'],
+  out: ['', 1],
+  name: ['a/b', '', 1],
+  device: ['gpu'],
+  precision: ['fp16'],
+  threads: [0, 1.5],
+  channelsLast: ['yes'],
+  cudnnBenchmark: ['fast', 1],
+  tf32: [0],
+  deterministic: ['yes'],
+  cudaGraph: ['on', true],
+  'data.name': ['birds'],
+  'data.root': [''],
+  'data.dataset': [{ classes: [] }, 'birds'],
+  'data.strict': ['yes'],
+  'data.level': ['model'],
+  'data.cropStrip': [20],
+  'data.classes': [0],
+  'data.trainPerClass': [0],
+  'data.testPerClass': [-2],
+  'data.size': [8],
+  'data.seed': [-1],
+  'data.masks': [1],
+  'data.resize': [0, [64], [64, 64, 64], '64', 64.5],
+  'data.crop': [0, [1, 0], 500],
+  'data.padding': [-1],
+  'data.flip': [0],
+  'data.mean': [0.5, [0.5, 0.5]],
+  'data.std': [
+    [0.5, 0.5],
+    [0.5, 0, 0.5],
+  ],
+  'data.jitter.brightness': [-1],
+  'data.jitter.contrast': ['much'],
+  'data.jitter.saturation': [Number.NaN],
+  'data.store': ['disk'],
+  'data.storeDir': [''],
+  'data.onBadImage': ['ignore'],
+  'data.decoders': [0],
+  'data.prefetch': [0],
+  'model.backbone': ['resnet34'],
+  'model.head': ['mlp'],
+  'model.channelsPerClass': [0],
+  'model.weights': ['', 3],
+  'model.impl': ['slow'],
+  'loss.name': ['focal'],
+  'loss.preset': ['authors'],
+  'loss.alpha': [-1, 'big', Number.NaN],
+  'loss.beta': [-1],
+  'loss.mu': [-1],
+  'loss.lambda': [Number.POSITIVE_INFINITY],
+  'loss.keep': [0, 1.5, 'half'],
+  'loss.maskScope': ['image'],
+  'loss.impl': ['slow'],
+  'optim.lr': [0, -1, 'fast', Number.NaN],
+  'optim.headLr': [0],
+  'optim.momentum': [1, -0.1],
+  'optim.nesterov': [1],
+  'optim.weightDecay': [-1],
+  'optim.schedule': ['linear', 3],
+  'optim.milestones': [150, [0], ['a']],
+  'optim.gamma': [0, 2],
+  'optim.warmupEpochs': [-1, 5],
+  'optim.epochs': [0, 1.5],
+  'optim.batchSize': [0],
+  'optim.gradAccumSteps': [0, 3],
+  'optim.dropLast': ['no'],
+  evalEvery: [0],
+  'best.metric': ['top3'],
+  logEvery: [0],
+  checkpointEvery: [0],
+}
+
+test('the base configuration is correct, and the list of wrong values has every key', () => {
+  expect(define(correct())).toMatchObject({ optim: { lr: 0.1 } })
+  const keys = configKeys().map(({ path }) => path)
+  expect(Object.keys(wrong).sort()).toEqual([...keys, 'data.dataset'].sort())
+  expect(configKeys().filter(({ description }) => description === '')).toEqual([])
+})
+
+test.each(Object.entries(wrong))('%s is refused when wrong', (path, values) => {
+  for (const value of values) {
+    const message = refusal(withValue(path, value))
+    const line = message.split('\n').find((one) => one.startsWith(`  ${path}`)) ?? message
+    expect(line).toMatch(new RegExp(`^  ${path}[.\\d]*: .*expected`, 'i'))
+    expect(line).toMatch(/\(received .+\)$/)
+  }
+})
+
+test.each([
+  ['sede', 'seed'],
+  ['data.croop', 'crop'],
+  ['model.bakbone', 'backbone'],
+  ['loss.Alpha', 'alpha'],
+  ['optim.batchsize', 'batchSize'],
+  ['best.metrc', 'metric'],
+])('unknown key %s: did you mean %s?', (path, meant) => {
+  expect(refusal(withValue(path, 1))).toContain(`  ${path}: unknown key. Did you mean '${meant}'?`)
+})
+
+test('an unknown key far from any other lists the known ones', () => {
+  const message = refusal(withValue('best.direction', 'up'))
+  expect(message).toContain('best.direction: unknown key. Known keys: metric.')
+})
+
+test('every problem is told at once, a line each, with what was received', () => {
+  const input = withValue('optim.lr', 'fast')
+  input.optim = { ...input.optim, epochs: 0, lrr: 1 }
+  input.model = { backbone: 'resnet34' }
+  const lines = refusal(input).split('\n')
+  expect(lines[0]).toBe('config: 4 problems.')
+  expect(lines.filter((line) => line.startsWith('  '))).toHaveLength(4)
+  expect(lines).toContain('  optim.lr: Invalid input: expected number (received "fast")')
+})
+
+test('a wrong value in one part does not hide what does not fit together in another', () => {
+  const input = { ...withValue('optim.lr', 'fast'), loss: { name: 'mc', alpha: 1, mu: 1 } }
+  const message = refusal({ ...input, data: { name: 'cub200', resize: 64, crop: 65 } })
+  for (const path of ['optim.lr', 'loss.name', 'data.root', 'data.crop']) {
+    expect(message).toContain(`\n  ${path}: `)
+  }
+  expect(message).toContain('4 problems')
+})
+
+test.each([[undefined], [null], ['text'], [[]]])('%j is no configuration', (input) => {
+  expect(refusal(input)).toMatch(/config: .*expected object/)
+})
+
+test.each(['data', 'model', 'loss', 'optim'])('%s cannot be left out', (part) => {
+  const { [part]: _, ...rest } = correct()
+  expect(refusal(rest)).toMatch(new RegExp(`  ${part}: .*expected object, received undefined`))
+})
+
+test.each([
+  ['no weights', {}, /loss\.name: mc needs its weights/],
+  ['both forms', { alpha: 1, beta: 1, mu: 1, lambda: 1 }, /alpha and beta; mu and lambda/],
+  ['halves of both', { alpha: 1, lambda: 1 }, /one way/],
+  ['preset and weights', { preset: 'scratch', alpha: 1, beta: 1 }, /preset; alpha and beta/],
+  ['alpha alone', { alpha: 1 }, /loss\.beta: missing/],
+  ['beta alone', { beta: 1 }, /loss\.alpha: missing/],
+  ['mu alone', { mu: 1 }, /loss\.lambda: missing/],
+  ['lambda alone', { lambda: 1 }, /loss\.mu: missing/],
+])('mc refuses %s', (_, weights, words) => {
+  expect(refusal({ ...correct(), loss: { name: 'mc', ...weights } })).toMatch(words)
+})
+
+test('cross entropy takes no setting of mc', () => {
+  const message = refusal({ ...correct(), loss: { name: 'cross-entropy', keep: 0.5, mu: 1 } })
+  expect(message).toMatch(/loss\.mu: belongs to mc only.*\n.*loss\.keep: belongs to mc only/)
+})
+
+const common = { name: 'mc', keep: 'ceil-half', maskScope: 'batch', impl: 'fused' }
+test.each([
+  [
+    { alpha: 3, beta: 0 },
+    { ...common, form: 'official', alpha: 3, beta: 0 },
+  ],
+  [
+    { mu: 0.005, lambda: 10, maskScope: 'sample' },
+    { ...common, form: 'paper', mu: 0.005, lambda: 10, maskScope: 'sample' },
+  ],
+  [
+    { alpha: 1, beta: 2, impl: 'reference' },
+    { ...common, form: 'official', alpha: 1, beta: 2, impl: 'reference' },
+  ],
+  [{ preset: 'scratch' }, { ...common, form: 'official', alpha: 1.5, beta: 20 }],
+  [{ preset: 'finetune' }, { ...common, form: 'official', alpha: 0.0005, beta: 0.01, keep: 0.6 }],
+  [
+    { preset: 'finetune', keep: 1 },
+    { ...common, form: 'official', alpha: 0.0005, beta: 0.01, keep: 1 },
+  ],
+])('mc %j', (weights, expected) => {
+  expect(define({ ...correct(), loss: { name: 'mc', ...weights } }).loss).toEqual(expected)
+})
+
+const dataset = { classes: ['a'], train: [], test: [] }
+test.each([
+  [{ data: { root: 'x' } }, /data\.name: missing/],
+  [{ data: { name: 'cub200' } }, /data\.root: missing/],
+  [{ data: { name: 'cub200', root: 'x', size: 64 } }, /data\.size: belongs to drawn-birds/],
+  [
+    { data: { name: 'cub200', root: 'x', level: 'family' } },
+    /data\.level: belongs to fgvc-aircraft/,
+  ],
+  [{ data: { dataset, cropStrip: false } }, /data\.cropStrip: belongs to fgvc-aircraft/],
+  [{ data: { name: 'fgvc-aircraft', root: 'x', seed: 1 } }, /data\.seed: belongs to drawn-birds/],
+  [{ data: { dataset, root: 'x' } }, /data\.root: .*not both/],
+  [{ data: { dataset, name: 'cub200' } }, /data\.name: .*not both/],
+  [{ data: { name: 'cub200', root: 'x', resize: 64, crop: 65 } }, /data\.crop: .*64x64.*padding 0/],
+  [{ data: { name: 'cub200', root: 'x', resize: [64, 96], crop: [60, 97] } }, /data\.crop/],
+  [{ model: { backbone: 'vgg-small' } }, /model\.channelsPerClass: missing/],
+  [{ optim: { schedule: 'multi-step' } }, /optim\.milestones: missing/],
+  [{ optim: { milestones: [2] } }, /optim\.milestones: belongs to schedule multi-step/],
+  [{ optim: { schedule: 'multi-step', milestones: [2, 2] } }, /optim\.milestones: .*rising/],
+  [{ optim: { nesterov: true, momentum: 0 } }, /optim\.nesterov: needs a momentum/],
+  [{ optim: { warmupEpochs: 1, schedule: () => 1 } }, /optim\.warmupEpochs: .*your own/],
+])('what does not fit together: %j', (parts, words) => {
+  const input = correct()
+  for (const [part, settings] of Object.entries(parts)) {
+    const required = part === 'optim' ? input.optim : {}
+    input[part] = { ...required, ...settings }
+  }
+  expect(refusal(input)).toMatch(words)
+})
+
+test('a crop of the size that padding allows is taken', () => {
+  const data = { name: 'cub200', root: 'x', resize: 64, crop: [66, 64], padding: 1 }
+  expect(define({ ...correct(), data }).data.crop).toEqual([66, 64])
+})
+
+test('defaults that depend on another key', () => {
+  const cpu = define(correct())
+  expect(cpu.precision).toBe('fp32')
+  expect(define({ ...correct(), device: 'cuda' }).precision).toBe('bf16')
+  expect(cpu.threads).toBeGreaterThanOrEqual(1)
+  expect(cpu.threads).toBeLessThanOrEqual(availableParallelism())
+  expect(cpu.data).toMatchObject({ resize: [64, 64], crop: [64, 64], padding: 4 })
+  expect(define(withValue('data.crop', 48)).data).toMatchObject({ crop: [48, 48], padding: 0 })
+  expect(cpu.optim).toMatchObject({ headLr: 0.1, schedule: 'cosine', momentum: 0.9 })
+  expect(define({ ...correct(), data: { dataset } }).data.name).toBe('own')
+})
+
+test('the native configuration: the network sees the crop, the head its own rate', () => {
+  const { data, optim, ...rest } = correct()
+  const config = define({
+    ...rest,
+    seed: 7,
+    data: { ...data, crop: [32, 48] },
+    optim: { ...optim, headLr: 0.4 },
+  })
+  expect(nativeConfig(config, 20)).toMatchObject({
+    model: { numClasses: 20, channelsPerClass: 0, input: { height: 32, width: 48 } },
+    optim: { headLrScale: 4 },
+    loss: config.loss,
+    settings: { cudnnBenchmark: true, tf32: true, deterministic: false, cudaGraph: 'off' },
+    initSeed: 7,
+    rank: 0,
+    worldSize: 1,
+  })
+})
+
+test('deterministic turns the timing of algorithms off, and leaves the key as it was written', () => {
+  const config = define({ ...correct(), deterministic: true, tf32: false, cudaGraph: 'auto' })
+  const settings = { cudnnBenchmark: false, tf32: false, deterministic: true, cudaGraph: 'auto' }
+  expect(nativeConfig(config, 20).settings).toEqual(settings)
+  expect(config.cudnnBenchmark).toBe(true)
+})
+
+test.each([
+  correct(),
+  { ...correct(), deterministic: true, cudnnBenchmark: false, tf32: false, cudaGraph: 'off' },
+  { ...correct(), loss: { name: 'cross-entropy' }, device: 'cuda', about: 'words', name: 'run-1' },
+  { ...correct(), loss: { name: 'mc', mu: 1, lambda: 2, keep: 0.3 } },
+  { ...correct(), loss: { name: 'mc', preset: 'finetune' }, best: { metric: 'loss' } },
+  withValue('data.crop', [32, 40]),
+  { ...correct(), optim: { ...correct().optim, schedule: 'multi-step', milestones: [1, 3] } },
+])('a configuration survives the way through JSON: %j', (input) => {
+  const config = define(input)
+  expect(define(JSON.parse(JSON.stringify(configToJson(config))))).toEqual(config)
+})
+
+test("what JSON cannot hold becomes 'own', and the rest survives", () => {
+  const optim = { ...correct().optim, schedule: () => 0.1 }
+  const config = define({ ...correct(), data: { dataset, resize: 32 }, optim })
+  const json = JSON.parse(JSON.stringify(configToJson(config)))
+  expect(json).toMatchObject({ data: { name: 'own' }, optim: { schedule: 'own' } })
+  expect(json.data).not.toHaveProperty('dataset')
+  expect(define(json).data).toMatchObject({ resize: [32, 32], padding: 4 })
+})

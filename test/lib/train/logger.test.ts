@@ -1,0 +1,186 @@
+// What a person sees of a run, on a terminal and in a file, and the lines of metrics.jsonl.
+
+import { existsSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Writable } from 'node:stream'
+import { stripVTControlCharacters } from 'node:util'
+import { expect, test } from 'vitest'
+import type { EpochEvent, ProgressEvent, RunEvent, StartEvent } from '../../../lib/events.js'
+import { createLogger, journalOf } from '../../../lib/train/logger.js'
+
+const figures = {
+  loss: 2.5,
+  parts: { ce: 2, dis: 0.5 },
+  top1: 0.25,
+  gradNorm: 1,
+  skipped: 0,
+  imagesPerSecond: 31.25,
+  dataWait: 0.125,
+}
+const start: StartEvent = {
+  type: 'start',
+  runDir: 'runs/birds',
+  device: 'cpu',
+  precision: 'fp32',
+  threads: 2,
+  channelsLast: true,
+  cudnnBenchmark: true,
+  tf32: false,
+  deterministic: false,
+  cudaGraph: 'auto',
+  libtorch: '9.9.9',
+  classes: 20,
+  trainSamples: 600,
+  testSamples: 1000,
+  epochs: 30,
+  stepsPerEpoch: 18,
+  step: 36,
+}
+const progress = (overrides: Partial<ProgressEvent> = {}): ProgressEvent => ({
+  type: 'progress',
+  ...figures,
+  epoch: 2,
+  epochs: 30,
+  step: 46,
+  stepInEpoch: 10,
+  stepsPerEpoch: 18,
+  lr: 0.05,
+  etaSeconds: 3725,
+  ...overrides,
+})
+const epoch: EpochEvent = {
+  type: 'epoch',
+  epoch: 2,
+  epochs: 30,
+  step: 54,
+  lr: 0.05,
+  train: figures,
+  test: { loss: 1.75, top1: 0.5, top5: 0.875, n: 1000 },
+  seconds: 12.5,
+}
+
+/** Collects what is written; says it is a terminal to whoever asks. */
+class Screen extends Writable {
+  text = ''
+  readonly isTTY = true
+  readonly columns = 200
+
+  override _write(chunk: Buffer, _: string, done: () => void) {
+    this.text += chunk
+    done()
+  }
+}
+
+function shown(events: RunEvent[], isTty: boolean): string {
+  const stream = new Screen()
+  const log = createLogger({ stream, isTty })
+  for (const event of events) log.show(event)
+  log.close()
+  return stream.text
+}
+
+test('not a terminal: plain lines with the figures of the events', () => {
+  const text = shown([start, progress(), epoch], false)
+  expect(stripVTControlCharacters(text)).toBe(text)
+  const lines = text.trimEnd().split('\n')
+  expect(lines.slice(0, 3).join('\n')).toMatch(/runs\/birds.*20 classes.*cpu.*9\.9\.9.*step 36/s)
+  expect(lines[3]).toBe('channelsLast on, deterministic off')
+  for (const word of [
+    'epoch 3/30',
+    'step 10/18',
+    '31.3 images/s',
+    'data wait 12.5 %',
+    'ETA 1:02:05',
+  ])
+    expect(lines[4]).toContain(word)
+  expect(lines[4]).toContain('loss 2.500 (ce 2.000, dis 0.500)')
+  for (const word of ['epoch 3/30', 'loss 2.500', 'loss 1.750', '50.0 %', '87.5 %', '12.5 s'])
+    expect(lines[5]).toContain(word)
+  expect(lines).toHaveLength(6)
+})
+
+test('on a GPU the settings that matter there are shown too', () => {
+  expect(shown([{ ...start, device: 'cuda', deterministic: true }], false)).toContain(
+    '\nchannelsLast on, deterministic on, cudnnBenchmark on, tf32 off, cudaGraph auto\n',
+  )
+})
+
+test('an epoch without an evaluation, steps that were skipped, warnings, checkpoints', () => {
+  const { test: _, ...trained } = epoch
+  expect(shown([trained], false)).not.toContain('test')
+  expect(shown([progress({ skipped: 2 })], false)).toContain('2 steps skipped')
+  expect(shown([progress()], false)).not.toContain('skipped')
+  expect(shown([{ type: 'warning', message: 'few epochs' }], false)).toBe('warning: few epochs\n')
+  const saved = (kind: 'best' | 'last' | 'abort') =>
+    shown([{ type: 'checkpoint', kind, path: 'runs/x', epoch: 0, step: 1 }], false)
+  expect(saved('abort')).toContain('runs/x')
+  expect(saved('best')).toContain('runs/x')
+  expect(saved('last')).toBe('')
+})
+
+test.each([
+  [0, 'ETA 0:00'],
+  [59.6, 'ETA 1:00'],
+  [3599, 'ETA 59:59'],
+  [Number.NaN, 'ETA -'],
+])('%d seconds: %s', (etaSeconds, text) => {
+  expect(shown([progress({ etaSeconds })], false)).toContain(text)
+})
+
+test('on a terminal progress is a bar that is gone before the next line', () => {
+  const text = shown([start, progress(), epoch], true)
+  const bar = text.slice(text.indexOf('from step 36'), text.indexOf('train loss'))
+  for (const word of ['epoch 3/30 step 10/18', '31.3 images/s', 'data wait 12.5 %', 'ETA', 'loss'])
+    expect(bar).toContain(word)
+  const cleared = text.lastIndexOf('\u001b[2K')
+  expect(cleared).toBeGreaterThan(text.lastIndexOf('step 10/18'))
+  expect(cleared).toBeLessThan(text.indexOf('train loss'))
+})
+
+test('a bar that nobody clears (an error) does not keep the process alive', () => {
+  const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+  const before = timers()
+  shown([progress()], true)
+  expect(timers()).toBe(before)
+})
+
+test('metrics.jsonl: an event a line, in order, progress aside; opened again it goes on', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'mcloss-test-'))
+  const published: RunEvent[] = []
+  const first = journalOf((event) => published.push(event))
+  const early: RunEvent = { type: 'warning', message: 'before the run has its folder' }
+  const steps = Array.from({ length: 200 }, (_, step): RunEvent => ({ ...epoch, step }))
+  first.emit(early)
+  await first.open(folder)
+  for (const event of steps) {
+    first.emit(progress())
+    first.emit(event)
+  }
+  await first.close()
+  const second = journalOf(() => {})
+  await second.open(folder)
+  second.emit(epoch)
+  await second.close()
+  const lines = readFileSync(join(folder, 'metrics.jsonl'), 'utf8').trimEnd().split('\n')
+  expect(lines.map((line) => JSON.parse(line))).toEqual([early, ...steps, epoch])
+  expect(published.filter(({ type }) => type !== 'progress')).toEqual([early, ...steps])
+  expect(published).toHaveLength(401)
+})
+
+test('metrics.jsonl that cannot be opened or written is an E_IO that names it', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'mcloss-test-'))
+  writeFileSync(join(folder, 'file'), '')
+  const refused = (path: string) => ({ code: 'E_IO', message: expect.stringContaining(path) })
+  await expect(journalOf(() => {}).open(join(folder, 'file'))).rejects.toMatchObject(
+    refused('metrics.jsonl'),
+  )
+
+  expect(existsSync('/dev/full')).toBe(true)
+  symlinkSync('/dev/full', join(folder, 'metrics.jsonl'))
+  const full = journalOf(() => {})
+  await full.open(folder)
+  full.emit(epoch)
+  full.emit(epoch)
+  await expect(full.close()).rejects.toMatchObject(refused('metrics.jsonl'))
+})

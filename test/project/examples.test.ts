@@ -1,0 +1,60 @@
+// Every example runs as it stands, on a small set.
+
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, expect, test, vi } from 'vitest'
+import { defineConfig } from '../../lib/config/index.js'
+import { openDataset } from '../../lib/data/datasets/index.js'
+import { temporaryFolder, toyConfig } from '../support/small-birds.js'
+
+const folder = temporaryFolder()
+const argv = process.argv
+const log = vi.spyOn(console, 'log')
+const cwd = vi.spyOn(process, 'cwd').mockReturnValue(folder)
+
+afterEach(() => {
+  process.argv = argv
+  log.mockClear()
+})
+
+async function runExample(name: string, ...args: string[]) {
+  process.argv = [argv[0] ?? 'node', name, ...args]
+  await import(`../examples/${name}.ts`)
+  return log.mock.calls
+}
+
+const birds = join(folder, 'birds')
+
+test('train', async () => {
+  const lines = await runExample('train', birds, '1')
+  expect(lines).toHaveLength(2)
+  expect(lines[0]?.[0]).toBe(0)
+  expect(lines[0]?.[1]).toBeGreaterThan(0)
+})
+
+test('own-schedule: the rate of every step is the function of the step', async () => {
+  const lines = await runExample('own-schedule', birds, '1')
+  for (const [step, lr] of lines) {
+    expect(lr).toBeCloseTo(0.02 / Math.sqrt(1 + (Number(step) - 1) / 100), 12)
+  }
+})
+
+test('own-loop', async () => {
+  const lines = await runExample('own-loop', birds, '2')
+  expect(lines.map(([epoch]) => epoch)).toEqual([0, 1])
+  expect(lines[1]?.[1]).toBeLessThan(lines[0]?.[1])
+})
+
+test('own-dataset', async () => {
+  const root = join(folder, 'own')
+  mkdirSync(root)
+  const { data } = defineConfig(toyConfig(root))
+  const { train, test: held } = await openDataset(data)
+  const list = (samples: typeof train) =>
+    samples.map(({ path, label }) => `${path.slice(root.length + 1)} ${label}`).join('\n')
+  writeFileSync(join(root, 'train.txt'), list(train))
+  writeFileSync(join(root, 'test.txt'), list(held))
+  const lines = await runExample('own-dataset', root, '1')
+  expect(lines[0]?.[0]).toMatch(/top-1 [\d.]+ of 15/)
+  expect(cwd).toBeDefined()
+})

@@ -1,0 +1,148 @@
+// The package as a user gets it: packed, installed into an empty project, which builds the add-on
+// with the LibTorch that LIBTORCH names; then a typed script is checked, compiled and run there.
+
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import sharp from 'sharp'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { fakePython, temporaryFolder } from '../support/folders.js'
+
+const root = join(import.meta.dirname, '../..')
+const project = temporaryFolder()
+const minutes = 60_000
+
+const script = `import { defineConfig, train, type RunEvent } from 'mcloss'
+
+const config = defineConfig({
+  data: { name: 'image-folder', root: 'photos', resize: 48, crop: 32 },
+  model: { backbone: 'toy', head: 'linear', channelsPerClass: 2 },
+  loss: { name: 'mc', mu: 0.5, lambda: 1 },
+  optim: { lr: 0.05, epochs: 1, batchSize: 4 },
+  threads: 1,
+})
+const run = train(config)
+const events: RunEvent[] = []
+for await (const event of run) events.push(event)
+const { best } = await run.result
+console.log(JSON.stringify({ events: events.length, top1: best.top1, checkpoint: best.checkpoint }))
+`
+
+function run(command: string, args: string[], env: Record<string, string> = {}) {
+  const { status, stdout, stderr } = spawnSync(command, args, {
+    cwd: project,
+    encoding: 'utf8',
+    // Without what npm hands to the scripts it runs, this test's own npm is one like the user's.
+    env: { ...withoutNpm(process.env), ...env },
+    maxBuffer: 2 ** 26,
+  })
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${status}\n${stdout}\n${stderr}`)
+  return stdout
+}
+
+function withoutNpm(env: NodeJS.ProcessEnv) {
+  const own = (name: string) => /^npm_(package|lifecycle|command)/.test(name)
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !own(name)))
+}
+
+async function writePhotos() {
+  for (const [split, count] of [
+    ['train', 4],
+    ['test', 2],
+  ] as const) {
+    for (const [label, name] of ['red', 'green', 'blue'].entries()) {
+      const folder = join(project, 'photos', split, name)
+      mkdirSync(folder, { recursive: true })
+      for (let index = 0; index < count; index++) {
+        const background = [40 + 10 * index, 40, 40 + 5 * index]
+        background[label] = 220
+        const [r = 0, g = 0, b = 0] = background
+        await sharp({ create: { width: 64, height: 48, channels: 3, background: { r, g, b } } })
+          .jpeg()
+          .toFile(join(folder, `${index}.jpg`))
+      }
+    }
+  }
+}
+
+let packed: { filename: string; files: { path: string }[] }
+
+beforeAll(async () => {
+  // dist/ is built by npm test; the prepare script would rewrite it under the other tests.
+  const pack = ['pack', root, '--json', '--ignore-scripts', '--pack-destination', project]
+  packed = JSON.parse(run('npm', pack))[0]
+  writeFileSync(join(project, 'package.json'), '{ "private": true, "type": "module" }\n')
+  writeFileSync(join(project, 'train.ts'), script)
+  await writePhotos()
+})
+
+afterAll(() => rmSync(project, { recursive: true, force: true }))
+
+test('the package holds what an installation needs, and no more', () => {
+  const paths = packed.files.map(({ path }) => path)
+  for (const path of [
+    ...['dist/index.js', 'dist/index.d.ts', 'dist/cli/main.js', 'CMakeLists.txt', 'LICENSE'],
+    ...[
+      'native/napi/addon.cpp',
+      'scripts/setup/install.mjs',
+      'scripts/setup/setup.mjs',
+      'scripts/setup/zip.mjs',
+    ],
+    ...['docs/config.schema.json', 'examples/train.ts'],
+  ]) {
+    expect(paths, path).toContain(path)
+  }
+  expect(paths.filter((path) => /^(lib|test|bench|build|runs|node_modules)\//.test(path))).toEqual(
+    [],
+  )
+})
+
+test('installed into an empty project it builds, its types hold, and it trains', {
+  timeout: 15 * minutes,
+}, () => {
+  const record = JSON.parse(readFileSync(join(root, 'build/libtorch.json'), 'utf8'))
+  const tarball = join(project, packed.filename)
+  const install = ['install', '--prefer-offline', '--no-audit', '--no-fund', tarball]
+  run('npm', [...install, '--foreground-scripts'], { LIBTORCH: record.path })
+
+  const installed = join(project, 'node_modules')
+  const lock = JSON.parse(readFileSync(join(installed, '.package-lock.json'), 'utf8'))
+  for (const name of ['vitest', '@biomejs/biome', 'typescript']) {
+    expect(Object.keys(lock.packages)).not.toContain(`node_modules/${name}`)
+  }
+  const use = JSON.parse(readFileSync(join(installed, 'mcloss/build/libtorch.json'), 'utf8'))
+  expect(use).toMatchObject({ path: record.path, version: record.version, source: 'LIBTORCH' })
+
+  const strict = ['--strict', '--module', 'nodenext', '--target', 'es2022', '--typeRoots']
+  const types = [...strict, join(root, 'node_modules/@types'), '--types', 'node', 'train.ts']
+  const tsc = join(root, 'node_modules/.bin/tsc')
+  run(tsc, ['--noEmit', ...types])
+  run(tsc, types)
+
+  // LibTorch is found by the path built in: neither LIBTORCH nor LD_LIBRARY_PATH nor a Python.
+  const bare = { LIBTORCH: '', LD_LIBRARY_PATH: '', PYTHONPATH: '' }
+  const result = JSON.parse(run(process.execPath, ['train.js'], bare).trim())
+  expect(result.events).toBeGreaterThan(0)
+  expect(result.top1).toBeGreaterThanOrEqual(0)
+  const weights = readFileSync(resolve(project, result.checkpoint, 'model.safetensors'))
+  expect(weights.length).toBeGreaterThan(100)
+
+  const mcloss = join(installed, '.bin/mcloss')
+  expect(JSON.parse(run(mcloss, ['doctor', '--json'], bare)).ok).toBe(true)
+  // A second install builds nothing.
+  const again = join(installed, 'mcloss/scripts/setup/install.mjs')
+  expect(run(process.execPath, [again], { LIBTORCH: record.path })).toContain('nothing to build')
+})
+
+test('without LibTorch the installation ends well', { timeout: 5 * minutes }, () => {
+  const home = temporaryFolder()
+  const installed = join(project, 'node_modules/mcloss/scripts/setup/install.mjs')
+  const PATH = fakePython(join(home, 'bin'))
+  const output = run(process.execPath, [installed], {
+    HOME: home,
+    XDG_CACHE_HOME: home,
+    PATH,
+    LIBTORCH: '',
+  })
+  expect(output).toContain('npx mcloss setup --fetch')
+})

@@ -1,0 +1,82 @@
+// Every command in a ```sh block of the documentation exists: npm scripts, mcloss subcommands,
+// programs and recipes of this repository.
+
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+
+const root = join(import.meta.dirname, '../..')
+const read = (path: string) => readFileSync(join(root, path), 'utf8')
+const pages = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'bench/README.md',
+  ...readdirSync(join(root, 'docs'))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+]
+const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
+/** Of the program, or of one of its groups: `const data = program.command('data')`. */
+function subcommandsOf(parent: string): string[] {
+  const source = ['main', 'bench', 'data'].map((name) => read(`lib/cli/${name}.ts`)).join('')
+  const calls = source.matchAll(/(\w+)\s*\.command\('([a-z]+)/g)
+  return [...calls].flatMap(([, object, name = '']) => (object === parent ? name : []))
+}
+const subcommands = subcommandsOf('program')
+
+/** Commands of the page's sh blocks, continued lines joined, comments and variables taken off. */
+function commandsOf(page: string): string[] {
+  return [...read(page).matchAll(/^```(?:sh|bash|shell|console)\n([\s\S]*?)^```/gm)]
+    .flatMap(([, block = '']) => block.replaceAll('\\\n', ' ').split('\n'))
+    .map((line) =>
+      line
+        .replace(/^\$ /, '')
+        .replace(/\s+#.*/, '')
+        .trim(),
+    )
+    .map((line) => line.replace(/^([A-Z_]+=\S+ )+/, ''))
+    .filter((line) => line !== '' && !line.startsWith('#'))
+}
+
+test('the lists this test reads are not empty', () => {
+  expect(subcommands).toContain('train')
+  expect(subcommands).not.toContain('check')
+  expect(subcommandsOf('data')).toContain('check')
+  expect(pages.flatMap(commandsOf).length).toBeGreaterThan(3)
+})
+
+test.each(pages)('%s names commands that exist', (page) => {
+  for (const command of commandsOf(page)) {
+    const [program, first = '', second = '', third = ''] = command.split(/\s+/)
+    const where = `${page}: ${command}`
+    if (program === 'npm' && first === 'run') expect(Object.keys(scripts), where).toContain(second)
+    if (program === 'npm' && first === 'test') expect(Object.keys(scripts), where).toContain('test')
+    if (program === 'npx' && first === 'mcloss') expect(subcommands, where).toContain(second)
+    const isData = program === 'npx' && first === 'mcloss' && second === 'data'
+    if (isData) expect(subcommandsOf('data'), where).toContain(third)
+    if (program === 'mcloss') expect(subcommands, where).toContain(first)
+    if (program === 'node') expect(existsSync(join(root, first)), where).toBe(true)
+    const paths = command.match(/(?<!\S)(examples|bench|scripts|docs|test)\/\S+\.\w+/g) ?? []
+    for (const path of paths) {
+      expect(existsSync(join(root, path)), where).toBe(true)
+    }
+  }
+})
+
+test('.ci/run runs the test command of the README', () => {
+  const command = read('.ci/run')
+    .trim()
+    .split('\n')
+    .at(-1)
+    ?.replace(/^exec /, '')
+  expect(command).toBe('npm test')
+  expect(commandsOf('README.md')).toContain(command)
+})
+
+test('every npm script names a file or a tool that is there', () => {
+  for (const [name, command] of Object.entries(scripts)) {
+    const [program, first = ''] = command.split(' ')
+    const path = program === 'node' ? first : `node_modules/.bin/${program}`
+    expect(existsSync(join(root, path)), `${name}: ${command}`).toBe(true)
+  }
+})

@@ -1,0 +1,141 @@
+// The recipes against the table of the published settings, written down here a second time.
+
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { native } from '../../lib/binding.js'
+import { loadConfigFile } from '../../lib/config/file.js'
+import { defineConfig, nativeConfig } from '../../lib/config/index.js'
+import { makeSchedule } from '../../lib/train/schedule.js'
+
+const folder = join(import.meta.dirname, '../..', 'examples', 'recipes')
+const half = [0.5, 0.5, 0.5]
+
+const scratch = {
+  data: { name: 'cub200', resize: [224, 224], crop: [224, 224], padding: 4, flip: true },
+  model: { head: 'two-layer', channelsPerClass: 3 },
+  loss: { name: 'mc', form: 'official', alpha: 1.5, beta: 20, keep: 'ceil-half' },
+  optim: { lr: 0.1, headLr: 0.1, batchSize: 32, dropLast: true, epochs: 300 },
+  rates: { 0: 0.1, 149: 0.1, 150: 0.01, 224: 0.01, 225: 0.001, 299: 0.001 },
+}
+const pretrained = {
+  data: { name: 'cub200', resize: [600, 600], crop: [448, 448], padding: 0, flip: true },
+  model: { head: 'two-layer', channelsPerClass: undefined },
+  loss: { name: 'mc', form: 'official', alpha: 0.0005, beta: 0.01, keep: 0.6 },
+  optim: { lr: 0.01, headLr: 0.1, batchSize: 64, epochs: 300 },
+  rates: { 0: 0.01, 100: 0.0075, 150: 0.005, 200: 0.0025 }, // cosine: cos(pi/3) = 1/2
+}
+const table: Record<string, Record<string, object>> = {
+  'cub-vgg16-scratch': { ...scratch, model: { ...scratch.model, backbone: 'vgg16_bn' } },
+  'cub-resnet18-scratch': { ...scratch, model: { ...scratch.model, backbone: 'resnet18' } },
+  'cub-resnet50-pretrained': {
+    ...pretrained,
+    model: { ...pretrained.model, backbone: 'resnet50', weights: './resnet50.safetensors' },
+  },
+  'cub-resnet50-pretrained-paper': {
+    ...pretrained,
+    model: { ...pretrained.model, backbone: 'resnet50', weights: './resnet50.safetensors' },
+    loss: { name: 'mc', form: 'paper', mu: 0.005, lambda: 10, keep: 'ceil-half' },
+    optim: { lr: 1e-4, headLr: 1e-2, epochs: 300 },
+    rates: { 0: 1e-4, 149: 1e-4, 150: 1e-5, 225: 1e-6, 299: 1e-6 },
+  },
+  'cub-vgg16-pretrained': {
+    ...pretrained,
+    model: { ...pretrained.model, backbone: 'vgg16', weights: './vgg16.safetensors' },
+  },
+}
+/** Sets the authors' code has no settings for: those of CUB, with the set's own classes. */
+const others = {
+  aircraft: { name: 'fgvc-aircraft', title: 'FGVC-Aircraft', classes: 100 },
+  flowers: { name: 'flowers102', title: 'Flowers-102', classes: 102 },
+  cars: { name: 'stanford-cars', title: 'Stanford Cars', classes: 196 },
+}
+for (const [set, { name }] of Object.entries(others)) {
+  const [fromScratch, fineTuned] = [table['cub-vgg16-scratch'], table['cub-resnet50-pretrained']]
+  table[`${set}-vgg16-scratch`] = { ...fromScratch, data: { ...scratch.data, name } }
+  table[`${set}-resnet50-pretrained`] = { ...fineTuned, data: { ...pretrained.data, name } }
+}
+const names = Object.keys(table)
+
+test('every recipe of the folder is in the table', () => {
+  expect(readdirSync(folder).sort()).toEqual(names.map((name) => `${name}.json`).sort())
+})
+
+test.each(names)('%s has the settings of the table', async (name) => {
+  const config = defineConfig(await loadConfigFile(join(folder, `${name}.json`)))
+  const { rates, model, ...settings } = table[name] as { rates: object; model: object }
+  expect(config).toMatchObject({
+    ...settings,
+    data: { ...scratch.data, ...(settings as { data: object }).data, mean: half, std: half },
+  })
+  expect({ channelsPerClass: undefined, ...config.model }).toEqual(model)
+  expect(config.optim).toMatchObject({ momentum: 0.9, weightDecay: 5e-4, warmupEpochs: 0 })
+  const stepsPerEpoch = 93 // 5,994 images in batches of 64
+  const lrAt = makeSchedule(config, stepsPerEpoch)
+  for (const [epoch, rate] of Object.entries(rates)) {
+    expect(lrAt(Number(epoch) * stepsPerEpoch), `epoch ${epoch}`).toBeCloseTo(rate, 12)
+    expect(lrAt((Number(epoch) + 1) * stepsPerEpoch - 1), `epoch ${epoch}`).toBeCloseTo(rate, 12)
+  }
+})
+
+/** The feature maps that the text and the table name; ResNet-50 at stride 32: 448 / 32 = 14. */
+test.each([
+  ['cub-vgg16-scratch', { channels: 600, height: 14, width: 14 }],
+  ['cub-resnet18-scratch', { channels: 600, height: 14, width: 14 }],
+  ['cub-resnet50-pretrained', { channels: 2048, height: 14, width: 14 }],
+  ['cub-resnet50-pretrained-paper', { channels: 2048, height: 14, width: 14 }],
+  ['cub-vgg16-pretrained', { channels: 512, height: 28, width: 28 }],
+  ...Object.entries(others).flatMap(([set, { classes }]) => [
+    [`${set}-vgg16-scratch`, { channels: 3 * classes, height: 14, width: 14 }, classes] as const,
+    [`${set}-resnet50-pretrained`, { channels: 2048, height: 14, width: 14 }, classes] as const,
+  ]),
+] as [string, object, number?][])(
+  '%s has the feature map %j',
+  async (name, shape, classes = 200) => {
+    const config = defineConfig(await loadConfigFile(join(folder, `${name}.json`)))
+    expect(native().mapShape(nativeConfig(config, classes).model)).toEqual(shape)
+  },
+)
+
+test.each([
+  ['aircraft', '52 variants 20 channels and 48 variants 21'],
+  ['flowers', '94 classes 20 channels and 8 classes 21'],
+  ['cars', '108 classes 10 channels and 88 classes 11'],
+] as const)('%s: the groups that the recipe names are those of its classes', (set, words) => {
+  const recipe = readFileSync(join(folder, `${set}-resnet50-pretrained.json`), 'utf8')
+  expect(recipe).toContain(words)
+  const sizes = native().channelGroups(2048, others[set].classes)
+  const [, few, small, many, large] =
+    /(\d+) \w+ (\d+) channels and (\d+) \w+ (\d+)/.exec(words) ?? []
+  for (const [count, size] of [
+    [few, small],
+    [many, large],
+  ]) {
+    expect(sizes.filter((one) => one === Number(size))).toHaveLength(Number(count))
+  }
+})
+
+const explicit: Record<string, string[]> = {
+  data: ['root', 'resize', 'crop', 'padding', 'flip', 'mean', 'std'],
+  model: ['backbone', 'head'],
+  loss: ['name', 'keep'],
+  optim: ['lr', 'headLr', 'momentum', 'weightDecay', 'schedule', 'epochs', 'batchSize', 'dropLast'],
+}
+
+test.each(names)('%s states its settings itself and says what is known of it', (name) => {
+  const recipe = JSON.parse(readFileSync(join(folder, `${name}.json`), 'utf8'))
+  for (const [part, keys] of Object.entries(explicit)) {
+    expect(Object.keys(recipe[part])).toEqual(expect.arrayContaining(keys))
+  }
+  const set = others[name.split('-')[0] as keyof typeof others]
+  expect(recipe.about).toContain(set?.title ?? 'CUB-200-2011')
+  expect(recipe.about).toMatch(/Not yet run here/)
+  // Every percentage in the words is one that has been published.
+  const published =
+    /^(59\.41|45\.70|65\.98|90\.85|90\.34|67\.33|87\.3|87\.26|86\.96|86\.97|86\.56|86\.38)$/
+  for (const [, figure = ''] of recipe.about.matchAll(/([\d.]+) %/g)) {
+    expect(figure).toMatch(published)
+  }
+  const isOurs = set !== undefined || name === 'cub-vgg16-pretrained'
+  expect(recipe.about.startsWith('Ours')).toBe(isOurs)
+})
