@@ -1,79 +1,78 @@
-// The tables of bench/demo-seeds as Markdown.
+// The rows of bench/demo-seeds (bench/rows.mjs), made from finished runs.
 
 import { demoConfig } from '../dist/demo.js'
-import { machine } from './results.mjs'
-import { deviation, mean, pairedInterval } from './statistics.mjs'
+import { mean, pairedInterval, rounded } from './statistics.mjs'
 
 const lossNames = { ce: 'cross entropy', mc: 'MC-Loss' }
-const sideNames = { ours: 'mcloss', pytorch: 'PyTorch' }
-const percent = (share) => (100 * share).toFixed(1)
+const percent = (share) => rounded(100 * share)
 
-/** results: {loss, trial, top1: per seed, score, winner}, best first. */
-export function tuningTable(results) {
-  return [
-    '| loss | lr | alpha, beta | validation top-1 %, seed 100 / 101 / 102 | mean | |',
-    '| ---- | -- | ----------- | ---------------------------------------- | ---- | - |',
-    ...results.map(
-      ({ loss, trial: { lr, alpha, beta }, top1, score, winner }) =>
-        `| ${lossNames[loss]} | ${lr} | ${loss === 'mc' ? `${alpha}, ${beta}` : ''} | ` +
-        `${top1.map(percent).join(' / ')} | ${percent(score)} | ${winner ? 'best' : ''} |`,
-    ),
-  ].join('\n')
+/** results: {loss, trial, top1: per seed}, best first. */
+export function trialsOf(results) {
+  return results.map(({ loss, trial, top1 }) => ({
+    loss: lossNames[loss],
+    ...trial,
+    top1: top1.map(percent),
+  }))
 }
 
-/** results: finished runs of all seeds, losses and sides. -> the text under the heading. */
-export function reportSection(results, tuning, { seeds, threads, epochs }) {
+/** results: finished runs of all seeds, losses and sides. -> the rows of both claims. */
+export function accuracyRows(results, { seeds, threads }) {
+  const { config, n } = results[0]
+  const { torch } = results.find(({ side }) => side === 'pytorch')
+  const names = { ours: 'mcloss', pytorch: `PyTorch ${torch}` }
   const runs = (side, loss) =>
     seeds.map((seed) =>
       results.find((r) => r.side === side && r.loss === loss && r.config.seed === seed),
     )
-  const top1 = (side, loss) => runs(side, loss).map((run) => 100 * run.top1)
-  const pairs = [
-    ['MC-Loss - cross entropy, mcloss', top1('ours', 'mc'), top1('ours', 'ce')],
-    ['MC-Loss - cross entropy, PyTorch', top1('pytorch', 'mc'), top1('pytorch', 'ce')],
-    ['mcloss - PyTorch, cross entropy', top1('ours', 'ce'), top1('pytorch', 'ce')],
-    ['mcloss - PyTorch, MC-Loss', top1('ours', 'mc'), top1('pytorch', 'mc')],
-  ].map(([name, a, b]) => ({ name, ...pairedInterval(a, b) }))
-  const { config, n } = results[0]
-  const date = new Date().toISOString().slice(0, 10)
-  const { torch } = runs('pytorch', 'ce')[0]
-  return [
-    `${date}; ${machine()}; PyTorch ${torch}; ${threads} thread a run. ` +
-      `${n} test images, seeds ${seeds.join(' ')}, ` +
-      `${epochs > 0 ? `${epochs} epochs (NOT the recipe's number)` : `${config.optim.epochs} epochs`}` +
-      '; top-1 % after the last epoch. Each PyTorch run starts from the initial weights of the run ' +
-      'of ours with its seed and sees the same pixels, order, windows, masks and learning rates.',
-    '',
-    '| loss | side | mean | standard deviation | by seed | seconds a run |',
-    '| ---- | ---- | ---- | ------------------ | ------- | ------------- |',
-    ...['ce', 'mc'].flatMap((loss) =>
-      ['ours', 'pytorch'].map((side) => {
-        const values = top1(side, loss)
-        const seconds = mean(runs(side, loss).map((run) => run.seconds)).toFixed(0)
-        return (
-          `| ${lossNames[loss]} | ${sideNames[side]} | ${mean(values).toFixed(2)} | ` +
-          `${deviation(values).toFixed(2)} | ${values.map((v) => v.toFixed(1)).join(' ')} | ` +
-          `${seconds} |`
-        )
-      }),
+  const apart = ['ce', 'mc'].map((loss) => `${firstEpoch(runs, loss)} with ${lossNames[loss]}`)
+  const row = (claim, what, ours, peer) => {
+    const [mine, theirs] = [ours, peer].map(([name, ...of]) => sideOf(name, runs(...of)))
+    const { mean: value, ...interval } = pairedInterval(mine.values, theirs.values)
+    return {
+      claim,
+      setting: `${what}, ${config.optim.epochs} epochs`,
+      sample: `seeds ${seeds.join(' ')}, ${n} test images`,
+      threads,
+      peer: theirs,
+      ours: mine,
+      ratio: {
+        value: rounded(value),
+        low: rounded(interval.low),
+        high: rounded(interval.high),
+        unit: 'points',
+      },
+      also: [ours, peer].map(([name, ...of]) => ({
+        name: `${name}, per run`,
+        value: Math.round(mean(runs(...of).map((run) => run.seconds))),
+        unit: 's',
+      })),
+      check: {
+        ok: true,
+        text:
+          'mean training loss of the first epoch, largest relative difference between the sides: ' +
+          apart.join(', '),
+      },
+    }
+  }
+  const bySide = ['ce', 'mc'].map((loss) =>
+    row('accuracy', lossNames[loss], [names.ours, 'ours', loss], [names.pytorch, 'pytorch', loss]),
+  )
+  const byLoss = ['ours', 'pytorch'].map((side) =>
+    row(
+      'loss-gain',
+      names[side].split(' ')[0],
+      [lossNames.mc, side, 'mc'],
+      [lossNames.ce, side, 'ce'],
     ),
-    '',
-    '| paired difference, points | mean | 95 % interval (t) | |',
-    '| ------------------------- | ---- | ----------------- | - |',
-    ...pairs.map(
-      ({ name, mean: middle, low, high }) =>
-        `| ${name} | ${signed(middle)} | ${signed(low)} .. ${signed(high)} | ` +
-        `${low <= 0 && high >= 0 ? 'includes 0' : 'excludes 0'} |`,
-    ),
-    '',
-    `Mean training loss of the first epoch, largest relative difference between the sides: ` +
-      `${firstEpoch(runs, 'ce')} with cross entropy, ${firstEpoch(runs, 'mc')} with MC-Loss.`,
-    '',
-    ...tuningPart(tuning),
-    ...(seeds.length < 10 && pairs.slice(2).some(({ low, high }) => low > 0 || high < 0)
-      ? ['', 'An interval mcloss - PyTorch excludes 0: five more seeds are due (`--seeds 0-9`).']
-      : []),
-  ].join('\n')
+  )
+  return [...bySide, ...byLoss]
+}
+
+/** A side of a row; values: top-1 % by seed. */
+function sideOf(name, runs) {
+  const values = runs.map(({ top1 }) => percent(top1))
+  const [low, high] = [Math.min(...values), Math.max(...values)]
+  return { name, value: rounded(mean(values)), low, high, unit: '%', values }
 }
 
 function firstEpoch(runs, loss) {
@@ -82,22 +81,28 @@ function firstEpoch(runs, loss) {
   return Math.max(...apart).toExponential(1)
 }
 
-function tuningPart(tuning) {
-  if (tuning.length === 0) return ['No tuning run of this recipe is kept.']
-  const winners = tuning.filter(({ winner }) => winner)
-  const committed = winners.every(({ loss, trial: { lr, ...weights } }) => {
-    const { optim, loss: chosen } = demoConfig(loss, { root: '-', out: '-', seed: 0 })
-    return optim.lr === lr && Object.entries(weights).every(([key, value]) => chosen[key] === value)
-  })
-  return [
-    'Tuning, on other drawn images with a validation split (six trials a loss; the best two again):',
-    '',
-    tuningTable(tuning),
-    '',
-    committed
-      ? "The demo's committed configuration is the best of each."
-      : "The demo's committed configuration is NOT the best of each.",
-  ]
+/** tuning: as of trialsOf, with the winner of each loss; not empty. */
+export function tuningRow(tuning, { threads }, seeds) {
+  const committed = tuning
+    .filter(({ winner }) => winner)
+    .every(({ loss, trial: { lr, ...weights } }) => {
+      const { optim, loss: chosen } = demoConfig(loss, { root: '-', out: '-', seed: 0 })
+      return (
+        optim.lr === lr && Object.entries(weights).every(([key, value]) => chosen[key] === value)
+      )
+    })
+  return {
+    claim: 'tuning',
+    setting: `${demoConfig('ce', { root: '-', out: '-', seed: 0 }).optim.epochs} epochs`,
+    sample: `seeds ${seeds.join(' ')}`,
+    threads,
+    peer: null,
+    ours: null,
+    ratio: null,
+    trials: trialsOf(tuning),
+    check: {
+      ok: true,
+      text: `The demo's committed configuration is ${committed ? '' : 'NOT '}the best of each loss`,
+    },
+  }
 }
-
-const signed = (value) => `${value < 0 ? '-' : '+'}${Math.abs(value).toFixed(2)}`

@@ -21,11 +21,12 @@ import {
   tuningRun,
   tuningSeed,
 } from './demo-recipes.mjs'
-import { reportSection, tuningTable } from './demo-report.mjs'
+import { accuracyRows, trialsOf, tuningRow } from './demo-report.mjs'
 import { keepRuns, kept, resultFile } from './kept-runs.mjs'
 import { readOptions } from './options.mjs'
+import { tuningTable } from './page.mjs'
 import { peerScript, requirePython } from './python.mjs'
-import { replaceSection } from './results.mjs'
+import { record } from './record.mjs'
 import { mean } from './statistics.mjs'
 
 const given = readOptions({
@@ -36,7 +37,7 @@ const given = readOptions({
   threads: 1, // of each run
   epochs: 0, // 0: the recipe's
   python: 'python3',
-  dry: false, // print the report only
+  dry: false, // print only
 })
 const options = { ...given, work: resolve(given.work), seeds: seedsOf(given.seeds) }
 const phases = { tune, final, pytorch, report }
@@ -59,7 +60,7 @@ async function tune() {
     confirmingSeeds.map((seed) => run(loss, trial, seed)),
   )
   await keepRuns(again, options, ours)
-  console.log(tuningTable(tuningResults()))
+  console.log(tuningTable(trialsOf(tuningResults())))
 }
 
 /** The trials of a loss that have all these seeds, best mean top-1 (then lowest test loss) first. */
@@ -113,10 +114,22 @@ function report() {
     process.exit(1)
   }
   const results = runs.map((run) => ({ ...run, ...kept(run, options.work) }))
-  const section = reportSection(results, tuningResults(), options)
-  console.log(section)
-  if (options.dry) console.log('dry: not written to bench/RESULTS.md')
-  else replaceSection('demo-seeds', section)
+  const rows = accuracyRows(results, options)
+  for (const row of rows) record(row, options.dry)
+  const differs = rows.some(
+    ({ claim, ratio: { low, high } }) => claim === 'accuracy' && (low > 0 || high < 0),
+  )
+  if (options.seeds.length < 10 && differs) {
+    console.log('An interval mcloss - PyTorch excludes 0: five more seeds are due (--seeds 0-9).')
+  }
+  const tuning = tuningResults()
+  if (tuning.length === 0) {
+    console.log('demo-seeds: no tuning run of this recipe is kept.')
+    return
+  }
+  const row = tuningRow(tuning, options, [tuningSeed, ...confirmingSeeds])
+  console.log(`\n${tuningTable(row.trials)}`)
+  record(row, options.dry)
 }
 
 function finalRuns(side) {

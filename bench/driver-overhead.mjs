@@ -1,4 +1,4 @@
-// Claim (goal 12): driving the trainer from Node.js costs nothing: the same steps driven by a C++
+// Claim: driving the trainer from Node.js costs nothing: the same steps driven by a C++
 // program that links the same objects (bench/driver.cpp) are at most 1 % faster. Same initial
 // weights, batches, threads; where the losses differ the row is void.
 //
@@ -12,8 +12,8 @@ import { native } from '../dist/binding.js'
 import { makeBatches, scratchDir } from './batches.mjs'
 import { LineProcess } from './line-process.mjs'
 import { readOptions } from './options.mjs'
-import { record } from './results.mjs'
-import { interleave, median, spread } from './statistics.mjs'
+import { record } from './record.mjs'
+import { figure, interleave, ratioOf, spread } from './statistics.mjs'
 import { nativeConfig, runSteps } from './train-setup.mjs'
 
 const options = readOptions({
@@ -79,27 +79,20 @@ async function compare({ backbone, head, size, batch }) {
   peer.close()
 
   const perStep = (rounds) => rounds.map(({ ms }) => ms / steps)
-  const ratio = median(perStep(b)) / median(perStep(a))
   const equal = a.every(({ loss }, i) => Math.abs(loss - b[i].loss) <= 1e-6 * Math.abs(loss))
   const name = `${backbone} ${size} px b${batch}`
-  const byRound = spread(
-    a.map((peers, i) => b[i].ms / peers.ms),
-    4,
-  )
   console.log(`${name}: C++ ${spread(perStep(a), 3)} ms, Node ${spread(perStep(b), 3)} ms a step`)
-  console.log(
-    `ratio ${ratio.toFixed(4)} (by round ${byRound}), losses ${a.at(-1).loss} ${b.at(-1).loss}`,
-  )
+  console.log(`losses ${a.at(-1).loss} ${b.at(-1).loss}`)
   record(
     {
-      bench: 'driver-overhead',
-      setting: `${name}, ${options.rounds} rounds of ${steps} steps`,
+      claim: 'driver-overhead',
+      setting: name,
+      sample: `${options.rounds} rounds of ${steps} steps`,
       threads,
-      peer: `${spread(perStep(a), 3)} ms a step from C++`,
-      ours: `${spread(perStep(b), 3)} ms a step from Node`,
-      ratio: `${ratio.toFixed(4)}, by round ${byRound}`,
-      goal: '<= 1.01',
-      check: equal ? 'passed: losses equal to 1e-6' : 'VOID: the losses differ',
+      peer: figure('C++', 'ms', perStep(a)),
+      ours: figure('Node', 'ms', perStep(b)),
+      ratio: ratioOf(perStep(b), perStep(a)),
+      check: { ok: equal, text: equal ? 'losses equal to 1e-6' : 'the losses differ' },
     },
     options.dry,
   )

@@ -17,8 +17,8 @@ import { makeBatches, scratchDir } from './batches.mjs'
 import { masks } from './numerics.mjs'
 import { readOptions } from './options.mjs'
 import { requirePython, startPeer } from './python.mjs'
-import { record } from './results.mjs'
-import { mean as meanOf } from './statistics.mjs'
+import { record } from './record.mjs'
+import { figure, mean as meanOf, rounded } from './statistics.mjs'
 import { lossOf, mean, modelOf, nativeConfig, optim, seed, std } from './train-setup.mjs'
 
 const PEER_RUNS = 3
@@ -73,18 +73,31 @@ async function compare(setting) {
         `${share <= 1 ? '' : '  FAILED'}`,
     )
   }
-  const ok = failed.length === 0 && ours.every(Number.isFinite)
-  if (!ok) process.exitCode = 1
+  const finite = ours.every(Number.isFinite)
+  if (failed.length > 0 || !finite) process.exitCode = 1
+  const name = `PyTorch ${torch}`
+  const [theirs, mine] = [peers[0], ours].map(windowsOf)
+  const first = `first ${window} steps`
   record(
     {
-      bench: 'free-run',
+      claim: 'free-run',
       setting: `${setting.model} ${loss} ${size} px b${batch}, ${classes} classes, ${steps} steps`,
+      sample: `${PEER_RUNS} peer runs`,
       threads,
-      peer: `loss ${curve(peers[0])} (PyTorch ${torch}, ${PEER_RUNS} runs, spread ${widest.toExponential(1)})`,
-      ours: `loss ${curve(ours)}`,
-      ratio: `${worst.toFixed(2)} of twice the peers' spread`,
-      goal: '<= 1',
-      check: `${ok ? 'passed' : 'FAILED'}: ${failed.length} of ${windowsOf(ours).length} windows of ${window} steps outside`,
+      peer: figure(name, 'loss', theirs.at(-1)),
+      ours: figure('mcloss', 'loss', mine.at(-1)),
+      ratio: { value: rounded(worst) },
+      also: [
+        figure(`${name}, ${first}`, 'loss', theirs[0]),
+        figure(`mcloss, ${first}`, 'loss', mine[0]),
+        figure(`${name}, spread`, 'loss', widest),
+      ],
+      check: {
+        ok: finite,
+        text: finite
+          ? `${failed.length} of ${mine.length} windows of ${window} steps outside`
+          : 'a loss of ours is not finite',
+      },
     },
     options.dry,
   )
@@ -120,9 +133,4 @@ async function compare(setting) {
 function windowsOf(losses) {
   const count = Math.ceil(losses.length / window)
   return Array.from({ length: count }, (_, i) => meanOf(losses.slice(i * window, (i + 1) * window)))
-}
-
-function curve(losses) {
-  const means = windowsOf(losses)
-  return `${means[0].toFixed(4)} -> ${means.at(-1).toFixed(4)}`
 }

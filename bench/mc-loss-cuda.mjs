@@ -1,9 +1,9 @@
-// bench/mc-loss.mjs on a GPU (goal 2). The ratios are of wall time; device time stands beside the time
+// bench/mc-loss.mjs on a GPU. The ratios are of wall time; device time stands beside the time
 // that three passes over the map take at the bandwidth measured in the run: read forward, read backward,
 // write the gradient.
 
 import { mb, verdict } from './mc-loss-side.mjs'
-import { median, spread } from './statistics.mjs'
+import { figure, median, ratioOf, rounded, spread } from './statistics.mjs'
 
 const shapes = [
   [32, 2048, 14, 14],
@@ -20,8 +20,8 @@ const compiled = ['compiled slices', 'compiled pool']
 const forms = ['ours', 'reference', ...eager, ...compiled]
 const [rounds, iterations, replays] = [9, 200, 30]
 
-/** The cells of a row of the case that `side` holds; bytes: of its map. */
-export async function measureOnGpu(side, bytes) {
+/** -> the check and the rows of the case that `side` holds. library: the peer's; bytes: of the map. */
+export async function measureOnGpu(side, library, bytes) {
   const checked = await side.ask('check', { forms: [...forms, 'gathers'] })
   const wall = await side.ask('wall', { forms, rounds, iterations })
   Object.assign(wall, await side.ask('wall', { forms: ['gathers'], rounds: 3, iterations: 3 }))
@@ -45,25 +45,44 @@ export async function measureOnGpu(side, bytes) {
   const faster = (names) =>
     names.reduce((best, name) => (median(wall[name]) < median(wall[best]) ? name : best))
   const [a, b] = [faster(eager), faster(compiled)]
-  const ratio = (name) => (median(wall[name]) / median(wall.ours)).toFixed(2)
-  const onDevice = (name) =>
-    device[name].error ? 'not captured' : (median(device[name]) / median(device.ours)).toFixed(2)
-  const overFloor = device.ours.error ? 'not captured' : (median(device.ours) / floor).toFixed(2)
-  const share = (memory.ours / memory[a]).toFixed(3)
-  console.log(
-    `${a}: ratio ${ratio(a)}, on the device ${onDevice(a)}; ${b}: ${ratio(b)}, ${onDevice(b)}; ours ` +
-      `${overFloor} of the floor ${(1000 * floor).toFixed(1)} us at ` +
-      `${(bytesPerSecond / 1e12).toFixed(2)} TB/s; memory ${share}`,
-  )
-  const both = (name) => `wall ${us(wall[name])}, device ${us(device[name])}`
+  console.log(`floor ${(1000 * floor).toFixed(1)} us at ${(bytesPerSecond / 1e12).toFixed(2)} TB/s`)
+  const sample = `${rounds} rounds of ${iterations}`
+  const onDevice = (name, of) =>
+    device[of].error ? [] : [figure(`${name}, device time`, 'ms', device[of])]
+  const against = (claim, form) => ({
+    claim,
+    sample,
+    peer: figure(`${library}, ${form}`, 'ms', wall[form]),
+    ours: figure('mcloss', 'ms', wall.ours),
+    ratio: ratioOf(wall[form], wall.ours),
+    also: [
+      ...onDevice('mcloss', 'ours'),
+      ...onDevice(`${library}, ${form}`, form),
+      figure('reference', 'ms', wall.reference),
+    ],
+    ...(device.ours.error && { text: `device time of ours: ${device.ours.error}` }),
+  })
+  const space = {
+    claim: 'operator-memory',
+    sample: '1 process',
+    peer: figure(`${library}, ${a}`, 'MB', memory[a] / 1e6),
+    ours: figure('mcloss', 'MB', memory.ours / 1e6),
+    ratio: { value: rounded(memory.ours / memory[a]) },
+  }
+  const overFloor = () => ({
+    claim: 'operator-gpu-floor',
+    sample: `${replays} replays`,
+    peer: figure('three passes over the map', 'ms', floor),
+    ours: figure('mcloss, device time', 'ms', device.ours),
+    ratio: { value: rounded(median(device.ours) / floor) },
+  })
   return {
-    setting: `${rounds} rounds of ${iterations}, ${replays} replays`,
-    peer: `${a}: ${both(a)}, ${mb(memory[a])}; ${b}: ${both(b)}`,
-    ours: `${both('ours')}, ${mb(memory.ours)}; reference: ${both('reference')}`,
-    ratio:
-      `eager ${ratio(a)} (device ${onDevice(a)}), compiled ${ratio(b)} (device ${onDevice(b)}), ` +
-      `device time / floor ${overFloor}, memory ${share}`,
-    goal: 'eager >= 5, compiled >= 1.5; aim floor <= 2; memory <= 0.1',
     check: verdict(checked, ['ours', 'reference', a, b]),
+    figures: [
+      against('operator-gpu-eager', a),
+      against('operator-gpu-compiled', b),
+      space,
+      ...(device.ours.error ? [] : [overFloor()]),
+    ],
   }
 }

@@ -1,4 +1,4 @@
-// Claim (goals 1 and 2): the MC-Loss operator, forward and backward, is many times as fast as the faster
+// Claim: the MC-Loss operator, forward and backward, is many times as fast as the faster
 // of the two forms a PyTorch user writes (bench/peers/mc_loss.py) and takes a fraction of its memory. All
 // forms run in one Python process that has loaded libmcloss_ops.so, by turns, on the same threads, inputs
 // and mask; a row is void where loss or gradient do not agree with float64.
@@ -12,8 +12,8 @@ import { cudaRows, measureOnGpu } from './mc-loss-cuda.mjs'
 import { mb, nameOf, opsLibrary, startSide, verdict, weights } from './mc-loss-side.mjs'
 import { readOptions } from './options.mjs'
 import { peerScript } from './python.mjs'
-import { record } from './results.mjs'
-import { median, spread } from './statistics.mjs'
+import { record } from './record.mjs'
+import { figure, median, ratioOf, rounded, spread } from './statistics.mjs'
 
 const options = readOptions({
   device: 'cpu', // or cuda
@@ -34,18 +34,18 @@ const [of2000, of600, of2048] = [
   [16, 2048, 14, 14],
 ]
 const cpuRows = [
-  { shape: of2000, layout: 'contiguous', dtype: 'float32', goal: 6 },
-  { shape: of600, layout: 'contiguous', dtype: 'float32', goal: 6 },
-  { shape: of2048, layout: 'contiguous', dtype: 'float32', goal: 4 },
-  { shape: of2000, layout: 'channels_last', dtype: 'float32', goal: 4 },
-  { shape: of600, layout: 'channels_last', dtype: 'float32', goal: 4 },
-  { shape: of2048, layout: 'channels_last', dtype: 'float32', goal: 4 },
+  { shape: of2000, layout: 'contiguous', dtype: 'float32' },
+  { shape: of600, layout: 'contiguous', dtype: 'float32' },
+  { shape: of2048, layout: 'contiguous', dtype: 'float32' },
+  { shape: of2000, layout: 'channels_last', dtype: 'float32' },
+  { shape: of600, layout: 'channels_last', dtype: 'float32' },
+  { shape: of2048, layout: 'channels_last', dtype: 'float32' },
   { shape: of2048, layout: 'contiguous', dtype: 'bfloat16' },
   { shape: of2048, layout: 'channels_last', dtype: 'bfloat16' },
 ]
 const onGpu = options.device === 'cuda'
 const script = onGpu ? 'mc_loss_cuda.py' : 'mc_loss_bench.py'
-for (const { goal, ...row } of onGpu ? cudaRows : cpuRows) {
+for (const row of onGpu ? cudaRows : cpuRows) {
   const name = nameOf(row)
   if (!name.includes(options.only)) continue
   const request = { ...row, classes: 200, ...weights }
@@ -53,27 +53,20 @@ for (const { goal, ...row } of onGpu ? cudaRows : cpuRows) {
   const { side, torch, gpu } = await startSide({ script, python, threads })
   const { inputs, bytes } = await side.ask('case', request)
   console.log(`\n${name}, K 200: ${inputs} inputs of ${mb(bytes)} by turns`)
-  const { setting, peer, check, ...cells } = onGpu
-    ? await measureOnGpu(side, bytes)
-    : await measureOnCpu(side, request, goal)
+  const library = `PyTorch ${torch}`
+  const { check, figures } = onGpu
+    ? await measureOnGpu(side, library, bytes)
+    : await measureOnCpu(side, library, request)
   if (!check.ok) process.exitCode = 1
-  record(
-    {
-      bench: 'mc-loss',
-      setting: `${name}, K 200, ${setting}`,
-      threads: onGpu ? '-' : threads,
-      peer: `${peer} (PyTorch ${torch})`,
-      ...cells,
-      check: check.text,
-      gpu,
-    },
-    dry,
-  )
+  const setting = `${name}, K 200${onGpu ? ', cuda' : ''}`
+  for (const one of figures) {
+    record({ setting, threads: onGpu ? null : threads, ...one, check, gpu }, dry)
+  }
   side.close()
 }
 
-/** The cells of a row that are its own. */
-async function measureOnCpu(side, request, goal) {
+/** -> the check, and of both rows what is their own. library: the name of the peer's. */
+async function measureOnCpu(side, library, request) {
   const checked = await side.ask('check', {
     forms: ['ours', 'reference', 'slices', 'pool', 'gathers'],
   })
@@ -93,24 +86,28 @@ async function measureOnCpu(side, request, goal) {
         `${gradientError.toExponential(1)}${form in memory ? `, memory ${mb(memory[form])}` : ''}`,
     )
   }
-  const ratio = (median(ms[peer]) / median(ms.ours)).toFixed(2)
-  const byRun = spread(
-    ms[peer].map((theirs, run) => theirs / ms.ours[run]),
-    1,
-  )
-  const share = (memory.ours / memory[peer]).toFixed(3)
-  console.log(`peer ${peer}: ratio ${ratio} (by run ${byRun}), memory ${share}`)
-  const middle = (form, digits) => `${form} ${median(ms[form]).toFixed(digits)} ms`
-  return {
-    setting: `${runs} runs`,
-    peer:
-      `${peer} ${spread(ms[peer])} ms, ${mb(memory[peer])}; ${middle(other, 2)}, ` +
-      `${middle('gathers', 0)} (${gatherRuns} runs)`,
-    ours: `${spread(ms.ours)} ms, ${mb(memory.ours)}; ${middle('reference', 2)}, ${mb(memory.reference)}`,
-    ratio: `${ratio}, by run ${byRun}; memory ${share}`,
-    goal: goal ? `>= ${goal}; memory <= 0.1` : '-',
-    check: verdict(checked, ['ours', 'reference', peer]),
+  const theirs = `${library}, ${peer}`
+  const time = {
+    claim: 'operator-time',
+    sample: `${runs} runs`,
+    peer: figure(theirs, 'ms', ms[peer]),
+    ours: figure('mcloss', 'ms', ms.ours),
+    ratio: ratioOf(ms[peer], ms.ours),
+    also: [
+      figure(`${library}, ${other}`, 'ms', ms[other]),
+      figure(`${library}, gathers, ${gatherRuns} runs`, 'ms', ms.gathers),
+      figure('reference', 'ms', ms.reference),
+    ],
   }
+  const space = {
+    claim: 'operator-memory',
+    sample: '1 process',
+    peer: figure(theirs, 'MB', memory[peer] / 1e6),
+    ours: figure('mcloss', 'MB', memory.ours / 1e6),
+    ratio: { value: rounded(memory.ours / memory[peer]) },
+    also: [figure('reference', 'MB', memory.reference / 1e6)],
+  }
+  return { check: verdict(checked, ['ours', 'reference', peer]), figures: [time, space] }
 }
 
 /** Bytes beyond the input and its gradient, of one form in a process of its own. */

@@ -1,4 +1,4 @@
-// Medians with their spread, and how figures are printed.
+// Medians with their spread, as they are printed and as rows keep them (bench/rows.mjs).
 
 export function median(values) {
   const sorted = [...values].sort((a, b) => a - b)
@@ -10,6 +10,29 @@ export function median(values) {
 export function spread(values, digits = 2) {
   const [low, high] = [Math.min(...values), Math.max(...values)]
   return `${median(values).toFixed(digits)} [${low.toFixed(digits)} .. ${high.toFixed(digits)}]`
+}
+
+/** A side of a row: of several values the median with the smallest and the largest. */
+export function figure(name, unit, values) {
+  if (!Array.isArray(values)) return { name, value: rounded(values), unit }
+  const { median: value, ...range } = rangeOf(values)
+  return { name, value, ...range, unit }
+}
+
+/** The ratio of a row: of the medians, and the range of the rounds' own ratios. */
+export function ratioOf(above, below) {
+  const byRound = above.map((one, round) => one / below[round])
+  return { value: rounded(median(above) / median(below)), ...rangeOf(byRound) }
+}
+
+export function rangeOf(values) {
+  const [low, high] = [Math.min(...values), Math.max(...values)]
+  return { median: rounded(median(values)), low: rounded(low), high: rounded(high) }
+}
+
+/** Five significant digits. */
+export function rounded(value) {
+  return Number(value.toPrecision(5))
 }
 
 /** Runs two sides by turns, A B B A A B B A ..., `rounds` times each. */

@@ -1,5 +1,6 @@
 // @ts-check
-// `npm run bench -- NAME [options]`: a clone becomes ready, then bench/NAME.mjs runs.
+// `npm run bench -- NAME [options]`: a clone becomes ready, then bench/NAME.mjs runs. `results` only reads
+// and writes text, so it needs no build.
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -16,6 +17,6 @@ await runAsProgram(import.meta.url, async ([name = '', ...options]) => {
     )
     return 2
   }
-  await ensure({ extra: name === 'driver-overhead' ? ['bench'] : [] })
+  if (name !== 'results') await ensure({ extra: name === 'driver-overhead' ? ['bench'] : [] })
   return show(process.execPath, [program, ...options], { cwd: packageRoot })
 })

@@ -1,0 +1,215 @@
+// Every claim that bench/ measures: what its figure means, against whom, and its goal. A goal is stated
+// here and nowhere else; rows copy it and bench/RESULTS.md prints it beside the figure.
+//
+// The figure is the row's `ratio`, or `ours` if the row has none. `op` says which side of the goal is
+// better. `goals` are by setting, '*' is any other: `value` must hold, `aim` is wished for.
+
+/**
+ * @typedef {{value?: number, aim?: number}} Goal
+ * @typedef {{
+ *   bench: string, title: string, means: string, peer: string, op?: '>=' | '<=',
+ *   goals?: Record<string, Goal>,
+ * }} Claim
+ */
+
+const eager =
+  'A, PyTorch in Python, eager, channels_last, float32, fused SGD (bench/peers/train_step.py)'
+const compiled = 'B, A with model and loss as one graph under torch.compile'
+const script = 'the same as a Python script with PyTorch'
+const forms =
+  'the faster of the two forms a PyTorch user writes, eager (bench/peers/mc_loss_forms.py)'
+
+/** @type {Record<string, Claim>} */
+export const claims = {
+  'step-eager': {
+    bench: 'train-step',
+    title: 'A training step on a CPU, against PyTorch',
+    means: 'images/s of whole steps, pixels to statistics: ours / peer.',
+    peer: eager,
+    op: '>=',
+    goals: {
+      'resnet50 ce 224 px b16': { value: 1.15, aim: 1.25 },
+      'vgg16_bn ce 224 px b16': { value: 1.03, aim: 1.08 },
+    },
+  },
+  'step-compiled': {
+    bench: 'train-step',
+    title: 'A training step on a CPU, against torch.compile',
+    means: 'images/s of whole steps, pixels to statistics: ours / peer.',
+    peer: compiled,
+    op: '>=',
+    goals: { '*': { aim: 1 } },
+  },
+  'free-run': {
+    bench: 'free-run',
+    title: 'The same loss curve',
+    means:
+      "The largest distance of our loss from the mean of three peer runs, as a share of twice those runs' " +
+      'spread. `ours` and `peer` are the loss of the last 10 steps.',
+    peer: 'A, from the same weights and from two copies one float up or down',
+    op: '<=',
+    goals: { '*': { value: 1 } },
+  },
+  accuracy: {
+    bench: 'demo-seeds',
+    title: 'The same accuracy on the drawn birds',
+    means:
+      'Top-1 % after the last epoch by seed: the mean of ours - peer and its 95 % interval (t).',
+    peer: 'PyTorch from the same initial weights, with the same pixels, order, windows, masks and rates',
+  },
+  'loss-gain': {
+    bench: 'demo-seeds',
+    title: 'MC-Loss against cross entropy on the drawn birds',
+    means:
+      'Top-1 % after the last epoch by seed: the mean of MC-Loss - cross entropy and its 95 % interval (t). ' +
+      'Both losses were tuned by the same number of trials.',
+    peer: 'the same side with cross entropy',
+  },
+  tuning: {
+    bench: 'demo-seeds',
+    title: 'Tuning of the drawn birds',
+    means:
+      'Validation top-1 % on other drawn images by seed, six trials per loss and the best two on two more ' +
+      'seeds.',
+    peer: 'none',
+  },
+  'operator-time': {
+    bench: 'mc-loss',
+    title: 'The MC-Loss operator on a CPU: time',
+    means: 'Milliseconds of forward and backward: peer / ours.',
+    peer: forms,
+    op: '>=',
+    goals: {
+      '[16,2000,14,14] float32 contiguous, K 200': { value: 6 },
+      '[32,600,14,14] float32 contiguous, K 200': { value: 6 },
+      '[16,2048,14,14] float32 contiguous, K 200': { value: 4 },
+      '[16,2000,14,14] float32 channels_last, K 200': { value: 4 },
+      '[32,600,14,14] float32 channels_last, K 200': { value: 4 },
+      '[16,2048,14,14] float32 channels_last, K 200': { value: 4 },
+    },
+  },
+  'operator-memory': {
+    bench: 'mc-loss',
+    title: 'The MC-Loss operator: memory',
+    means: 'Memory beyond the input and its gradient: ours / peer.',
+    peer: forms,
+    op: '<=',
+    goals: {
+      // No goal in bfloat16 on a CPU.
+      '[16,2048,14,14] bfloat16 contiguous, K 200': {},
+      '[16,2048,14,14] bfloat16 channels_last, K 200': {},
+      '*': { value: 0.1 },
+    },
+  },
+  'operator-gpu-eager': {
+    bench: 'mc-loss',
+    title: 'The MC-Loss operator on a GPU, against PyTorch',
+    means: 'Wall time of forward and backward: peer / ours.',
+    peer: forms,
+    op: '>=',
+    goals: { '*': { value: 5 } },
+  },
+  'operator-gpu-compiled': {
+    bench: 'mc-loss',
+    title: 'The MC-Loss operator on a GPU, against torch.compile',
+    means: 'Wall time of forward and backward: peer / ours.',
+    peer: 'the same forms under torch.compile, the faster one',
+    op: '>=',
+    goals: { '*': { value: 1.5 } },
+  },
+  'operator-gpu-floor': {
+    bench: 'mc-loss',
+    title: 'The MC-Loss operator on a GPU, against its memory',
+    means: "The operator's device time: ours / peer.",
+    peer: 'the time of three passes over the map at the bandwidth of a large copy',
+    op: '<=',
+    goals: { '*': { aim: 2 } },
+  },
+  'step-share': {
+    bench: 'mc-share',
+    title: "The MC-Loss operator's share of a step",
+    means: 'Milliseconds of forward and backward, as a share of the peer in %.',
+    peer: 'the whole step of the same network with cross entropy alone',
+    op: '<=',
+    goals: {
+      'resnet50 ce 224 px b16, map [16,2048,7,7] float32 channels_last': { value: 1 },
+      'resnet18 ce 224 px b16, map [16,600,14,14] float32 channels_last': { value: 5 },
+    },
+  },
+  'demo-step': {
+    bench: 'mc-share',
+    title: "What MC-Loss adds to the demo's step",
+    means: 'Milliseconds per step: ours - peer by round, as a share of the peer in %.',
+    peer: 'the same step with cross entropy',
+  },
+  memory: {
+    bench: 'memory',
+    title: 'Peak memory of training',
+    means:
+      'Largest resident set of a process that takes five steps (on a GPU, allocated): ours / peer.',
+    peer: script,
+    op: '<=',
+    goals: { '*': { value: 1, aim: 0.8 } },
+  },
+  'memory-after-loading': {
+    bench: 'memory',
+    title: 'Peak memory of training beyond the loaded library',
+    means: 'What that memory grew by after the library was loaded: ours / peer.',
+    peer: script,
+  },
+  start: {
+    bench: 'start',
+    title: 'Command to first finished step',
+    means: 'Seconds from the start of a process to its first finished step: ours / peer.',
+    peer: `${script} and PIL`,
+    op: '<=',
+    goals: { '*': { value: 0.7 } },
+  },
+  'driver-overhead': {
+    bench: 'driver-overhead',
+    title: 'A step driven from Node.js',
+    means: 'Milliseconds per step: ours / peer.',
+    peer: 'the same trainer driven from C++ (bench/driver.cpp)',
+    op: '<=',
+    goals: { '*': { value: 1.01 } },
+  },
+  'event-loop': {
+    bench: 'event-loop',
+    title: "Node's event loop during training",
+    means: "Delay of the event loop beyond the timer's 1 ms, 99th percentile in ms.",
+    peer: 'the same process, idle',
+    op: '<=',
+    goals: { '*': { value: 20 } },
+  },
+  'first-epoch': {
+    bench: 'loader',
+    title: 'The first epoch: files to decoded pixels',
+    means: 'images/s per core: ours / peer.',
+    peer: 'PIL in a PyTorch DataLoader with one worker per core',
+    op: '>=',
+    goals: { '*': { value: 1.3 } },
+  },
+  gather: {
+    bench: 'loader',
+    title: 'Augmentation: gather_augment',
+    means: 'Milliseconds per batch: peer / ours.',
+    peer: 'slicing of PyTorch tensors',
+    op: '>=',
+    goals: { '*': { value: 3 } },
+  },
+  'later-epochs': {
+    bench: 'loader',
+    title: 'Later epochs',
+    means: 'images/s of training from the store: ours / peer.',
+    peer: 'the same trainer on one resident batch',
+    op: '>=',
+    goals: { '*': { value: 0.97 } },
+  },
+}
+
+/** The goal of a row as it is stored: {op, value, aim}, or null. */
+export function goalOf(claim, setting) {
+  const { op, goals = {} } = claims[claim]
+  const { value = null, aim = null } = goals[setting] ?? goals['*'] ?? {}
+  return value === null && aim === null ? null : { op, value, aim }
+}
