@@ -33,7 +33,7 @@ void resize(const std::string& folder) {
 }  // namespace
 
 void pixels(const std::string& folder) {
-  resize(folder);
+  test_case("pixels: resize", [&] { resize(folder); });
 }
 
 }  // namespace test
