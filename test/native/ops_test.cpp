@@ -1,4 +1,4 @@
-// The operators against fixtures made in Python, a plain-loop twin and central differences.
+// The operators and the networks against fixtures made in Python, a plain-loop twin and central differences.
 // Usage: ops_test <test/fixtures>. Prints a line for each failed check and case, then the counts.
 #include "cases.h"
 #include "check.h"
@@ -20,6 +20,7 @@ int main(int argc, char** argv) {
   test::batch_norm_act_differential();
   test::batch_norm_act_edges();
   test::winograd_conv_cases();
+  test::models();
   test::pixels(fixtures + "/resize");
   test::step();
   test::threads();
