@@ -43,12 +43,15 @@ function distance(ours: number[], theirs: number[]): number {
 }
 
 /**
- * Two programs differ by rounding, and now and then rounding sends one value to the other side of a
- * ReLU. That moves no result of the forward pass, nor a gradient of the head. A gradient before
- * the ReLU it moves by about 1 / positions of the map: thousandths in the VGGs, whose maps have 64
- * positions and more, anything in ResNet-18, whose last has 4.
+ * Two programs differ by rounding, about 1e-5 of a gradient's largest value. Now and then rounding
+ * sends one value to the other side of a ReLU. That moves no result of the forward pass, nor a
+ * gradient of the head. It moves a gradient before the ReLU by hundredths in the VGGs, whose maps
+ * have 64 positions and more, and rarely: of six steps some have none. ResNet-18 has maps of 4
+ * positions, where it moves them by anything, in half of the steps.
  */
-const [STEPS, HEAD_LIMIT, LIMIT] = [6, 1e-4, 0.02]
+const [STEPS, LIMIT, FLIPPED] = [6, 1e-4, 0.2]
+
+const isHead = (name: string) => /^(head|fc)\./.test(name)
 
 for (const [backbone, head, channelsPerClass] of [
   ['resnet18', 'torchvision', 0],
@@ -76,7 +79,7 @@ for (const [backbone, head, channelsPerClass] of [
       const [fused, reference] = [await create('fused'), await create('reference')]
       const batch = wholeBatch(8, 64, 5)
       let before = await save(fused, 'fused')
-      let most = 0
+      let [most, least] = [0, Number.POSITIVE_INFINITY]
       for (let step = 0; step < STEPS; step++) {
         await reference.load(join(folder, 'fused'))
         const options = { step, seed: 1, lr: 0.01 }
@@ -94,14 +97,16 @@ for (const [backbone, head, channelsPerClass] of [
             (v, i) => v - momentum * (old[i] ?? NaN),
           )
         }
+        let worst = 0
         for (const name of (before.velocities as Tensors).keys()) {
-          const isHead = /^(head|fc)\./.test(name)
-          if (backbone === 'resnet18' && !isHead) continue
+          if (backbone === 'resnet18' && !isHead(name)) continue
           const [a, b] = [gradient(after.ours, name), gradient(after.theirs, name)]
-          const off = isHead ? apart(a, b) : distance(a, b)
-          most = Math.max(most, off)
-          expect(off, `step ${step}: ${name}`).toBeLessThan(isHead ? HEAD_LIMIT : LIMIT)
+          expect(distance(a, b), `step ${step}: ${name}`).toBeLessThan(FLIPPED)
+          if (isHead(name)) expect(apart(a, b), `step ${step}: ${name}`).toBeLessThan(LIMIT)
+          worst = Math.max(worst, apart(a, b))
         }
+        most = Math.max(most, worst)
+        least = Math.min(least, worst)
         for (const name of (before.weights as Tensors).keys()) {
           if (!/running_|num_batches/.test(name)) continue
           const [a, b] = [after.ours, after.theirs].map((of) => values(of.weights as Tensors, name))
@@ -109,6 +114,7 @@ for (const [backbone, head, channelsPerClass] of [
         }
         before = after.ours
       }
+      expect(least, 'the closest step').toBeLessThan(LIMIT)
       expect(most, 'two programs').toBeGreaterThan(0)
       await Promise.all([fused.dispose(), reference.dispose()])
     })
