@@ -8,7 +8,8 @@ export default defineConfig({
     globalSetup: 'test/support/temporary-folders.ts',
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 120_000,
-    hookTimeout: 300_000,
+    // Only against hanging: ten times what the longest takes on a quiet machine.
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
   },
 })

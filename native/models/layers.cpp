@@ -29,7 +29,8 @@ Conv2d::Conv2d(const ConvOptions& options, Impl impl)
 }
 
 at::Tensor Conv2d::forward(const at::Tensor& x) const {
-  if (winograd_ && x.is_cpu() && x.numel() > 0 && x.scalar_type() == at::kFloat &&
+  const bool wide = x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble;
+  if (winograd_ && wide && x.is_cpu() && x.numel() > 0 &&
       x.is_contiguous(at::MemoryFormat::ChannelsLast) &&
       !at::autocast::is_autocast_enabled(at::kCPU)) {
     return winograd_conv(x, weight, bias);

@@ -17,8 +17,8 @@ struct ConvOptions {
   bool bias = false;
 };
 
-// Impl::fused computes 3x3 layers of stride 1 and padding 1 by winograd_conv: on the
-// CPU, in float32 (not under autocast) and channels_last, with 16 channels and more. All else is LibTorch's
+// Impl::fused computes 3x3 layers of stride 1 and padding 1 by winograd_conv: on the CPU, in float32 and
+// float64 (not under autocast) and channels_last, with 16 channels and more. All else is LibTorch's
 // conv2d, and so is Impl::reference.
 class Conv2d : public torch::nn::Module {
  public:

@@ -59,7 +59,7 @@ async function nativeTests() {
 }
 
 /**
- * ops_test prints its own `N passed, N failed` last.
+ * ops_test prints its own `N passed, N failed` last, of its cases.
  * @param {string} name @param {NodeJS.ProcessEnv} env
  */
 async function nativeTest(name, env) {

@@ -16,6 +16,7 @@ void gather_augment_edges();
 void batch_norm_act_differential();
 void batch_norm_act_edges();
 void winograd_conv_cases();
+void models();
 void pixels(const std::string& folder);
 void step();
 void threads();

@@ -1,11 +1,14 @@
-// The whole test framework of the C++ programs: counted checks that print one line where they fail.
+// The whole test framework of the C++ programs: cases, each a function with a name, and the checks in
+// them, which print one line where they fail.
 #pragma once
 
 #include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <cstdio>
+#include <exception>
 #include <string>
 #include <vector>
 
@@ -14,7 +17,8 @@
 namespace test {
 
 struct Count {
-  int passed = 0, failed = 0;
+  int passed = 0, failed = 0;             // cases
+  int64_t checks = 0, failed_checks = 0;  // values compared
 };
 inline Count count;
 
@@ -25,9 +29,27 @@ inline std::vector<at::DeviceType> devices() {
 }
 
 inline bool check(bool ok, const std::string& what) {
-  ok ? ++count.passed : ++count.failed;
-  if (!ok) std::printf("FAILED %s\n", what.c_str());
+  ++count.checks;
+  if (!ok) {
+    ++count.failed_checks;
+    std::printf("FAILED %s\n", what.c_str());
+  }
   return ok;
+}
+
+// Passes if it makes a check, all its checks hold and it ends without an exception.
+template <typename Body>
+void test_case(const std::string& name, const Body& body) {
+  const Count before = count;
+  try {
+    body();
+    if (count.checks == before.checks) check(false, name + ": nothing was checked");
+  } catch (const std::exception& error) {
+    check(false, name + ": ended by an exception: " + error.what());
+  }
+  const bool ok = count.failed_checks == before.failed_checks;
+  ++(ok ? count.passed : count.failed);
+  if (!ok) std::printf("FAILED case %s\n", name.c_str());
 }
 
 // max |actual - expected| <= tolerance * scale; scale 0 means max |expected|. NaN never passes.

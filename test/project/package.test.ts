@@ -10,7 +10,7 @@ import { fakePython, temporaryFolder } from '../support/folders.js'
 
 const root = join(import.meta.dirname, '../..')
 const project = temporaryFolder()
-const minutes = 60_000
+const hangs = 60 * 60_000 // ms; the build takes up to 6 minutes of a quiet machine
 
 const script = `import { defineConfig, train, type RunEvent } from 'mcloss'
 
@@ -98,7 +98,7 @@ test('the package holds what an installation needs, and no more', () => {
 })
 
 test('installed into an empty project it builds, its types hold, and it trains', {
-  timeout: 15 * minutes,
+  timeout: hangs,
 }, () => {
   const record = JSON.parse(readFileSync(join(root, 'build/libtorch.json'), 'utf8'))
   const tarball = join(project, packed.filename)
@@ -134,7 +134,7 @@ test('installed into an empty project it builds, its types hold, and it trains',
   expect(run(process.execPath, [again], { LIBTORCH: record.path })).toContain('nothing to build')
 })
 
-test('without LibTorch the installation ends well', { timeout: 5 * minutes }, () => {
+test('without LibTorch the installation ends well', () => {
   const home = temporaryFolder()
   const installed = join(project, 'node_modules/mcloss/scripts/setup/install.mjs')
   const PATH = fakePython(join(home, 'bin'))

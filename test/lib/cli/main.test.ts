@@ -172,11 +172,18 @@ for (const [signal, code] of [
     child.stderr.on('data', (data) => {
       output += data
     })
-    await new Promise<void>((settle) => child.stdout.once('data', () => settle()))
-    await new Promise((settle) => setTimeout(settle, 500))
+    const exited = new Promise((settle) => child.on('exit', settle))
+    const trained = new Promise<void>((settle) => {
+      let shown = ''
+      child.stdout.on('data', (data) => {
+        shown += data
+        if (/epoch 2\/400 step/.test(shown)) settle()
+      })
+    })
+    await Promise.race([trained, exited])
     child.kill(signal)
     setTimeout(() => child.kill(signal), 10) // as npx and timeout do
-    const exit = await new Promise((settle) => child.on('exit', settle))
+    const exit = await exited
     expect(exit, output).toBe(code)
     const [, step] = /step (\d+); saved/.exec(output) ?? []
     expect(Number(step)).toBeGreaterThan(0)

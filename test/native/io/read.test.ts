@@ -155,7 +155,7 @@ test('a pipe without a writer is refused, not waited for', async () => {
   execFileSync('mkfifo', [pipe])
   const load = outcomeCode(trainer.loadWeights(pipe, { backboneOnly: true }))
   // Opened for both, it lets go a reader that waits, so that a defect here fails and does not hang.
-  const late = setTimeout(10_000, 'waited for', { ref: false })
+  const late = setTimeout(60_000, 'waited for', { ref: false })
   const result = await Promise.race([load, late])
   closeSync(openSync(pipe, 'r+'))
   await load

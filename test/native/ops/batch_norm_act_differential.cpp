@@ -232,13 +232,13 @@ void central_differences() {
 }  // namespace
 
 void batch_norm_act_differential() {
-  all_shapes();
+  test_case("batch_norm_act: all shapes", all_shapes);
   for (const auto& [name, errors] : worst) {
     std::printf("batch_norm_act %s: largest error %.1e, LibTorch's %.1e\n", name.c_str(), errors[0],
                 errors[1]);
   }
-  large_means();
-  central_differences();
+  test_case("batch_norm_act: large means", large_means);
+  test_case("batch_norm_act: central differences", central_differences);
 }
 
 }  // namespace test

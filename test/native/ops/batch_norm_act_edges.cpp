@@ -141,11 +141,11 @@ void thread_counts() {
 }  // namespace
 
 void batch_norm_act_edges() {
-  refusals();
-  zeros_and_nan();
-  left_out();
-  no_second_derivative();
-  thread_counts();
+  test_case("batch_norm_act: refusals", refusals);
+  test_case("batch_norm_act: zeros and nan", zeros_and_nan);
+  test_case("batch_norm_act: left out", left_out);
+  test_case("batch_norm_act: no second derivative", no_second_derivative);
+  test_case("batch_norm_act: thread counts", thread_counts);
 }
 
 }  // namespace test

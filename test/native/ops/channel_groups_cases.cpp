@@ -171,11 +171,11 @@ void half_dropout() {
 }  // namespace
 
 void channel_groups() {
-  philox();
-  sizes();
-  kept();
-  mask();
-  half_dropout();
+  test_case("channel_groups: philox", philox);
+  test_case("channel_groups: sizes", sizes);
+  test_case("channel_groups: kept", kept);
+  test_case("channel_groups: mask", mask);
+  test_case("channel_groups: half dropout", half_dropout);
 }
 
 }  // namespace test

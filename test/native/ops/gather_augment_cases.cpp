@@ -236,10 +236,10 @@ void same_for_all_threads() {
 }  // namespace
 
 void gather_augment_cases(const std::string& folder) {
-  pil(folder);
-  random_cases();
-  extreme_windows();
-  same_for_all_threads();
+  test_case("gather_augment: pil", [&] { pil(folder); });
+  test_case("gather_augment: random cases", random_cases);
+  test_case("gather_augment: extreme windows", extreme_windows);
+  test_case("gather_augment: same for all threads", same_for_all_threads);
 }
 
 }  // namespace test

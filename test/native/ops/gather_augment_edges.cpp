@@ -107,9 +107,9 @@ void refusals() {
 }  // namespace
 
 void gather_augment_edges() {
-  definition();
-  large_store();
-  refusals();
+  test_case("gather_augment: definition", definition);
+  test_case("gather_augment: large store", large_store);
+  test_case("gather_augment: refusals", refusals);
 }
 
 }  // namespace test

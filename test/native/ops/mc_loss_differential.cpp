@@ -140,12 +140,15 @@ void random_cases(int count) {
 }  // namespace
 
 void mc_loss_differential() {
-  all_shapes();
+  test_case("mc_loss: all shapes", all_shapes);
   const char* soak = std::getenv("MCLOSS_SOAK");
-  random_cases(soak && std::string(soak) == "1" ? 50'000 : 2'000);
+  const int how_many = soak && std::string(soak) == "1" ? 50'000 : 2'000;
+  test_case("mc_loss: random cases", [&] { random_cases(how_many); });
   std::printf("mc_loss: %lld of %lld groups left out for a near tie\n",
               static_cast<long long>(groups.left_out), static_cast<long long>(groups.all));
-  check(groups.left_out * 100 <= groups.all, "at most 1 % of the groups are left out");
+  test_case("mc_loss: near ties are rare", [] {
+    check(groups.left_out * 100 <= groups.all, "at most 1 % of the groups are left out");
+  });
 }
 
 }  // namespace test

@@ -239,16 +239,16 @@ void autocast() {
 }  // namespace
 
 void mc_loss_edges() {
-  golden();
-  ties();
-  non_finite();
-  masked_not_finite();
-  minus_infinity();
-  large_values();
-  forms();
-  refusals();
-  second_derivative();
-  autocast();
+  test_case("mc_loss: golden", golden);
+  test_case("mc_loss: ties", ties);
+  test_case("mc_loss: non finite", non_finite);
+  test_case("mc_loss: masked not finite", masked_not_finite);
+  test_case("mc_loss: minus infinity", minus_infinity);
+  test_case("mc_loss: large values", large_values);
+  test_case("mc_loss: forms", forms);
+  test_case("mc_loss: refusals", refusals);
+  test_case("mc_loss: second derivative", second_derivative);
+  test_case("mc_loss: autocast", autocast);
 }
 
 }  // namespace test

@@ -67,9 +67,7 @@ void fixture(const std::string& path) {
   }
 }
 
-}  // namespace
-
-void mc_loss_fixtures(const std::string& folder) {
+void fixtures(const std::string& folder) {
   std::vector<std::string> paths;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     if (entry.path().extension() == ".safetensors") paths.push_back(entry.path().string());
@@ -77,6 +75,12 @@ void mc_loss_fixtures(const std::string& folder) {
   std::sort(paths.begin(), paths.end());
   check(paths.size() >= 10, "ten fixtures in " + folder);
   for (const std::string& path : paths) fixture(path);
+}
+
+}  // namespace
+
+void mc_loss_fixtures(const std::string& folder) {
+  test_case("mc_loss: fixtures", [&] { fixtures(folder); });
 }
 
 }  // namespace test

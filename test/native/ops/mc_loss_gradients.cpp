@@ -37,9 +37,7 @@ at::Tensor central_differences(const Case& input) {
   return grad;
 }
 
-}  // namespace
-
-void mc_loss_gradients() {
+void gradients() {
   Random random(2020);
   for (int index = 0; index < kShapes; ++index) {
     const Case input = draw(random, index);
@@ -58,5 +56,9 @@ void mc_loss_gradients() {
     }
   }
 }
+
+}  // namespace
+
+void mc_loss_gradients() { test_case("mc_loss: gradients", gradients); }
 
 }  // namespace test

@@ -32,6 +32,8 @@ void resize(const std::string& folder) {
 
 }  // namespace
 
-void pixels(const std::string& folder) { resize(folder); }
+void pixels(const std::string& folder) {
+  test_case("pixels: resize", [&] { resize(folder); });
+}
 
 }  // namespace test

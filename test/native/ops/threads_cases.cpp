@@ -39,8 +39,9 @@ void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace test {
+namespace {
 
-void threads() {
+void same_bits() {
   const int before = at::get_num_threads();
   const at::Tensor features = at::rand({4, 40, 14, 14}).set_requires_grad(true);
   const at::Tensor target = at::zeros({4}, at::kLong);
@@ -66,5 +67,9 @@ void threads() {
         "same bits from one and two threads");
   at::set_num_threads(before);
 }
+
+}  // namespace
+
+void threads() { test_case("threads: asked for, and the same bits", same_bits); }
 
 }  // namespace test

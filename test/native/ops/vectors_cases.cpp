@@ -94,12 +94,12 @@ void transposition(const std::string& name) {
 }  // namespace
 
 void vectors() {
-  half<mcloss::BFloat16, c10::BFloat16>("bfloat16");
-  half<mcloss::Float16, c10::Half>("float16");
-  exponential<float>("float", -87.3365f);
-  exponential<double>("double", -708.396);
-  transposition<float>("float");
-  transposition<double>("double");
+  test_case("vectors: bfloat16", [] { half<mcloss::BFloat16, c10::BFloat16>("bfloat16"); });
+  test_case("vectors: float16", [] { half<mcloss::Float16, c10::Half>("float16"); });
+  test_case("vectors: exp of float", [] { exponential<float>("float", -87.3365f); });
+  test_case("vectors: exp of double", [] { exponential<double>("double", -708.396); });
+  test_case("vectors: transpose of float", [] { transposition<float>("float"); });
+  test_case("vectors: transpose of double", [] { transposition<double>("double"); });
 }
 
 }  // namespace test

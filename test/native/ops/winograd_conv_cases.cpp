@@ -293,14 +293,14 @@ void layers() {
 }  // namespace
 
 void winograd_conv_cases() {
-  every_shape();
-  wanted_alone();
-  refusals();
-  no_second_derivative();
-  not_finite();
-  expanded();
-  thread_counts();
-  layers();
+  test_case("winograd_conv: every shape", every_shape);
+  test_case("winograd_conv: wanted alone", wanted_alone);
+  test_case("winograd_conv: refusals", refusals);
+  test_case("winograd_conv: no second derivative", no_second_derivative);
+  test_case("winograd_conv: not finite", not_finite);
+  test_case("winograd_conv: expanded", expanded);
+  test_case("winograd_conv: thread counts", thread_counts);
+  test_case("winograd_conv: layers", layers);
 }
 
 }  // namespace test

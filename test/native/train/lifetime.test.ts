@@ -95,7 +95,7 @@ test('terminating a worker thread while it trains leaves the process alive', () 
     cwd: join(import.meta.dirname, '../..', '..'),
     env: { ...process.env, PROGRAM: workerProgram },
     encoding: 'utf8',
-    timeout: 60_000,
+    timeout: 300_000,
   })
   expect(child).toMatchObject({ stderr: '', status: 0, signal: null })
   expect(child.stdout).toMatch(/terminated\n$/)
@@ -111,7 +111,7 @@ for (const [what, ending, status] of [
     const child = spawnSync(process.execPath, ['-e', program(ending), argument], {
       cwd: join(import.meta.dirname, '../..', '..'),
       encoding: 'utf8',
-      timeout: 60_000,
+      timeout: 300_000,
     })
     const printed = ending.includes('stepped') ? 'trained\nstepped\n' : 'trained\n'
     expect(child).toMatchObject({ stdout: printed, stderr: '', status, signal: null })

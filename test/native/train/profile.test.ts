@@ -32,7 +32,8 @@ test.each([
 ])('%s has %i convolutions, %i of them ours, forward and backward', async (backbone, all, ours) => {
   const trainer = await trainerOf(backbone)
   const shares: number[] = [] // of the call's wall time that is in an operator or mcloss::step
-  for (let step = 0; step < 5; step++) {
+  // On a busy machine calls wait to be answered, so more are made until one did not.
+  for (let step = 0; step < 5 || (step < 500 && Math.max(...shares) <= 0.5); step++) {
     const began = performance.now()
     const times = await trainer.profile(batch, { ...options, step })
     const wall = performance.now() - began
@@ -47,7 +48,6 @@ test.each([
     shares.push(own.reduce((all, ms) => all + ms, 0) / wall)
   }
   expect(Math.max(...shares)).toBeLessThanOrEqual(1)
-  // On a busy machine some calls wait to be answered, not all five of them.
   expect(Math.max(...shares)).toBeGreaterThan(0.5)
   await trainer.dispose()
 })

@@ -154,10 +154,10 @@ void settings() {
 }  // namespace
 
 void step() {
-  settings();
-  sgd();
-  graphed_step(false);
-  graphed_step(true);
+  test_case("step: settings", settings);
+  test_case("step: sgd", sgd);
+  test_case("step: recorded", [] { graphed_step(false); });
+  test_case("step: recording refused", [] { graphed_step(true); });
 }
 
 }  // namespace test

@@ -239,7 +239,7 @@ async function reachesTheDisk(file: string) {
     const header = await readHeader(handle)
     await handle.close()
     expect(header?.boot).toBe('')
-  }, 30_000)
+  }, 300_000)
 }
 
 test('rows outside a store and closed stores are refused', async () => {

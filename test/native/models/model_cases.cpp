@@ -1,0 +1,114 @@
+// Whole networks with our 3x3 convolutions and batch norm + residual + ReLU beside the same networks of
+// LibTorch's own operators: logits, every parameter's gradient, the running statistics.
+// In float64, where no value is so near a ReLU's zero, or to the others of its pool, that rounding
+// decides. In float32 such a value exists, and moves the gradients of a small map by tenths.
+#include <ATen/ops/cross_entropy_loss.h>
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+
+#include "cases.h"
+#include "mc_loss_case.h"
+#include "models/classifier.h"
+
+namespace test {
+namespace {
+
+using mcloss::Classifier;
+using mcloss::Impl;
+using mcloss::ModelConfig;
+
+constexpr int64_t kClasses = 5, kSamples = 2;
+constexpr double kTolerance = 1e-9;
+
+// Both sides get the same weights in float64, and each batch norm a scale and a shift of its own.
+Classifier classifier(ModelConfig config, Impl impl, bool channels_last) {
+  config.impl = impl;
+  Classifier model(config, /*init_seed=*/1);
+  Random random(1);
+  for (auto& [name, tensor] : model.state()) {
+    if (!tensor.is_floating_point()) continue;
+    at::Tensor values = tensor.detach().to(at::kDouble);
+    if (name.ends_with("weight") && tensor.dim() == 1)
+      values = random.uniform(tensor.sizes()) + 0.5;
+    if (name.ends_with("bias")) values = random.uniform(tensor.sizes()) - 0.5;
+    tensor.set_data(values);
+  }
+  model.to(at::kCPU, channels_last);
+  return model;
+}
+
+struct Results {
+  mcloss::NamedTensors gradients;
+  mcloss::NamedTensors others;  // running statistics, logits, logits of an evaluation with these
+};
+
+Results results_of(Classifier model, const at::Tensor& input, const at::Tensor& target) {
+  model.train(true);
+  const at::Tensor logits = model.forward(input, {}).logits;
+  at::cross_entropy_loss(logits, target).backward();
+  Results results{{}, model.buffers()};
+  for (const auto& parameters : {model.backbone_parameters(), model.head_parameters()}) {
+    for (const auto& [name, tensor] : parameters)
+      results.gradients.emplace_back(name, tensor.grad());
+  }
+  const c10::NoGradGuard no_grad;
+  model.train(false);
+  results.others.emplace_back("logits", logits.detach());
+  results.others.emplace_back("logits of an evaluation", model.forward(input, {}).logits);
+  return results;
+}
+
+void compare(const ModelConfig& config, bool channels_last) {
+  Random random(2);
+  const at::Tensor input =
+      (random.uniform({kSamples, 3, config.input_height, config.input_width}) * 2 - 1)
+          .contiguous(channels_last ? at::MemoryFormat::ChannelsLast
+                                    : at::MemoryFormat::Contiguous);
+  const at::Tensor target = at::arange(kSamples, at::kLong).remainder(kClasses);
+  const Results ours = results_of(classifier(config, Impl::fused, channels_last), input, target);
+  const Results theirs =
+      results_of(classifier(config, Impl::reference, channels_last), input, target);
+  const std::string what = config.backbone + (channels_last ? " channels_last " : " ");
+  for (size_t i = 0; i < ours.others.size(); ++i) {
+    const auto& [name, values] = ours.others[i];
+    check_close(values, theirs.others[i].second, kTolerance, what + name);
+  }
+  // One scale for all: the gradient of a bias before a batch norm is rounding around 0.
+  double largest = 0;
+  for (const auto& [name, values] : theirs.gradients) {
+    largest = std::max(largest, values.abs().max().item<double>());
+  }
+  for (size_t i = 0; i < ours.gradients.size(); ++i) {
+    const auto& [name, values] = ours.gradients[i];
+    check_close(values, theirs.gradients[i].second, kTolerance, what + name, largest);
+  }
+}
+
+ModelConfig network(const char* backbone, const char* head, int64_t channels_per_class,
+                    int64_t side) {
+  return {.backbone = backbone,
+          .head = head,
+          .num_classes = kClasses,
+          .channels_per_class = channels_per_class,
+          .input_height = side,
+          .input_width = side};
+}
+
+}  // namespace
+
+void models() {
+  at::globalContext().setUserEnabledNNPACK(false);  // it warns at every call on some processors
+  for (const ModelConfig& config :
+       {network("resnet18", "torchvision", 0, 40), network("resnet18", "linear", 7, 40),
+        network("resnet50", "linear", 0, 40), network("vgg16", "linear", 0, 32),
+        network("vgg-small", "linear", 3, 64), network("toy", "two-layer", 0, 64)}) {
+    for (const bool channels_last : {true, false}) {
+      test_case("models: " + config.backbone + " " + std::to_string(config.channels_per_class) +
+                    (channels_last ? " channels_last" : " contiguous"),
+                [&] { compare(config, channels_last); });
+    }
+  }
+}
+
+}  // namespace test
