@@ -219,11 +219,11 @@ beforeAll(() => {
   const args = ['-p', join(root, 'tsconfig.build.json'), '--outDir', out, '--declaration', 'false']
   execFileSync(process.execPath, [tsc, ...args])
   writeFileSync(join(out, 'package.json'), '{"type": "module"}')
-  compiled = join(out, 'checkpoint.js')
+  compiled = join(out, 'train', 'checkpoint.js')
 })
 
 const writer = (runDir: string, from: number, to: number, killAt: number) => [
-  join(root, 'test', 'checkpoint-writer.mjs'),
+  join(root, 'test', 'support', 'checkpoint-writer.mjs'),
   compiled,
   runDir,
   ...[from, to, killAt].map(String),
