@@ -19,7 +19,7 @@ afterEach(() => {
 
 async function runExample(name: string, ...args: string[]) {
   process.argv = [argv[0] ?? 'node', name, ...args]
-  await import(`../examples/${name}.ts`)
+  await import(`../../examples/${name}.ts`)
   return log.mock.calls
 }
 
