@@ -3,7 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cross_entropy_loss.h>
 
-#include "ops/channel_groups.h"
+#include "ops/cwa_mask.h"
 
 namespace mcloss {
 

@@ -13,6 +13,7 @@
 #include "napi/convert.h"
 #include "napi/failure.h"
 #include "ops/channel_groups.h"
+#include "ops/cwa_mask.h"
 #include "ops/mc_loss.h"
 #include "ops/resize.h"
 #include "ops/seed_step.h"

@@ -24,7 +24,7 @@ struct McLoss {
   at::Tensor diversity;     // h [N, K]
 };
 
-// The fused operator mcloss::mc_loss: mc_loss/cpu.cpp, mc_loss_cuda.cu. Differentiable in
+// The fused operator mcloss::mc_loss: mc_loss/cpu.cpp, cuda.cu. Differentiable in
 // `features`, through each of the five results. They are float32 (float64 for float64 features);
 // sums run in at least that. features: [N, C, H, W] f64 f32 bf16 f16, any strides, N >= 1, H * W >= 1.
 // target: [N] int64, 0..K-1 (on a GPU, where checking would wait for it, another label makes the

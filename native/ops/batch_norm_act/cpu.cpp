@@ -6,8 +6,8 @@
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
+#include <ATen/ceil_div.h>
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <torch/library.h>
 
@@ -24,15 +24,10 @@ namespace {
 
 using at::Tensor;
 
-// LibTorch's own choice for this processor; the environment variable ATEN_CPU_CAPABILITY lowers it.
 const BnPasses& passes(at::ScalarType dtype) {
   static const BnPasses* const all = form_for_processor(at::get_cpu_capability(), bn_passes_plain,
                                                         bn_passes_avx2, bn_passes_avx512)();
-  const Storage storage = dtype == at::kDouble     ? Storage::f64
-                          : dtype == at::kFloat    ? Storage::f32
-                          : dtype == at::kBFloat16 ? Storage::bf16
-                                                   : Storage::f16;
-  return all[static_cast<int>(storage)];
+  return all[static_cast<int>(storage_of(dtype))];
 }
 
 // Rows by chunks of about this many values: enough chunks for many threads, few enough that their
@@ -43,9 +38,8 @@ struct Chunks {
   explicit Chunks(const BnLayout& layout) : rows(layout.count()) {
     const int64_t wanted =
         std::clamp<int64_t>(rows * layout.channels / kChunkValues, 1, kMostChunks);
-    chunk_rows = (rows + wanted - 1) / wanted;
-    chunk_rows = (chunk_rows + 7) / 8 * 8;
-    count = (rows + chunk_rows - 1) / chunk_rows;
+    chunk_rows = at::round_up<int64_t>(at::ceil_div(rows, wanted), 8);
+    count = at::ceil_div(rows, chunk_rows);
   }
   int64_t begin(int64_t chunk) const { return chunk * chunk_rows; }
   int64_t size(int64_t chunk) const { return std::min(chunk_rows, rows - begin(chunk)); }
@@ -130,8 +124,8 @@ struct Coefficients {
 // ---- forward ----
 
 template <typename T>
-T value_or(const Tensor& tensor, int64_t channel, T otherwise) {
-  return tensor.defined() ? tensor.const_data_ptr<T>()[channel * tensor.stride(0)] : otherwise;
+T value_or(const MaybeTensor& tensor, int64_t channel, T otherwise) {
+  return tensor ? tensor->const_data_ptr<T>()[channel * tensor->stride(0)] : otherwise;
 }
 
 // What the statistics of a channel make of its coefficients and of its saved values.
@@ -154,9 +148,9 @@ void take_statistics(const BnArguments& arguments, int64_t channel, double mean,
 }
 
 template <typename T>
-void move_running(const Tensor& running, int64_t channel, double towards, double momentum) {
-  if (!running.defined()) return;
-  T& value = running.data_ptr<T>()[channel];
+void move_running(const MaybeTensor& running, int64_t channel, double towards, double momentum) {
+  if (!running) return;
+  T& value = running->mutable_data_ptr<T>()[channel];
   value = static_cast<T>((1 - momentum) * value + momentum * towards);
 }
 
@@ -255,25 +249,16 @@ ForwardResult batch_norm_act_forward_cpu(const Tensor& given_x, const MaybeTenso
                                          const MaybeTensor& running_mean,
                                          const MaybeTensor& running_var, bool training,
                                          double momentum, double eps, bool relu) {
-  const auto given = [](const MaybeTensor& tensor) { return tensor.value_or(Tensor()); };
-  BnArguments arguments{given_x,
-                        given(residual),
-                        given(weight),
-                        given(bias),
-                        given(running_mean),
-                        given(running_var),
-                        training,
-                        momentum,
-                        eps,
-                        relu};
+  BnArguments arguments{given_x,     residual, weight,   bias, running_mean,
+                        running_var, training, momentum, eps,  relu};
   check_batch_norm_act(arguments);
   const Tensor x = bn_laid_out(given_x), y = at::empty_like(x), saved = empty_bn_saved(x);
-  if (residual) arguments.residual = bn_laid_out_as(x, *residual);
+  arguments.residual = bn_laid_out_as(x, residual);
 
   AT_DISPATCH_FLOATING_TYPES(accumulate_type(x.scalar_type()), "batch_norm_act_forward", [&] {
     Coefficients<scalar_t> coefficients(x.size(1));
     Values values(x, relu, nullptr);
-    if (residual) values.whole.residual = arguments.residual.const_data_ptr();
+    if (residual) values.whole.residual = arguments.residual->const_data_ptr();
     values.whole.out = y.data_ptr();
     forward(arguments, values, coefficients, passes(x.scalar_type()), saved);
   });
@@ -362,16 +347,12 @@ BackwardResult batch_norm_act_backward_cpu(const Tensor& given_grad, const Tenso
                                            const MaybeTensor& given_y, const Tensor& saved,
                                            bool training, bool relu, bool grad_residual) {
   const Tensor x = bn_laid_out(given_x), grad = bn_laid_out_as(x, given_grad);
-  const Tensor y = given_y ? bn_laid_out_as(x, *given_y) : Tensor();
-  const auto options = x.options().dtype(accumulate_type(x.scalar_type()));
-  const Tensor grad_x = at::empty_like(x);
-  const Tensor grad_weight = at::empty({x.size(1)}, options);
-  const Tensor grad_bias = at::empty({x.size(1)}, options);
-  const Tensor masked = grad_residual ? at::empty_like(x) : at::empty({0}, x.options());
+  const MaybeTensor y = bn_laid_out_as(x, given_y);
+  const auto [grad_x, grad_weight, grad_bias, masked] = empty_bn_gradients(x, grad_residual);
   AT_DISPATCH_FLOATING_TYPES(accumulate_type(x.scalar_type()), "batch_norm_act_backward", [&] {
     Values values(x, relu, nullptr);
     values.whole.grad = grad.const_data_ptr();
-    if (given_y) values.whole.y = y.const_data_ptr();
+    if (y) values.whole.y = y->const_data_ptr();
     values.whole.out = grad_x.data_ptr();
     if (grad_residual) values.whole.masked = masked.data_ptr();
     backward<scalar_t>(saved, training, values, passes(x.scalar_type()), grad_weight, grad_bias);

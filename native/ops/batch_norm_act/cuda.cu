@@ -3,6 +3,8 @@
 // order, in double. No atomics: the same input gives the same bits. Nothing waits for the device, so
 // that both passes can be captured in a graph.
 #include <ATen/Dispatch.h>
+#include <ATen/OpMathType.h>
+#include <ATen/ceil_div.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
@@ -13,9 +15,9 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <type_traits>
 
 #include "ops/batch_norm_act/checks.h"
+#include "ops/kernel/packs.cuh"
 
 namespace mcloss {
 namespace {
@@ -29,16 +31,6 @@ constexpr int kChannelThreads = 128;
 // result depends on the device.
 constexpr int64_t kSumBlocks = 1024;
 
-template <typename S>
-using Accumulate = std::conditional_t<std::is_same_v<S, double>, double, float>;
-
-template <typename S, int kCount>
-struct alignas(sizeof(S) * kCount) Pack {
-  S value[kCount];
-};
-template <typename S>
-constexpr int kWide = 16 / sizeof(S);
-
 // Rows of the coefficients, T [kCoefficients, C].
 enum Coefficient { kPivot, kScale, kShift, kGradScale, kXScale, kGradShift, kCoefficients };
 
@@ -49,11 +41,11 @@ struct Shape {
         positions(layout.positions),
         count(layout.count()),
         by_rows(layout.by_rows),
-        tiles(by_rows ? (channels + kTile - 1) / kTile : channels) {
+        tiles(by_rows ? at::ceil_div<int64_t>(channels, kTile) : channels) {
     const int64_t smallest = by_rows ? 8 * kTileRows : 8 * kThreads;
     const int64_t wanted = std::clamp<int64_t>(kSumBlocks / tiles, 1, 256);
-    chunk = std::max((count + wanted - 1) / wanted, smallest);
-    chunks = (count + chunk - 1) / chunk;
+    chunk = std::max(at::ceil_div(count, wanted), smallest);
+    chunks = at::ceil_div(count, chunk);
   }
   int64_t channels, positions, count;  // count: values a channel
   bool by_rows;
@@ -134,7 +126,7 @@ __device__ void sum_chunk(const Shape& shape, const Add& add, const Result& resu
 template <typename S>
 __global__ void __launch_bounds__(kThreads)
     moments_kernel(Shape shape, const S* x, double* partial) {
-  using T = Accumulate<S>;
+  using T = at::opmath_type<S>;
   T count = 0, pivot = 0, sum = 0, squares = 0;
   sum_chunk<Moments>(
       shape,
@@ -160,7 +152,7 @@ __global__ void __launch_bounds__(kThreads)
 
 template <typename S>
 struct Backward {
-  using T = Accumulate<S>;
+  using T = at::opmath_type<S>;
   const S *x, *grad, *y;  // y: or null
   S *grad_x, *masked;     // masked: or null
   const T* coefficients;
@@ -179,7 +171,7 @@ struct Backward {
 template <typename S>
 __global__ void __launch_bounds__(kThreads)
     sums_kernel(Shape shape, Backward<S> b, double* partial) {
-  using T = Accumulate<S>;
+  using T = at::opmath_type<S>;
   T sum = 0, product = 0;
   sum_chunk<Sums>(
       shape,
@@ -292,8 +284,8 @@ __global__ void grad_sums_kernel(Shape shape, const double* saved, bool training
 
 template <typename S, int kCount>
 __global__ void normalize_kernel(Shape shape, int64_t packs, const S* x, const S* residual, S* y,
-                                 const Accumulate<S>* coefficients, bool relu) {
-  using T = Accumulate<S>;
+                                 const at::opmath_type<S>* coefficients, bool relu) {
+  using T = at::opmath_type<S>;
   using P = Pack<S, kCount>;
   const int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x;
   if (i >= packs) return;
@@ -313,7 +305,7 @@ __global__ void normalize_kernel(Shape shape, int64_t packs, const S* x, const S
 
 template <typename S, int kCount>
 __global__ void gradient_kernel(Shape shape, int64_t packs, Backward<S> b) {
-  using T = Accumulate<S>;
+  using T = at::opmath_type<S>;
   using P = Pack<S, kCount>;
   const int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x;
   if (i >= packs) return;
@@ -338,10 +330,10 @@ dim3 sum_blocks(const Shape& shape) {
   return {static_cast<unsigned>(shape.tiles), static_cast<unsigned>(shape.chunks)};
 }
 unsigned channel_blocks(const Shape& shape) {
-  return static_cast<unsigned>((shape.channels + kChannelThreads - 1) / kChannelThreads);
+  return static_cast<unsigned>(at::ceil_div<int64_t>(shape.channels, kChannelThreads));
 }
 unsigned pack_blocks(int64_t packs) {
-  return static_cast<unsigned>((packs + kThreads - 1) / kThreads);
+  return static_cast<unsigned>(at::ceil_div<int64_t>(packs, kThreads));
 }
 
 // Whether packs of kWide values lie within one channel, or over kWide channels of one row, and every
@@ -349,14 +341,7 @@ unsigned pack_blocks(int64_t packs) {
 template <typename S>
 bool takes_packs(const Shape& shape, std::initializer_list<const void*> pointers) {
   const int64_t run = shape.by_rows ? shape.channels : shape.positions;
-  return run % kWide<S> == 0 && std::all_of(pointers.begin(), pointers.end(), [](const void* p) {
-           return reinterpret_cast<uintptr_t>(p) % 16 == 0;
-         });
-}
-
-template <typename T>
-T* pointer_or_null(const Tensor& tensor) {
-  return tensor.defined() ? static_cast<T*>(const_cast<void*>(tensor.const_data_ptr())) : nullptr;
+  return run % kWide<S> == 0 && std::all_of(pointers.begin(), pointers.end(), is_aligned);
 }
 
 Tensor empty_partial(const Shape& shape, const Tensor& x) {
@@ -373,30 +358,30 @@ Tensor empty_coefficients(const Shape& shape, const Tensor& x) {
 
 template <typename S>
 void launch_forward(const BnArguments& a, const Tensor& y, const Tensor& saved) {
-  using T = Accumulate<S>;
+  using T = at::opmath_type<S>;
   const Shape shape{BnLayout(a.x)};
   const auto stream = c10::cuda::getCurrentCUDAStream();
   const S* const x = a.x.const_data_ptr<S>();
-  const Tensor partial = a.training ? empty_partial(shape, a.x) : Tensor();
+  const MaybeTensor partial = a.training ? maybe(empty_partial(shape, a.x)) : std::nullopt;
   if (a.training) {
     moments_kernel<S>
-        <<<sum_blocks(shape), kThreads, 0, stream>>>(shape, x, partial.data_ptr<double>());
+        <<<sum_blocks(shape), kThreads, 0, stream>>>(shape, x, partial->data_ptr<double>());
     C10_CUDA_KERNEL_LAUNCH_CHECK();
   }
   const Tensor coefficients = empty_coefficients(shape, a.x);
-  const Channel<T> channel{pointer_or_null<T>(a.weight),
-                           pointer_or_null<T>(a.bias),
-                           pointer_or_null<T>(a.running_mean),
-                           pointer_or_null<T>(a.running_var),
+  const Channel<T> channel{data_or_null<const T>(a.weight),
+                           data_or_null<const T>(a.bias),
+                           data_or_null<T>(a.running_mean),
+                           data_or_null<T>(a.running_var),
                            a.training,
                            a.momentum,
                            a.eps,
                            coefficients.data_ptr<T>(),
                            saved.data_ptr<double>()};
   statistics_kernel<T><<<channel_blocks(shape), kChannelThreads, 0, stream>>>(
-      shape, channel, pointer_or_null<double>(partial));
+      shape, channel, data_or_null<const double>(partial));
   C10_CUDA_KERNEL_LAUNCH_CHECK();
-  const S* const residual = pointer_or_null<S>(a.residual);
+  const S* const residual = data_or_null<const S>(a.residual);
   const bool wide = takes_packs<S>(shape, {x, residual, y.const_data_ptr()});
   const int64_t packs = a.x.numel() / (wide ? kWide<S> : 1);
   const auto kernel = wide ? &normalize_kernel<S, kWide<S>> : &normalize_kernel<S, 1>;
@@ -410,24 +395,14 @@ ForwardResult batch_norm_act_forward_cuda(const Tensor& given_x, const MaybeTens
                                           const MaybeTensor& running_mean,
                                           const MaybeTensor& running_var, bool training,
                                           double momentum, double eps, bool relu) {
-  const auto given = [](const MaybeTensor& tensor) { return tensor.value_or(Tensor()); };
-  BnArguments arguments{given_x,
-                        given(residual),
-                        given(weight),
-                        given(bias),
-                        given(running_mean),
-                        given(running_var),
-                        training,
-                        momentum,
-                        eps,
-                        relu};
+  BnArguments arguments{given_x,     residual, weight,   bias, running_mean,
+                        running_var, training, momentum, eps,  relu};
   check_batch_norm_act(arguments);
   const c10::cuda::CUDAGuard guard(given_x.device());
   arguments.x = bn_laid_out(given_x);
-  if (residual) arguments.residual = bn_laid_out_as(arguments.x, *residual);
-  for (Tensor* values : {&arguments.weight, &arguments.bias}) {
-    if (values->defined()) *values = values->contiguous();
-  }
+  arguments.residual = bn_laid_out_as(arguments.x, residual);
+  arguments.weight = contiguous(weight);
+  arguments.bias = contiguous(bias);
   const Tensor y = at::empty_like(arguments.x), saved = empty_bn_saved(given_x);
   AT_DISPATCH_FLOATING_TYPES_AND2(at::kHalf, at::kBFloat16, given_x.scalar_type(),
                                   "batch_norm_act_forward",
@@ -439,7 +414,7 @@ ForwardResult batch_norm_act_forward_cuda(const Tensor& given_x, const MaybeTens
 template <typename S>
 void launch_backward(Backward<S> b, const Tensor& x, const Tensor& saved, bool training,
                      const Tensor& grad_weight, const Tensor& grad_bias) {
-  using T = Accumulate<S>;
+  using T = at::opmath_type<S>;
   const Shape shape{BnLayout(x)};
   const auto stream = c10::cuda::getCurrentCUDAStream();
   const Tensor coefficients = empty_coefficients(shape, x), partial = empty_partial(shape, x);
@@ -473,17 +448,13 @@ BackwardResult batch_norm_act_backward_cuda(const Tensor& given_grad, const Tens
                                             bool training, bool relu, bool grad_residual) {
   const c10::cuda::CUDAGuard guard(given_x.device());
   const Tensor x = bn_laid_out(given_x), grad = bn_laid_out_as(x, given_grad);
-  const Tensor y = given_y ? bn_laid_out_as(x, *given_y) : Tensor();
-  const auto options = x.options().dtype(accumulate_type(x.scalar_type()));
-  const Tensor grad_x = at::empty_like(x);
-  const Tensor grad_weight = at::empty({x.size(1)}, options);
-  const Tensor grad_bias = at::empty({x.size(1)}, options);
-  const Tensor masked = grad_residual ? at::empty_like(x) : at::empty({0}, x.options());
+  const MaybeTensor y = bn_laid_out_as(x, given_y);
+  const auto [grad_x, grad_weight, grad_bias, masked] = empty_bn_gradients(x, grad_residual);
   AT_DISPATCH_FLOATING_TYPES_AND2(
       at::kHalf, at::kBFloat16, x.scalar_type(), "batch_norm_act_backward", [&] {
         const Backward<scalar_t> b{x.const_data_ptr<scalar_t>(),
                                    grad.const_data_ptr<scalar_t>(),
-                                   pointer_or_null<scalar_t>(y),
+                                   data_or_null<const scalar_t>(y),
                                    grad_x.data_ptr<scalar_t>(),
                                    grad_residual ? masked.data_ptr<scalar_t>() : nullptr,
                                    nullptr,

@@ -1,4 +1,5 @@
 // half_dropout on CUDA, the same bits as on the CPU: a thread a value.
+#include <ATen/ceil_div.h>
 #include <ATen/core/Tensor.h>
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>
@@ -31,8 +32,8 @@ void draw_half_dropout_cuda(at::Tensor& scale, const at::Tensor& seed_step, int6
   const int64_t values = scale.numel();
   if (values == 0) return;
   const c10::cuda::CUDAGuard guard(scale.device());
-  draw_half_dropout_kernel<<<static_cast<unsigned>((values + kThreads - 1) / kThreads), kThreads, 0,
-                             c10::cuda::getCurrentCUDAStream()>>>(
+  draw_half_dropout_kernel<<<static_cast<unsigned>(at::ceil_div<int64_t>(values, kThreads)),
+                             kThreads, 0, c10::cuda::getCurrentCUDAStream()>>>(
       at, values, scale.size(1), first_sample, layer, scale.data_ptr<float>());
   C10_CUDA_KERNEL_LAUNCH_CHECK();
 }

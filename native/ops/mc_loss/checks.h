@@ -2,21 +2,18 @@
 // the fused forward pass leaves for the backward pass.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
-#include <optional>
 #include <string>
 #include <tuple>
 
 #include "ops/channel_groups.h"
-#include "types.h"
+#include "ops/operator.h"
 
 namespace mcloss {
 
 // Throws E_ARGUMENT unless the arguments are what mc_loss takes. Labels out of range are looked for
 // on the CPU only.
-void check_mc_loss(const at::Tensor& features, const at::Tensor& target,
-                   const std::optional<at::Tensor>& mask, int64_t num_classes);
+void check_mc_loss(const at::Tensor& features, const at::Tensor& target, const MaybeTensor& mask,
+                   int64_t num_classes);
 void check_labels(const at::Tensor& target, int64_t num_classes);
 
 // The weights as operator arguments: form 'paper' (mu, lambda) or 'official' (alpha, beta). Throws
@@ -54,14 +51,9 @@ McForward empty_mc_forward(const at::Tensor& features, const GroupLayout& groups
 
 constexpr int kNoChannel = -1;  // 255 as uint8
 
-using MaybeTensor = std::optional<at::Tensor>;
-
 // The gradients that reach the backward pass; none where a result was not used.
 struct McUpstream {
   const MaybeTensor &loss, &dis, &div, &class_scores, &diversity;
 };
-
-// float64 for float64, else float32.
-at::ScalarType accumulate_type(at::ScalarType dtype);
 
 }  // namespace mcloss

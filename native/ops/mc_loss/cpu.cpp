@@ -18,20 +18,10 @@
 namespace mcloss {
 namespace {
 
-// LibTorch's own choice for this processor; the environment variable ATEN_CPU_CAPABILITY lowers it.
 const McPasses& passes(Storage storage) {
   static const McPasses* const all = form_for_processor(at::get_cpu_capability(), mc_passes_plain,
                                                         mc_passes_avx2, mc_passes_avx512)();
   return all[static_cast<int>(storage)];
-}
-
-Storage storage_of(const at::Tensor& tensor) {
-  switch (tensor.scalar_type()) {
-    case at::kDouble: return Storage::f64;
-    case at::kFloat: return Storage::f32;
-    case at::kBFloat16: return Storage::bf16;
-    default: return Storage::f16;
-  }
 }
 
 McMap map_of(const at::Tensor& tensor) {
@@ -48,7 +38,7 @@ McArrays arrays_of(const at::Tensor& features, const GroupLayout& groups, const 
           .num_samples = features.size(0),
           .height = features.size(2),
           .width = features.size(3),
-          .storage = storage_of(features),
+          .storage = storage_of(features.scalar_type()),
           .wide_winners = winners.scalar_type() == at::kInt,
           .features = map_of(features),
           .winners = const_cast<void*>(winners.const_data_ptr()),
@@ -146,11 +136,11 @@ auto mc_loss_forward_cpu(const at::Tensor& features, const at::Tensor& target,
   const ChannelGroups groups(features.size(1), num_classes);
   const McTerms terms = mc_terms(mc_weights(std::string(form), first, second), groups);
   const McForward result = empty_mc_forward(features, groups);
-  const at::Tensor masks = mask ? mask->contiguous() : at::Tensor();
+  const MaybeTensor masks = contiguous(mask);
 
   const McForwardArrays arrays{arrays_of(features, groups, result.winners, result.channel_stats),
-                               mask ? masks.const_data_ptr<bool>() : nullptr,
-                               mask && masks.dim() == 2 ? masks.size(1) : 0,
+                               data_or_null<const bool>(masks),
+                               masks && masks->dim() == 2 ? masks->size(1) : 0,
                                result.class_scores.data_ptr(), result.diversity.data_ptr()};
   for_all_groups(passes(arrays.storage).forward, arrays);
   AT_DISPATCH_FLOATING_TYPES(result.loss.scalar_type(), "mc_loss_forward",

@@ -5,6 +5,7 @@
 // writes the gradient once. Sums have a fixed order: the same input gives the same bits. Nothing waits
 // for the device, and nothing but the results is allocated, so both passes can be captured in a graph.
 #include <ATen/Dispatch.h>
+#include <ATen/OpMathType.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty_like.h>
 #include <c10/cuda/CUDAException.h>
@@ -14,57 +15,21 @@
 
 #include <cstdint>
 #include <limits>
-#include <type_traits>
 
+#include "ops/kernel/packs.cuh"
+#include "ops/kernel/reductions.cuh"
 #include "ops/mc_loss/checks.h"
 
 namespace mcloss {
 namespace {
 
-constexpr int kThreads = 128, kWarp = 32, kWarps = kThreads / kWarp;
+constexpr int kThreads = 128, kWarps = kThreads / kWarp;
 constexpr int kTermThreads = 1024;
 constexpr int64_t kSharedBytes = 48 * 1024 - 256;  // the rest is for the reductions
-
-template <typename S>
-using Accumulate = std::conditional_t<std::is_same_v<S, double>, double, float>;
 
 template <typename T>
 __device__ T infinity() {
   return std::numeric_limits<T>::infinity();
-}
-
-// ---- reductions, in a fixed order ----
-
-template <typename T>
-__device__ T warp_sum(T value) {
-  for (int distance = kWarp / 2; distance > 0; distance /= 2) {
-    value += __shfl_xor_sync(0xffffffffu, value, distance);
-  }
-  return value;
-}
-
-// NaN is left out.
-template <typename T>
-__device__ T warp_max(T value) {
-  for (int distance = kWarp / 2; distance > 0; distance /= 2) {
-    const T other = __shfl_xor_sync(0xffffffffu, value, distance);
-    value = other > value ? other : value;
-  }
-  return value;
-}
-
-// The sum over the block, in thread 0. room: one value a warp.
-template <typename T, int kBlockThreads>
-__device__ T block_sum(T value, T* room) {
-  value = warp_sum(value);
-  __syncthreads();  // room may still be read
-  if (threadIdx.x % kWarp == 0) room[threadIdx.x / kWarp] = value;
-  __syncthreads();
-  T sum = 0;
-  if (threadIdx.x == 0) {
-    for (int warp = 0; warp < kBlockThreads / kWarp; ++warp) sum += room[warp];
-  }
-  return sum;
 }
 
 // ---- the map ----
@@ -100,23 +65,11 @@ bool is_packed(const at::Tensor& tensor) {
          tensor.stride(1) == tensor.size(2) * tensor.size(3);
 }
 
-template <typename S, int kCount>
-struct alignas(sizeof(S) * kCount) Pack {
-  S value[kCount];
-};
-template <typename S>
-constexpr int kWide = 16 / sizeof(S);
-
-template <typename S>
-__device__ bool is_aligned(const S* pointer) {
-  return reinterpret_cast<uintptr_t>(pointer) % 16 == 0;
-}
-
 // ---- forward ----
 
 template <typename S, typename I>
 struct ForwardArguments {
-  using T = Accumulate<S>;
+  using T = at::opmath_type<S>;
   GroupLayout groups;
   int64_t samples;
   int positions;
@@ -131,8 +84,8 @@ struct ForwardArguments {
 // [size, positions] of one group into shared memory.
 template <typename S, typename I>
 __device__ void stage(const ForwardArguments<S, I>& a, const S* from, int size,
-                      Accumulate<S>* staged) {
-  using T = Accumulate<S>;
+                      at::opmath_type<S>* staged) {
+  using T = at::opmath_type<S>;
   const int count = size * a.positions;
   if (a.packed) {
     int done = 0;
@@ -157,7 +110,7 @@ __device__ void stage(const ForwardArguments<S, I>& a, const S* from, int size,
 
 template <typename S, typename I, bool kStaged>
 __global__ void __launch_bounds__(kThreads) forward_kernel(const ForwardArguments<S, I> a) {
-  using T = Accumulate<S>;
+  using T = at::opmath_type<S>;
   extern __shared__ __align__(16) unsigned char shared[];
   __shared__ T room[kWarps];
   T* const staged = reinterpret_cast<T*>(shared);
@@ -320,7 +273,7 @@ struct Upstream {
 
 template <typename S, typename I>
 struct BackwardArguments {
-  using T = Accumulate<S>;
+  using T = at::opmath_type<S>;
   GroupLayout groups;
   int64_t samples;
   int positions;
@@ -340,9 +293,9 @@ struct GradOfScores {
 };
 
 template <typename S, typename I>
-__device__ GradOfScores<Accumulate<S>> grad_of_scores(const BackwardArguments<S, I>& a,
-                                                      int64_t group, int64_t cls) {
-  using T = Accumulate<S>;
+__device__ GradOfScores<at::opmath_type<S>> grad_of_scores(const BackwardArguments<S, I>& a,
+                                                           int64_t group, int64_t cls) {
+  using T = at::opmath_type<S>;
   const auto& up = a.upstream;
   const double loss = up.loss ? *up.loss : 0;
   const double dis = (up.dis ? *up.dis : 0) + a.terms.dis * loss;
@@ -359,7 +312,7 @@ __device__ GradOfScores<Accumulate<S>> grad_of_scores(const BackwardArguments<S,
 // at a multiple of 16 bytes, else 1.
 template <typename S, typename I, int kCount>
 __global__ void __launch_bounds__(kThreads) backward_kernel(const BackwardArguments<S, I> a) {
-  using T = Accumulate<S>;
+  using T = at::opmath_type<S>;
   const int64_t group = blockIdx.x;
   const int64_t sample = group / a.groups.num_classes, cls = group % a.groups.num_classes;
   const int64_t begin = a.groups.begin(cls);
@@ -400,19 +353,17 @@ unsigned blocks_of(const at::Tensor& features, const GroupLayout& groups) {
   const int64_t blocks = features.size(0) * groups.num_classes;
   const int64_t values = groups.largest_size() * features.size(2) * features.size(3);
   if (blocks > std::numeric_limits<int>::max() || values > std::numeric_limits<int>::max()) {
-    throw Error("E_ARGUMENT",
-                "mc_loss: expected fewer than 2^31 (sample, class) pairs and fewer "
-                "than 2^31 values in one of them but received " +
-                    std::to_string(blocks) + " and " + std::to_string(values) +
-                    ". Use smaller batches or maps on a GPU.");
+    refuse("mc_loss",
+           "fewer than 2^31 (sample, class) pairs and fewer than 2^31 values in one of them",
+           c10::str(blocks, " and ", values), "Use smaller batches or maps on a GPU.");
   }
   return static_cast<unsigned>(blocks);
 }
 
 template <typename S, typename I>
-void launch_forward(const at::Tensor& features, const at::Tensor& mask, const GroupLayout& groups,
+void launch_forward(const at::Tensor& features, const MaybeTensor& mask, const GroupLayout& groups,
                     const McForward& result) {
-  using T = Accumulate<S>;
+  using T = at::opmath_type<S>;
   ForwardArguments<S, I> a;
   a.groups = groups;
   a.samples = features.size(0);
@@ -420,8 +371,8 @@ void launch_forward(const at::Tensor& features, const at::Tensor& mask, const Gr
   a.packed = is_packed(features);
   a.channels_first = features.stride(1) < features.stride(3);
   a.features = map_of<const S>(features);
-  a.mask = mask.defined() ? mask.const_data_ptr<bool>() : nullptr;
-  a.mask_stride = mask.defined() && mask.dim() == 2 ? mask.size(1) : 0;
+  a.mask = data_or_null<const bool>(mask);
+  a.mask_stride = mask && mask->dim() == 2 ? mask->size(1) : 0;
   a.class_scores = result.class_scores.data_ptr<T>();
   a.diversity = result.diversity.data_ptr<T>();
   a.channel_stats = result.channel_stats.data_ptr<T>();
@@ -457,10 +408,10 @@ void launch_terms(const at::Tensor& target, const GroupLayout& groups, const McT
 
 template <typename S, typename I>
 void launch_backward(const at::Tensor& features, const at::Tensor& grad, const GroupLayout& groups,
-                     const McTerms& terms, const Upstream<Accumulate<S>>& upstream,
+                     const McTerms& terms, const Upstream<at::opmath_type<S>>& upstream,
                      const at::Tensor& winners, const at::Tensor& channel_stats,
                      const at::Tensor& score_grad) {
-  using T = Accumulate<S>;
+  using T = at::opmath_type<S>;
   BackwardArguments<S, I> a;
   a.groups = groups;
   a.samples = features.size(0);
@@ -477,8 +428,7 @@ void launch_backward(const at::Tensor& features, const at::Tensor& grad, const G
   const auto stream = c10::cuda::getCurrentCUDAStream();
   const bool wide = is_packed(features) && is_packed(grad) && a.positions % kWide<S> == 0 &&
                     features.stride(0) % kWide<S> == 0 && grad.stride(0) % kWide<S> == 0 &&
-                    reinterpret_cast<uintptr_t>(a.features.data) % 16 == 0 &&
-                    reinterpret_cast<uintptr_t>(a.grad.data) % 16 == 0;
+                    is_aligned(a.features.data) && is_aligned(a.grad.data);
   if (wide) {
     backward_kernel<S, I, kWide<S>><<<blocks, kThreads, 0, stream>>>(a);
   } else {
@@ -495,14 +445,14 @@ auto mc_loss_forward_cuda(const at::Tensor& features, const at::Tensor& target,
   const McTerms terms = mc_terms(mc_weights(std::string(form), first, second), groups);
   const c10::cuda::CUDAGuard guard(features.device());
   const McForward result = empty_mc_forward(features, groups);
-  const at::Tensor masks = mask ? mask->contiguous() : at::Tensor();
+  const MaybeTensor masks = contiguous(mask);
   AT_DISPATCH_FLOATING_TYPES_AND2(
       at::kHalf, at::kBFloat16, features.scalar_type(), "mc_loss_forward", [&] {
         const bool wide = result.winners.scalar_type() == at::kInt;
         const auto launch =
             wide ? &launch_forward<scalar_t, int32_t> : &launch_forward<scalar_t, uint8_t>;
         launch(features, masks, groups, result);
-        launch_terms<Accumulate<scalar_t>>(target, groups, terms, result);
+        launch_terms<at::opmath_type<scalar_t>>(target, groups, terms, result);
       });
   return result.tuple();
 }
@@ -518,18 +468,16 @@ at::Tensor mc_loss_backward_cuda(const MaybeTensor& grad_loss, const MaybeTensor
   const c10::cuda::CUDAGuard guard(features.device());
   const at::Tensor grad = at::empty_like(features);
   const auto ready = [&](const MaybeTensor& value) {
-    return value ? value->to(score_grad.scalar_type()).contiguous() : at::Tensor();
+    return value ? maybe(value->to(score_grad.scalar_type()).contiguous()) : std::nullopt;
   };
-  const at::Tensor given[] = {ready(grad_loss), ready(grad_dis), ready(grad_div),
-                              ready(grad_class_scores), ready(grad_diversity)};
+  const MaybeTensor given[] = {ready(grad_loss), ready(grad_dis), ready(grad_div),
+                               ready(grad_class_scores), ready(grad_diversity)};
   AT_DISPATCH_FLOATING_TYPES_AND2(
       at::kHalf, at::kBFloat16, features.scalar_type(), "mc_loss_backward", [&] {
-        using T = Accumulate<scalar_t>;
-        const auto data = [](const at::Tensor& tensor) {
-          return tensor.defined() ? tensor.const_data_ptr<T>() : nullptr;
-        };
-        const Upstream<T> upstream{data(given[0]), data(given[1]), data(given[2]), data(given[3]),
-                                   data(given[4])};
+        using T = at::opmath_type<scalar_t>;
+        const Upstream<T> upstream{data_or_null<const T>(given[0]), data_or_null<const T>(given[1]),
+                                   data_or_null<const T>(given[2]), data_or_null<const T>(given[3]),
+                                   data_or_null<const T>(given[4])};
         const auto launch = winners.scalar_type() == at::kInt ? &launch_backward<scalar_t, int32_t>
                                                               : &launch_backward<scalar_t, uint8_t>;
         launch(features, grad, groups, terms, upstream, winners, channel_stats, score_grad);

@@ -1,5 +1,5 @@
-// The inner loops of the fused MC-Loss on the CPU, on plain pointers. The same
-// source (mc_loss/loops.cpp) is compiled for three kinds of processor; mc_loss/cpu.cpp picks one.
+// The inner loops of the fused MC-Loss on the CPU, on plain pointers. The same source
+// (mc_loss/loops.cpp) is compiled for three kinds of processor; mc_loss/cpu.cpp picks one.
 #pragma once
 
 #include <cstdint>

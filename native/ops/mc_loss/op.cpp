@@ -1,14 +1,13 @@
 // The operators of the MC-Loss, how they reach their kernels, and their derivative:
 //   mcloss::mc_loss            what users call; differentiable
-//   mcloss::mc_loss_forward    the fused kernels: mc_loss/cpu.cpp, mc_loss_cuda.cu
+//   mcloss::mc_loss_forward    the fused kernels: mc_loss/cpu.cpp, cuda.cu
 //   mcloss::mc_loss_backward
-//   mcloss::mc_loss_reference  composed of LibTorch's operators: mc_loss_reference.cpp
+//   mcloss::mc_loss_reference  composed of LibTorch's operators: mc_loss/reference.cpp
 // Autocast: the operator takes features in whatever dtype they come and sums in float32 or more, so
 // it has no rule of its own: under autocast it computes what it computes without.
 #include "ops/mc_loss.h"
 
 #include <ATen/core/LegacyTypeDispatch.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/empty_like.h>
 #include <torch/csrc/autograd/autograd_not_implemented_fallback.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -25,11 +24,6 @@ using torch::autograd::variable_list;
 using FiveTensors = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor>;
 using EightTensors = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
 
-template <typename Signature>
-c10::TypedOperatorHandle<Signature> find_operator(const char* name) {
-  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
-}
-
 EightTensors mc_loss_forward(const Tensor& features, const Tensor& target, const MaybeTensor& mask,
                              int64_t num_classes, const std::string& form, double first,
                              double second) {
@@ -45,11 +39,9 @@ Tensor mc_loss_backward(const variable_list& gradients, const variable_list& sav
       const MaybeTensor&, const MaybeTensor&, const MaybeTensor&, const MaybeTensor&,
       const MaybeTensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&, int64_t,
       c10::string_view, double, double)>("mcloss::mc_loss_backward");
-  const auto given = [&](size_t i) {
-    return gradients[i].defined() ? MaybeTensor(gradients[i]) : std::nullopt;
-  };
-  return op.call(given(0), given(1), given(2), given(3), given(4), saved[0], saved[1], saved[2],
-                 saved[3], num_classes, form, first, second);
+  return op.call(maybe(gradients[0]), maybe(gradients[1]), maybe(gradients[2]), maybe(gradients[3]),
+                 maybe(gradients[4]), saved[0], saved[1], saved[2], saved[3], num_classes, form,
+                 first, second);
 }
 
 struct McLossFunction : torch::autograd::Function<McLossFunction> {

@@ -30,8 +30,8 @@ at::Tensor sum_of_maxima(const at::Tensor& maps, const GroupLayout& groups) {
 }  // namespace
 
 McLoss mc_loss_reference(const at::Tensor& features, const at::Tensor& target, int64_t num_classes,
-                         const std::optional<at::Tensor>& mask, const McWeights& weights) {
-  std::optional<at::Tensor> local_mask;
+                         const MaybeTensor& mask, const McWeights& weights) {
+  MaybeTensor local_mask;
   if (mask) local_mask = mask->to(features.device());
   check_mc_loss(features, target, local_mask, num_classes);
   check_labels(target, num_classes);

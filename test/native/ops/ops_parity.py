@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch.nn.functional import cross_entropy, pad
 
-sys.path.insert(0, str(Path(__file__).parents[1] / 'reference' / 'python'))
+sys.path.insert(0, str(Path(__file__).parents[2] / 'reference' / 'python'))
 import philox  # noqa: E402
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 2e-6, torch.bfloat16: 1.6e-2, torch.float16: 2e-3}

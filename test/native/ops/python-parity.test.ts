@@ -10,7 +10,7 @@ import { expect, test } from 'vitest'
 const run = promisify(execFile)
 const root = join(import.meta.dirname, '../..', '..')
 const library = join(root, 'build', 'Release', 'libmcloss_ops.so')
-const script = join(root, 'test', 'python', 'ops_parity.py')
+const script = join(import.meta.dirname, 'ops_parity.py')
 const libtorch: { path: string; version: string } = JSON.parse(
   readFileSync(join(root, 'build', 'libtorch.json'), 'utf8'),
 )
