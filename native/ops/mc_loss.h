@@ -16,8 +16,16 @@
 
 namespace mcloss {
 
+// loss = dis * L_dis + div * L_div + per_xi * mean over N and K of (1 - h_i / xi_i).
+struct McTerms {
+  double dis = 0, div = 0, per_xi = 0;
+};
+
+// The terms of either form. Throws E_ARGUMENT for weights that are not finite.
+McTerms mc_terms(const McWeights& weights);
+
 struct McLoss {
-  at::Tensor loss;  // the weighted MC part in the form asked for; scalar
+  at::Tensor loss;  // the weighted MC part; scalar
   at::Tensor dis;   // L_dis = cross entropy of class_scores against target; scalar, mean over N
   at::Tensor div;   // L_div = mean over N and K of h; scalar
   at::Tensor class_scores;  // g [N, K]
@@ -31,10 +39,10 @@ struct McLoss {
 // loss NaN). mask: bool [C] or [N, C], or none (every channel kept); it is moved to the device of
 // the features. Throws E_ARGUMENT for anything else.
 McLoss mc_loss(const at::Tensor& features, const at::Tensor& target, int64_t num_classes,
-               const std::optional<at::Tensor>& mask, const McWeights& weights);
+               const std::optional<at::Tensor>& mask, const McTerms& terms);
 
 // The same, composed of LibTorch's own operators (differentiable by autograd).
 McLoss mc_loss_reference(const at::Tensor& features, const at::Tensor& target, int64_t num_classes,
-                         const std::optional<at::Tensor>& mask, const McWeights& weights);
+                         const std::optional<at::Tensor>& mask, const McTerms& terms);
 
 }  // namespace mcloss

@@ -28,6 +28,10 @@ void check_mc_loss(const at::Tensor& features, const at::Tensor& target, const M
     refuse(kWho, c10::str("target int64 [N] with N of the features ", describe(features)),
            describe(target));
   }
+  if (!std::isfinite(terms.dis) || !std::isfinite(terms.div) || !std::isfinite(terms.per_xi)) {
+    refuse(kWho, "finite weights dis, div and per_xi",
+           c10::str(terms.dis, ", ", terms.div, " and ", terms.per_xi));
+  }
   if (!mask) return;
   if (mask->scalar_type() != at::kBool || mask->device() != features.device() ||
       (mask->sizes() != at::IntArrayRef{c} && mask->sizes() != at::IntArrayRef{n, c})) {
@@ -46,20 +50,7 @@ void check_labels(const at::Tensor& target, int64_t num_classes) {
   }
 }
 
-McWeights mc_weights(const std::string& form, double first, double second) {
-  McWeights weights;
-  if (form == "paper") {
-    weights = {.form = LossForm::paper, .mu = first, .lambda = second};
-  } else if (form == "official") {
-    weights = {.form = LossForm::official, .alpha = first, .beta = second};
-  } else {
-    refuse(kWho, "form 'paper' or 'official'", c10::str("'", form, "'"));
-  }
-  check_weights(weights);
-  return weights;
-}
-
-void check_weights(const McWeights& weights) {
+McTerms mc_terms(const McWeights& weights) {
   const bool paper = weights.form == LossForm::paper;
   const double first = paper ? weights.mu : weights.alpha;
   const double second = paper ? weights.lambda : weights.beta;
@@ -67,18 +58,16 @@ void check_weights(const McWeights& weights) {
     refuse(kWho, paper ? "finite mu and lambda" : "finite alpha and beta",
            c10::str(first, " and ", second));
   }
+  if (paper) return {.dis = first, .div = -first * second};
+  return {.dis = first, .per_xi = second};
 }
 
-McTerms mc_terms(const McWeights& weights, const GroupLayout& groups) {
-  if (weights.form == LossForm::paper) {
-    const double weight = -weights.mu * weights.lambda;
-    return {.dis = weights.mu, .constant = 0, .small = weight, .large = weight};
-  }
+McFactors mc_factors(const McTerms& terms, const GroupLayout& groups) {
   const auto size = static_cast<double>(groups.small_size);
-  return {.dis = weights.alpha,
-          .constant = weights.beta,
-          .small = -weights.beta / size,
-          .large = -weights.beta / (size + 1)};
+  return {.dis = terms.dis,
+          .constant = terms.per_xi,
+          .small = terms.div - terms.per_xi / size,
+          .large = terms.div - terms.per_xi / (size + 1)};
 }
 
 McForward empty_mc_forward(const at::Tensor& features, const GroupLayout& groups) {

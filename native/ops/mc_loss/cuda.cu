@@ -215,7 +215,7 @@ template <typename T>
 struct TermArguments {
   GroupLayout groups;
   int64_t samples;
-  McTerms terms;
+  McFactors factors;
   const T *class_scores, *diversity;
   const int64_t* target;
   int64_t target_stride;
@@ -259,8 +259,8 @@ __global__ void __launch_bounds__(kTermThreads) terms_kernel(const TermArguments
   const double dis = dis_sum / static_cast<double>(a.samples);
   *a.dis = static_cast<T>(dis);
   *a.div = static_cast<T>((small_sum + large_sum) / count);
-  *a.loss = static_cast<T>(a.terms.dis * dis + a.terms.constant +
-                           (a.terms.small * small_sum + a.terms.large * large_sum) / count);
+  *a.loss = static_cast<T>(a.factors.dis * dis + a.factors.constant +
+                           (a.factors.small * small_sum + a.factors.large * large_sum) / count);
 }
 
 // ---- backward ----
@@ -278,7 +278,7 @@ struct BackwardArguments {
   int64_t samples;
   int positions;
   bool channels_first;
-  McTerms terms;
+  McFactors factors;
   Map<const S> features;
   Map<S> grad;
   Upstream<T> upstream;
@@ -298,8 +298,8 @@ __device__ GradOfScores<at::opmath_type<S>> grad_of_scores(const BackwardArgumen
   using T = at::opmath_type<S>;
   const auto& up = a.upstream;
   const double loss = up.loss ? *up.loss : 0;
-  const double dis = (up.dis ? *up.dis : 0) + a.terms.dis * loss;
-  const double weight = cls < a.groups.num_small ? a.terms.small : a.terms.large;
+  const double dis = (up.dis ? *up.dis : 0) + a.factors.dis * loss;
+  const double weight = cls < a.groups.num_small ? a.factors.small : a.factors.large;
   const double count = static_cast<double>(a.samples) * static_cast<double>(a.groups.num_classes);
   double score = up.loss || up.dis ? dis * a.score_grad[group] : 0;
   double spread = ((up.div ? *up.div : 0) + weight * loss) / count;
@@ -389,7 +389,7 @@ void launch_forward(const at::Tensor& features, const MaybeTensor& mask, const G
 }
 
 template <typename T>
-void launch_terms(const at::Tensor& target, const GroupLayout& groups, const McTerms& terms,
+void launch_terms(const at::Tensor& target, const GroupLayout& groups, const McFactors& factors,
                   const McForward& result) {
   const TermArguments<T> a{groups,
                            target.size(0),
@@ -408,7 +408,7 @@ void launch_terms(const at::Tensor& target, const GroupLayout& groups, const McT
 
 template <typename S, typename I>
 void launch_backward(const at::Tensor& features, const at::Tensor& grad, const GroupLayout& groups,
-                     const McTerms& terms, const Upstream<at::opmath_type<S>>& upstream,
+                     const McFactors& factors, const Upstream<at::opmath_type<S>>& upstream,
                      const at::Tensor& winners, const at::Tensor& channel_stats,
                      const at::Tensor& score_grad) {
   using T = at::opmath_type<S>;
@@ -417,7 +417,7 @@ void launch_backward(const at::Tensor& features, const at::Tensor& grad, const G
   a.samples = features.size(0);
   a.positions = static_cast<int>(features.size(2) * features.size(3));
   a.channels_first = features.stride(1) < features.stride(3);
-  a.terms = terms;
+  a.factors = terms;
   a.features = map_of<const S>(features);
   a.grad = map_of<S>(grad);
   a.upstream = upstream;
@@ -438,11 +438,11 @@ void launch_backward(const at::Tensor& features, const at::Tensor& grad, const G
 }
 
 auto mc_loss_forward_cuda(const at::Tensor& features, const at::Tensor& target,
-                          const MaybeTensor& mask, int64_t num_classes, c10::string_view form,
-                          double first, double second) {
-  check_mc_loss(features, target, mask, num_classes);
+                          const MaybeTensor& mask, int64_t num_classes, double dis, double div,
+                          double per_xi) {
+  check_mc_loss(features, target, mask, num_classes, {dis, div, per_xi});
   const ChannelGroups groups(features.size(1), num_classes);
-  const McTerms terms = mc_terms(mc_weights(std::string(form), first, second), groups);
+  const McFactors factors = mc_factors({dis, div, per_xi}, groups);
   const c10::cuda::CUDAGuard guard(features.device());
   const McForward result = empty_mc_forward(features, groups);
   const MaybeTensor masks = contiguous(mask);
@@ -452,7 +452,7 @@ auto mc_loss_forward_cuda(const at::Tensor& features, const at::Tensor& target,
         const auto launch =
             wide ? &launch_forward<scalar_t, int32_t> : &launch_forward<scalar_t, uint8_t>;
         launch(features, masks, groups, result);
-        launch_terms<at::opmath_type<scalar_t>>(target, groups, terms, result);
+        launch_terms<at::opmath_type<scalar_t>>(target, groups, factors, result);
       });
   return result.tuple();
 }
@@ -461,10 +461,10 @@ at::Tensor mc_loss_backward_cuda(const MaybeTensor& grad_loss, const MaybeTensor
                                  const MaybeTensor& grad_div, const MaybeTensor& grad_class_scores,
                                  const MaybeTensor& grad_diversity, const at::Tensor& features,
                                  const at::Tensor& winners, const at::Tensor& channel_stats,
-                                 const at::Tensor& score_grad, int64_t num_classes,
-                                 c10::string_view form, double first, double second) {
+                                 const at::Tensor& score_grad, int64_t num_classes, double dis,
+                                 double div, double per_xi) {
   const ChannelGroups groups(features.size(1), num_classes);
-  const McTerms terms = mc_terms(mc_weights(std::string(form), first, second), groups);
+  const McFactors factors = mc_factors({dis, div, per_xi}, groups);
   const c10::cuda::CUDAGuard guard(features.device());
   const at::Tensor grad = at::empty_like(features);
   const auto ready = [&](const MaybeTensor& value) {
@@ -480,7 +480,7 @@ at::Tensor mc_loss_backward_cuda(const MaybeTensor& grad_loss, const MaybeTensor
                                    data_or_null<const T>(given[4])};
         const auto launch = winners.scalar_type() == at::kInt ? &launch_backward<scalar_t, int32_t>
                                                               : &launch_backward<scalar_t, uint8_t>;
-        launch(features, grad, groups, terms, upstream, winners, channel_stats, score_grad);
+        launch(features, grad, groups, factors, upstream, winners, channel_stats, score_grad);
       });
   return grad;
 }
