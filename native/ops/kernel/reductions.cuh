@@ -1,6 +1,8 @@
 // Reductions over a warp and a block, in a fixed order: the same input gives the same bits.
 #pragma once
 
+#include <limits>
+
 namespace mcloss {
 namespace {
 
@@ -12,6 +14,11 @@ __device__ T warp_sum(T value) {
     value += __shfl_xor_sync(0xffffffffu, value, distance);
   }
   return value;
+}
+
+template <typename T>
+__device__ T infinity() {
+  return std::numeric_limits<T>::infinity();
 }
 
 // NaN is left out.
