@@ -166,7 +166,7 @@ template <typename T>
 void backward(const Tensor& saved, bool training, Values& values, const BnPasses& pass,
               const Tensor& grad_weight, const Tensor& grad_bias) {
   const BnLayout& layout = values.layout;
-  const int64_t channels = layout.channels, padded = bn_padded(channels);
+  const int64_t channels = layout.channels, padded = whole_vectors(channels);
   Coefficients<T> coefficients(channels);
   values.whole.coefficients = coefficients.values.data();
   const double* const from = saved.const_data_ptr<double>();

@@ -99,7 +99,7 @@ void sums_of_columns(const BnSpan& span, double* totals, void* scratch) {
   const int64_t width = span.width;
   const Coefficient<T, true> pivots(span, kPivot), scales(span, kScale), shifts(span, kShift);
   T* const sums = static_cast<T*>(scratch);
-  T* const products = sums + bn_padded(width);
+  T* const products = sums + whole_vectors(width);
   for (int64_t begin = 0; begin < span.rows; begin += kBnBlockRows) {
     const int64_t rows = begin + kBnBlockRows < span.rows ? kBnBlockRows : span.rows - begin;
     for_rows<kParts>(rows, [&](int64_t row, auto group, int64_t apart, bool first) {

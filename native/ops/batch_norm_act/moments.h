@@ -38,7 +38,7 @@ inline void merge_block(int64_t before, int64_t count, double pivot, double sum,
 template <typename S, typename T>
 void moments_of_columns(const BnSpan& span, BnMoments& moments, void* scratch) {
   using V = Vector<T>;
-  const int64_t width = span.width, padded = bn_padded(width);
+  const int64_t width = span.width, padded = whole_vectors(width);
   T* const pivots = static_cast<T*>(scratch);
   T* const sums = pivots + padded;
   T* const squares = sums + padded;

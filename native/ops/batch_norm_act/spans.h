@@ -53,7 +53,7 @@ struct Values {
               .out = nullptr,
               .masked = nullptr,
               .coefficients = coefficients,
-              .padded = bn_padded(layout.channels)} {}
+              .padded = whole_vectors(layout.channels)} {}
 
   BnSpan rows(int64_t begin, int64_t count) const {
     return span(begin * layout.channels, count, layout.channels, 0);
@@ -102,7 +102,7 @@ void for_chunks(const Values& values, bool backwards, const Pass& pass) {
 template <typename T>
 struct Coefficients {
   explicit Coefficients(int64_t channels)
-      : padded(bn_padded(channels)), values(kBnCoefficients * padded) {}
+      : padded(whole_vectors(channels)), values(kBnCoefficients * padded) {}
   T& at(BnCoefficient which, int64_t channel) { return values[which * padded + channel]; }
   template <typename Saved>
   BnChannel<T, Saved> channel(int64_t index, Saved* saved, int64_t channels) {

@@ -6,7 +6,7 @@
 #include <c10/cuda/CUDAStream.h>
 #include <torch/library.h>
 
-#include "ops/kernel/philox.h"
+#include "ops/half_dropout/factor.h"
 #include "ops/seed_step.h"
 
 namespace mcloss {
@@ -18,12 +18,7 @@ __global__ void draw_half_dropout_kernel(const int64_t* seed_step, int64_t value
                                          int64_t first_sample, int64_t layer, float* scale) {
   const int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (i >= values) return;
-  const auto sample = static_cast<uint32_t>(first_sample + i / width);
-  const auto draw = static_cast<uint32_t>(layer * width + i % width);
-  const uint32_t word =
-      philox_draw(static_cast<uint64_t>(seed_step[0]), static_cast<uint32_t>(seed_step[1]), sample,
-                  draw, Stream::dropout);
-  scale[i] = word >> 31 ? 2.0f : 0.0f;
+  scale[i] = half_dropout_factor(seed_step, first_sample + i / width, layer, width, i % width);
 }
 
 void draw_half_dropout_cuda(at::Tensor& scale, const at::Tensor& seed_step, int64_t first_sample,

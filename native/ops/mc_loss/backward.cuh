@@ -19,14 +19,9 @@ struct Upstream {
 };
 
 template <typename S, typename I>
-struct BackwardArguments {
+struct BackwardArguments : Pass<S> {
   using T = at::opmath_type<S>;
-  GroupLayout groups;
-  int64_t samples;
-  int positions;
-  bool channels_first;
   McFactors factors;
-  Map<const S> features;
   Map<S> grad;
   Upstream<T> upstream;
   const I* winners;
@@ -100,13 +95,8 @@ void launch_backward(const at::Tensor& features, const at::Tensor& grad, const G
                      const at::Tensor& winners, const at::Tensor& channel_stats,
                      const at::Tensor& score_grad) {
   using T = at::opmath_type<S>;
-  BackwardArguments<S, I> a;
-  a.groups = groups;
-  a.samples = features.size(0);
-  a.positions = static_cast<int>(features.size(2) * features.size(3));
-  a.channels_first = features.stride(1) < features.stride(3);
+  BackwardArguments<S, I> a{pass_over<S>(features, groups)};
   a.factors = terms;
-  a.features = map_of<const S>(features);
   a.grad = map_of<S>(grad);
   a.upstream = upstream;
   a.winners = winners.const_data_ptr<I>();

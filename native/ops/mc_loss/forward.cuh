@@ -20,13 +20,9 @@ constexpr int kWarps = kThreads / kWarp;
 constexpr int64_t kSharedBytes = 48 * 1024 - 256;  // the rest is for the reductions
 
 template <typename S, typename I>
-struct ForwardArguments {
+struct ForwardArguments : Pass<S> {
   using T = at::opmath_type<S>;
-  GroupLayout groups;
-  int64_t samples;
-  int positions;
-  bool packed, channels_first;  // channels_first: next channel nearer than next position
-  Map<const S> features;
+  bool packed;
   const bool* mask;  // or null
   int64_t mask_stride;
   T *class_scores, *diversity, *channel_stats;
@@ -165,13 +161,8 @@ template <typename S, typename I>
 void launch_forward(const at::Tensor& features, const MaybeTensor& mask, const GroupLayout& groups,
                     const McForward& result) {
   using T = at::opmath_type<S>;
-  ForwardArguments<S, I> a;
-  a.groups = groups;
-  a.samples = features.size(0);
-  a.positions = static_cast<int>(features.size(2) * features.size(3));
+  ForwardArguments<S, I> a{pass_over<S>(features, groups)};
   a.packed = is_packed(features);
-  a.channels_first = features.stride(1) < features.stride(3);
-  a.features = map_of<const S>(features);
   a.mask = data_or_null<const bool>(mask);
   a.mask_stride = mask && mask->dim() == 2 ? mask->size(1) : 0;
   a.class_scores = result.class_scores.data_ptr<T>();

@@ -45,6 +45,22 @@ bool is_packed(const at::Tensor& tensor) {
          tensor.stride(1) == tensor.size(2) * tensor.size(3);
 }
 
+// What both passes know of the features.
+template <typename S>
+struct Pass {
+  GroupLayout groups;
+  int64_t samples;
+  int positions;
+  bool channels_first;  // the next channel is nearer than the next position
+  Map<const S> features;
+};
+
+template <typename S>
+Pass<S> pass_over(const at::Tensor& features, const GroupLayout& groups) {
+  return {groups, features.size(0), static_cast<int>(features.size(2) * features.size(3)),
+          features.stride(1) < features.stride(3), map_of<const S>(features)};
+}
+
 unsigned blocks_of(const at::Tensor& features, const GroupLayout& groups) {
   const int64_t blocks = features.size(0) * groups.num_classes;
   const int64_t values = groups.largest_size() * features.size(2) * features.size(3);

@@ -50,7 +50,7 @@ void convolve(const Tensor& x, const Tensor& panels, const T* bias, const Tensor
   constexpr int64_t kCacheBytes = 1 << 20, kFewestTiles = 64;
   const WinogradKernels<T>& loops = kernels<T>();
   const WinogradImages from = images_of(x), to = images_of(y);
-  const int64_t in = winograd_padded(from.channels), out = winograd_padded(to.channels);
+  const int64_t in = whole_vectors(from.channels), out = whole_vectors(to.channels);
   const std::vector<T> zeros(from.channels);
   const int64_t tiles = tiles_of(from);
   const int64_t fit = kCacheBytes / (kWinogradFrequencies * (in + out) * sizeof(T));
@@ -87,14 +87,14 @@ void convolve(const Tensor& x, const Tensor& panels, const T* bias, const Tensor
 template <typename T>
 Tensor filter_panels(const Tensor& weight, bool turned) {
   const int64_t out = weight.size(0), in = weight.size(1);
-  const Tensor panels = at::empty(
-      {kWinogradFrequencies * winograd_padded(out) * winograd_padded(in)}, weight.options());
+  const Tensor panels =
+      at::empty({kWinogradFrequencies * whole_vectors(out) * whole_vectors(in)}, weight.options());
   const auto fill = turned ? kernels<T>().turned_filters : kernels<T>().filters;
   const T* const from = weight.const_data_ptr<T>();
   T* const to = panels.data_ptr<T>();
-  const int64_t columns = winograd_padded(turned ? in : out) / kWinogradLanes;
+  const int64_t columns = whole_vectors(turned ? in : out) / kWidestLanes;
   at::parallel_for(0, columns, 1, [&](int64_t begin, int64_t end) {
-    fill(from, out, in, begin * kWinogradLanes, end * kWinogradLanes, to);
+    fill(from, out, in, begin * kWidestLanes, end * kWidestLanes, to);
   });
   return panels;
 }
@@ -107,11 +107,11 @@ void weight_gradient(const Tensor& gradient, const Tensor& x, const Tensor& to) 
   constexpr int64_t kBatch = 48;
   const WinogradKernels<T>& loops = kernels<T>();
   const WinogradImages inputs = images_of(x), results = images_of(gradient);
-  const int64_t in = winograd_padded(inputs.channels), out = winograd_padded(results.channels);
+  const int64_t in = whole_vectors(inputs.channels), out = whole_vectors(results.channels);
   const int64_t tiles = tiles_of(inputs);
   int64_t rows = 128, columns = 64;
   const auto blocks = [&] { return at::ceil_div(out, rows) * at::ceil_div(in, columns); };
-  while (blocks() < at::get_num_threads() && rows * columns > kWinogradLanes * kWinogradLanes) {
+  while (blocks() < at::get_num_threads() && rows * columns > kWidestLanes * kWidestLanes) {
     (rows >= columns ? rows : columns) /= 2;
   }
   const std::vector<T> zeros(std::max(inputs.channels, results.channels));

@@ -199,9 +199,9 @@ template <typename T>
 void filters(const T* weight, int64_t out, int64_t in, int64_t begin, int64_t end, T* to) {
   using V = Vector<T>;
   constexpr int64_t kCount = kLanes<T>;
-  const int64_t depth = winograd_padded(in), size = depth * winograd_padded(out);
+  const int64_t depth = whole_vectors(in), size = depth * whole_vectors(out);
   for (int64_t o = begin; o < end; o += kCount) {
-    const PanelColumn<T> place(depth, winograd_padded(out), o);
+    const PanelColumn<T> place(depth, whole_vectors(out), o);
     for_padded_lanes<T>(in, depth, [&](int64_t i, auto lane) {
       V block[16][kCount] = {};  // by frequency and out channel, in channels as lanes
       for (int64_t k = 0; k < kCount && o + k < out; ++k) {
@@ -223,11 +223,11 @@ void filters(const T* weight, int64_t out, int64_t in, int64_t begin, int64_t en
 template <typename T>
 void turned_filters(const T* weight, int64_t out, int64_t in, int64_t begin, int64_t end, T* to) {
   using V = Vector<T>;
-  const int64_t depth = winograd_padded(out), size = depth * winograd_padded(in);
+  const int64_t depth = whole_vectors(out), size = depth * whole_vectors(in);
   const int64_t real = end < in ? end : in;
   for_padded_lanes<T>(real - begin, end - begin, [&](int64_t offset, auto lane) {
     const int64_t i = begin + offset;
-    const PanelColumn<T> place(depth, winograd_padded(in), i);
+    const PanelColumn<T> place(depth, whole_vectors(in), i);
     for (int64_t o = 0; o < depth; ++o) {
       const T* taps = weight + o * 9 * in + i;
       V transformed[4][4] = {};

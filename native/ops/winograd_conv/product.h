@@ -12,7 +12,7 @@ namespace {
 constexpr int kBlockRows = MCLOSS_VECTOR_BYTES == 64 ? 8 : 4;
 template <typename T>
 constexpr int64_t kPanel = 2 * kLanes<T>;
-static_assert(kWinogradRows % kBlockRows == 0 && kWinogradLanes % kLanes<float> == 0);
+static_assert(kWinogradRows % kBlockRows == 0 && kWidestLanes % kLanes<float> == 0);
 
 // Where the panels of a matrix [depth, columns] keep column `column`, a multiple of kLanes, and how far
 // apart its rows are there: a last panel may be one vector wide.
