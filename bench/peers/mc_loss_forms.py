@@ -53,7 +53,7 @@ def gathers(x, classes):
 def operator(name):
     def form(case, features):
         call = getattr(torch.ops.mcloss, name)
-        return call(features, case.target, case.keep, case.classes, 'official', case.alpha,
+        return call(features, case.target, case.keep, case.classes, case.alpha, 0.0,
                     case.beta)[0]
     return form
 

@@ -13,6 +13,7 @@
 #include "napi/convert.h"
 #include "napi/failure.h"
 #include "ops/channel_groups.h"
+#include "ops/cwa_mask.h"
 #include "ops/mc_loss.h"
 #include "ops/resize.h"
 #include "ops/seed_step.h"
@@ -86,7 +87,7 @@ struct McLossCall {
   at::Tensor features, target;  // over JavaScript's memory
   std::optional<at::Tensor> mask;
   int64_t num_classes;
-  McWeights weights;
+  McTerms terms;
   Impl impl;
   bool with_grad;
   McLoss result;
@@ -95,7 +96,7 @@ struct McLossCall {
   void run() {
     features.requires_grad_(with_grad);
     const auto form = impl == Impl::fused ? &mc_loss : &mc_loss_reference;
-    result = form(features, target.to(at::kLong), num_classes, mask, weights);
+    result = form(features, target.to(at::kLong), num_classes, mask, terms);
     if (!with_grad) return;
     result.loss.backward();
     grad = features.grad().contiguous();
@@ -142,7 +143,7 @@ Napi::Value mc_loss_js(const Napi::CallbackInfo& info) {
       call->mask = call->mask->to(at::kBool);
     }
     call->num_classes = fields.integer("numClasses");
-    call->weights = mc_weights(fields.object("weights"));
+    call->terms = mc_terms(mc_weights(fields.object("weights")));
     call->impl = impl_of(fields);
     call->with_grad = fields.boolean("grad");
 

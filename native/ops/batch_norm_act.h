@@ -18,7 +18,7 @@ struct BatchNormActOptions {
   bool relu = true;
 };
 
-// The fused operator mcloss::batch_norm_act: batch_norm_act/cpu.cpp, batch_norm_act_cuda.cu.
+// The fused operator mcloss::batch_norm_act: batch_norm_act/cpu.cpp, cuda.cu.
 // Differentiable once, in x, residual, weight and bias. x: [N, C, H, W] or [N, C], f64 f32 bf16 f16;
 // residual: as x, or undefined. weight, bias, running_mean, running_var: [C], float64 for float64 x,
 // else float32, or undefined (weight 1, bias 0). Throws E_ARGUMENT for anything else, for one value

@@ -1,5 +1,5 @@
 // From a store of u8 images to the network's input, in one operator: crop, flip, colour jitter,
-// normalise. Below it, what its CPU and CUDA forms share.
+// normalise.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -31,26 +31,5 @@ struct GatherOptions {
 at::Tensor gather_augment(const at::Tensor& pixels, const std::optional<at::Tensor>& rows,
                           const at::Tensor& windows, const std::optional<at::Tensor>& jitter,
                           const GatherOptions& options);
-
-// ---- shared by gather_augment/cpu.cpp and gather_augment_cuda.cu ----
-
-// Arguments of the registered operator.
-struct GatherArguments {
-  const at::Tensor& pixels;
-  const std::optional<at::Tensor>& rows;
-  const at::Tensor& windows;
-  const std::optional<at::Tensor>& jitter;
-  int64_t out_height, out_width;
-  at::ArrayRef<double> mean, std;
-  at::ScalarType dtype;
-};
-
-// Checked, on the device of the pixels, contiguous but for the strides of samples and lines of
-// `pixels`. rows and jitter are undefined where there are none.
-struct GatherTensors {
-  at::Tensor pixels, rows, windows, jitter, result;
-  std::array<float, 3> offset, scale;  // the result is (value - offset) * scale
-};
-GatherTensors prepare_gather(const GatherArguments& arguments);
 
 }  // namespace mcloss

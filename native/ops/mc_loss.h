@@ -16,25 +16,33 @@
 
 namespace mcloss {
 
+// loss = dis * L_dis + div * L_div + per_xi * mean over N and K of (1 - h_i / xi_i).
+struct McTerms {
+  double dis = 0, div = 0, per_xi = 0;
+};
+
+// The terms of either form. Throws E_ARGUMENT for weights that are not finite.
+McTerms mc_terms(const McWeights& weights);
+
 struct McLoss {
-  at::Tensor loss;  // the weighted MC part in the form asked for; scalar
+  at::Tensor loss;  // the weighted MC part; scalar
   at::Tensor dis;   // L_dis = cross entropy of class_scores against target; scalar, mean over N
   at::Tensor div;   // L_div = mean over N and K of h; scalar
   at::Tensor class_scores;  // g [N, K]
   at::Tensor diversity;     // h [N, K]
 };
 
-// The fused operator mcloss::mc_loss: mc_loss/cpu.cpp, mc_loss_cuda.cu. Differentiable in
+// The fused operator mcloss::mc_loss: mc_loss/cpu.cpp, cuda.cu. Differentiable in
 // `features`, through each of the five results. They are float32 (float64 for float64 features);
 // sums run in at least that. features: [N, C, H, W] f64 f32 bf16 f16, any strides, N >= 1, H * W >= 1.
 // target: [N] int64, 0..K-1 (on a GPU, where checking would wait for it, another label makes the
 // loss NaN). mask: bool [C] or [N, C], or none (every channel kept); it is moved to the device of
 // the features. Throws E_ARGUMENT for anything else.
 McLoss mc_loss(const at::Tensor& features, const at::Tensor& target, int64_t num_classes,
-               const std::optional<at::Tensor>& mask, const McWeights& weights);
+               const std::optional<at::Tensor>& mask, const McTerms& terms);
 
 // The same, composed of LibTorch's own operators (differentiable by autograd).
 McLoss mc_loss_reference(const at::Tensor& features, const at::Tensor& target, int64_t num_classes,
-                         const std::optional<at::Tensor>& mask, const McWeights& weights);
+                         const std::optional<at::Tensor>& mask, const McTerms& terms);
 
 }  // namespace mcloss

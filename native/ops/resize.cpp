@@ -1,11 +1,11 @@
+#include "ops/resize.h"
+
 #include <ATen/ops/_upsample_bilinear2d_aa.h>
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
-#include <sstream>
 
-#include "ops/resize.h"
-#include "types.h"
+#include "ops/operator.h"
 
 namespace mcloss {
 namespace {
@@ -22,10 +22,8 @@ at::Tensor as_batch(const at::Tensor& pixels) { return pixels.permute({2, 0, 1})
 
 void resize_u8_into(const at::Tensor& pixels, const at::Tensor& out) {
   if (!is_image(pixels) || !is_image(out) || !out.is_contiguous()) {
-    std::ostringstream message;
-    message << "resize: expected u8 pixels [H, W, 3] and a size of at least 1 x 1 but received "
-            << pixels.scalar_type() << " " << pixels.sizes() << " and " << out.sizes() << ".";
-    throw Error("E_ARGUMENT", message.str());
+    refuse("resize", "u8 pixels [H, W, 3] and a size of at least 1 x 1",
+           c10::str(describe(pixels), " and ", out.sizes()));
   }
   at::Tensor result = as_batch(out);
   at::_upsample_bilinear2d_aa_out(result, as_batch(pixels.contiguous()), {out.size(0), out.size(1)},

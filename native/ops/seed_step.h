@@ -8,6 +8,9 @@
 
 namespace mcloss {
 
+// Throws E_ARGUMENT unless value is a word of Philox's counter (ops/kernel/philox.h), 0..2^32-1.
+void check_counter(const char* who, const char* name, int64_t value);
+
 // Throws E_ARGUMENT for a step outside 0..2^32-1.
 at::Tensor make_seed_step(uint64_t seed, int64_t step, at::Device device = at::kCPU);
 // In place, without a wait for the device.

@@ -13,12 +13,4 @@ namespace mcloss {
 // anything else on the CPU; there are no kernels for other devices.
 at::Tensor winograd_conv(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
 
-// Throw E_ARGUMENT unless winograd_conv, or its derivative, takes the arguments; bias may be undefined.
-void check_winograd_conv(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
-void check_winograd_conv_backward(const at::Tensor& grad, const at::Tensor& x,
-                                  const at::Tensor& weight);
-
-// A result of it, not yet written.
-at::Tensor empty_winograd_conv(const at::Tensor& x, const at::Tensor& weight);
-
 }  // namespace mcloss

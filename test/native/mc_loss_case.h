@@ -93,8 +93,8 @@ Outcome run(const Form& form, const Case& input, at::Tensor features) {
   features = features.detach().set_requires_grad(true);
   std::optional<at::Tensor> mask;
   if (input.mask.defined()) mask = input.mask;
-  const auto results =
-      form(features, input.target.to(features.device()), input.classes, mask, input.weights);
+  const auto results = form(features, input.target.to(features.device()), input.classes, mask,
+                            mcloss::mc_terms(input.weights));
   const Upstream& upstream = input.upstream;
   at::Tensor total = upstream.loss * results.loss;
   if (!upstream.g.empty()) {

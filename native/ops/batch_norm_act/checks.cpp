@@ -1,33 +1,23 @@
 #include "ops/batch_norm_act/checks.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 
 #include <cmath>
-#include <sstream>
 
 namespace mcloss {
 namespace {
 
-[[noreturn]] void refuse(const std::string& expected, const std::string& received) {
-  throw Error("E_ARGUMENT",
-              "batch_norm_act: expected " + expected + " but received " + received + ".");
-}
+constexpr const char* kWho = "batch_norm_act";
 
-std::string describe(const at::Tensor& tensor) {
-  std::ostringstream text;
-  text << tensor.scalar_type() << " " << tensor.sizes() << " on " << tensor.device();
-  return text.str();
-}
-
-void check_per_channel(const at::Tensor& values, const char* name, const at::Tensor& x) {
-  if (!values.defined()) return;
+void check_per_channel(const MaybeTensor& values, const char* name, const at::Tensor& x) {
+  if (!values) return;
   const at::ScalarType dtype = accumulate_type(x.scalar_type());
-  if (values.scalar_type() == dtype && values.sizes() == at::IntArrayRef{x.size(1)} &&
-      values.device() == x.device()) {
+  if (values->scalar_type() == dtype && values->sizes() == at::IntArrayRef{x.size(1)} &&
+      values->device() == x.device()) {
     return;
   }
-  refuse(std::string(name) + " " + c10::toString(dtype) + " [C] for x " + describe(x),
-         describe(values));
+  refuse(kWho, c10::str(name, " ", dtype, " [C] for x ", describe(x)), describe(*values));
 }
 
 }  // namespace
@@ -35,42 +25,41 @@ void check_per_channel(const at::Tensor& values, const char* name, const at::Ten
 void check_batch_norm_act(const BnArguments& arguments) {
   const auto& [x, residual, weight, bias, running_mean, running_var, training, momentum, eps,
                relu] = arguments;
-  const auto dtype = x.scalar_type();
-  if (dtype != at::kDouble && dtype != at::kFloat && dtype != at::kBFloat16 && dtype != at::kHalf) {
-    refuse("x of float64, float32, bfloat16 or float16", describe(x));
+  if (!is_floating(x.scalar_type())) {
+    refuse(kWho, "x of float64, float32, bfloat16 or float16", describe(x));
   }
   if ((x.dim() != 4 && x.dim() != 2) || x.numel() == 0) {
-    refuse("x [N, C, H, W] or [N, C] with at least one value", describe(x));
+    refuse(kWho, "x [N, C, H, W] or [N, C] with at least one value", describe(x));
   }
-  if (residual.defined() && (residual.scalar_type() != dtype || residual.sizes() != x.sizes() ||
-                             residual.device() != x.device())) {
-    refuse("a residual like x " + describe(x), describe(residual));
+  if (residual && (residual->scalar_type() != x.scalar_type() || residual->sizes() != x.sizes() ||
+                   residual->device() != x.device())) {
+    refuse(kWho, c10::str("a residual like x ", describe(x)), describe(*residual));
   }
   check_per_channel(weight, "weight", x);
   check_per_channel(bias, "bias", x);
   check_per_channel(running_mean, "running_mean", x);
   check_per_channel(running_var, "running_var", x);
-  if (running_mean.defined() != running_var.defined()) {
-    refuse("running_mean and running_var, or neither", "one of them");
+  if (running_mean.has_value() != running_var.has_value()) {
+    refuse(kWho, "running_mean and running_var, or neither", "one of them");
   }
-  if (running_mean.defined() && !(running_mean.is_contiguous() && running_var.is_contiguous())) {
-    refuse("contiguous running statistics", "strided ones");
+  if (running_mean && !(running_mean->is_contiguous() && running_var->is_contiguous())) {
+    refuse(kWho, "contiguous running statistics", "strided ones");
   }
-  if (!training && !running_mean.defined()) {
-    refuse("running statistics where training is false", "none");
+  if (!training && !running_mean) {
+    refuse(kWho, "running statistics where training is false", "none");
   }
   if (training && x.numel() == x.size(1)) {
-    refuse("more than one value per channel in training", "x " + describe(x));
+    refuse(kWho, "more than one value per channel in training", c10::str("x ", describe(x)),
+           "Use a larger batch.");
   }
   if (!std::isfinite(momentum) || !(eps >= 0)) {
-    refuse("a finite momentum and eps >= 0",
-           std::to_string(momentum) + " and " + std::to_string(eps));
+    refuse(kWho, "a finite momentum and eps >= 0", c10::str(momentum, " and ", eps));
   }
 }
 
 void bn_running_moved(const BnArguments& arguments) {
-  for (const at::Tensor* moved : {&arguments.running_mean, &arguments.running_var}) {
-    if (moved->defined()) moved->unsafeGetTensorImpl()->bump_version();
+  for (const MaybeTensor* moved : {&arguments.running_mean, &arguments.running_var}) {
+    if (*moved) (*moved)->unsafeGetTensorImpl()->bump_version();
   }
 }
 
@@ -84,6 +73,10 @@ at::Tensor bn_laid_out_as(const at::Tensor& x, const at::Tensor& other) {
                                             : at::MemoryFormat::ChannelsLast);
 }
 
+MaybeTensor bn_laid_out_as(const at::Tensor& x, const MaybeTensor& other) {
+  return other ? MaybeTensor(bn_laid_out_as(x, *other)) : std::nullopt;
+}
+
 BnLayout::BnLayout(const at::Tensor& x)
     : samples(x.size(0)),
       channels(x.size(1)),
@@ -93,6 +86,12 @@ BnLayout::BnLayout(const at::Tensor& x)
 at::Tensor empty_bn_saved(const at::Tensor& x) {
   return at::empty({kBnSaved, x.size(1)},
                    x.options().dtype(at::kDouble).memory_format(at::MemoryFormat::Contiguous));
+}
+
+BackwardResult empty_bn_gradients(const at::Tensor& x, bool grad_residual) {
+  const auto sums = x.options().dtype(accumulate_type(x.scalar_type()));
+  return {at::empty_like(x), at::empty({x.size(1)}, sums), at::empty({x.size(1)}, sums),
+          grad_residual ? at::empty_like(x) : at::empty({0}, x.options())};
 }
 
 }  // namespace mcloss

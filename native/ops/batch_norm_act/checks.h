@@ -2,18 +2,16 @@
 // tensors that the forward pass leaves for the backward pass.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
-#include <optional>
 #include <tuple>
 
-#include "ops/mc_loss/checks.h"
+#include "ops/operator.h"
 
 namespace mcloss {
 
-// The operator's arguments, undefined tensors for those left out.
+// The operator's arguments.
 struct BnArguments {
-  at::Tensor x, residual, weight, bias, running_mean, running_var;
+  at::Tensor x;
+  MaybeTensor residual, weight, bias, running_mean, running_var;
   bool training;
   double momentum, eps;
   bool relu;
@@ -29,6 +27,7 @@ void bn_running_moved(const BnArguments& arguments);
 at::Tensor bn_laid_out(const at::Tensor& x);
 // other in the layout of x, which comes from bn_laid_out.
 at::Tensor bn_laid_out_as(const at::Tensor& x, const at::Tensor& other);
+MaybeTensor bn_laid_out_as(const at::Tensor& x, const MaybeTensor& other);
 
 // The values of x in memory: [rows, channels] (channels_last, [N, C]), or else [samples, channels,
 // positions].
@@ -50,5 +49,7 @@ at::Tensor empty_bn_saved(const at::Tensor& x);
 using ForwardResult = std::tuple<at::Tensor, at::Tensor>;  // y, saved
 // d loss / d x, weight, bias, and residual where it is asked for, else an empty tensor.
 using BackwardResult = std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor>;
+// Not yet written, but for the empty one. x: from bn_laid_out.
+BackwardResult empty_bn_gradients(const at::Tensor& x, bool grad_residual);
 
 }  // namespace mcloss

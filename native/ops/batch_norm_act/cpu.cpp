@@ -7,16 +7,14 @@
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <torch/library.h>
 
-#include <algorithm>
-#include <cmath>
 #include <vector>
 
 #include "ops/batch_norm_act/checks.h"
 #include "ops/batch_norm_act/loops.h"
+#include "ops/batch_norm_act/spans.h"
 #include "ops/kernel/processor.h"
 
 namespace mcloss {
@@ -24,140 +22,30 @@ namespace {
 
 using at::Tensor;
 
-// LibTorch's own choice for this processor; the environment variable ATEN_CPU_CAPABILITY lowers it.
 const BnPasses& passes(at::ScalarType dtype) {
   static const BnPasses* const all = form_for_processor(at::get_cpu_capability(), bn_passes_plain,
                                                         bn_passes_avx2, bn_passes_avx512)();
-  const Storage storage = dtype == at::kDouble     ? Storage::f64
-                          : dtype == at::kFloat    ? Storage::f32
-                          : dtype == at::kBFloat16 ? Storage::bf16
-                                                   : Storage::f16;
-  return all[static_cast<int>(storage)];
+  return all[static_cast<int>(storage_of(dtype))];
 }
-
-// Rows by chunks of about this many values: enough chunks for many threads, few enough that their
-// sums are small beside the values.
-constexpr int64_t kChunkValues = 65536, kMostChunks = 256;
-
-struct Chunks {
-  explicit Chunks(const BnLayout& layout) : rows(layout.count()) {
-    const int64_t wanted =
-        std::clamp<int64_t>(rows * layout.channels / kChunkValues, 1, kMostChunks);
-    chunk_rows = (rows + wanted - 1) / wanted;
-    chunk_rows = (chunk_rows + 7) / 8 * 8;
-    count = (rows + chunk_rows - 1) / chunk_rows;
-  }
-  int64_t begin(int64_t chunk) const { return chunk * chunk_rows; }
-  int64_t size(int64_t chunk) const { return std::min(chunk_rows, rows - begin(chunk)); }
-  int64_t rows, chunk_rows, count;
-};
-
-// The tensors of a pass, all in one layout; spans of them for the kernels.
-struct Values {
-  const BnLayout layout;
-  const int64_t element_size;
-  BnSpan whole;  // the pointers of the first value
-
-  Values(const Tensor& x, bool relu, const void* coefficients)
-      : layout(x),
-        element_size(x.element_size()),
-        whole{.rows = 1,
-              .width = 0,
-              .per_column = layout.by_rows,
-              .relu = relu,
-              .x = x.const_data_ptr(),
-              .residual = nullptr,
-              .y = nullptr,
-              .grad = nullptr,
-              .out = nullptr,
-              .masked = nullptr,
-              .coefficients = coefficients,
-              .padded = bn_padded(layout.channels)} {}
-
-  BnSpan rows(int64_t begin, int64_t count) const {
-    return span(begin * layout.channels, count, layout.channels, 0);
-  }
-  BnSpan plane(int64_t sample, int64_t channel) const {
-    return span((sample * layout.channels + channel) * layout.positions, 1, layout.positions,
-                channel);
-  }
-
- private:
-  BnSpan span(int64_t first, int64_t rows, int64_t width, int64_t channel) const {
-    const auto move = [&](auto* pointer) {
-      using Byte = std::conditional_t<std::is_const_v<std::remove_pointer_t<decltype(pointer)>>,
-                                      const char, char>;
-      return pointer ? static_cast<Byte*>(pointer) + first * element_size : nullptr;
-    };
-    BnSpan result = whole;
-    result.rows = rows;
-    result.width = width;
-    result.x = move(whole.x);
-    result.residual = move(whole.residual);
-    result.y = move(whole.y);
-    result.grad = move(whole.grad);
-    result.out = move(whole.out);
-    result.masked = move(whole.masked);
-    const int64_t coefficient_size = element_size == 8 ? 8 : 4;
-    result.coefficients = static_cast<const char*>(whole.coefficients) + channel * coefficient_size;
-    return result;
-  }
-};
-
-// Calls pass(span, scratch) for every chunk. Backwards: last chunk first in each thread, so that it
-// begins with what the thread's pass before has left in the cache.
-template <typename Pass>
-void for_chunks(const Values& values, bool backwards, const Pass& pass) {
-  const Chunks chunks(values.layout);
-  at::parallel_for(0, chunks.count, 1, [&](int64_t begin, int64_t end) {
-    std::vector<char> scratch(bn_scratch_bytes(values.layout.channels));
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t chunk = backwards ? begin + end - 1 - i : i;
-      pass(chunk, values.rows(chunks.begin(chunk), chunks.size(chunk)), scratch.data());
-    }
-  });
-}
-
-template <typename T>
-struct Coefficients {
-  explicit Coefficients(int64_t channels)
-      : padded(bn_padded(channels)), values(kBnCoefficients * padded) {}
-  T& at(BnCoefficient which, int64_t channel) { return values[which * padded + channel]; }
-  int64_t padded;
-  std::vector<T> values;
-};
 
 // ---- forward ----
 
 template <typename T>
-T value_or(const Tensor& tensor, int64_t channel, T otherwise) {
-  return tensor.defined() ? tensor.const_data_ptr<T>()[channel * tensor.stride(0)] : otherwise;
+T value_or(const MaybeTensor& tensor, int64_t channel, T otherwise) {
+  return tensor ? tensor->const_data_ptr<T>()[channel * tensor->stride(0)] : otherwise;
 }
 
-// What the statistics of a channel make of its coefficients and of its saved values.
 template <typename T>
 void take_statistics(const BnArguments& arguments, int64_t channel, double mean, double var,
                      Coefficients<T>& coefficients, const Tensor& saved) {
-  const double inv_std = 1 / std::sqrt(var + arguments.eps);
-  const T pivot = static_cast<T>(mean);
-  const T scale = static_cast<T>(value_or<T>(arguments.weight, channel, 1) * inv_std);
-  const T shift = static_cast<T>(value_or<T>(arguments.bias, channel, 0) - (mean - pivot) * scale);
-  coefficients.at(kPivot, channel) = pivot;
-  coefficients.at(kScale, channel) = scale;
-  coefficients.at(kShift, channel) = shift;
-  double* const to = saved.data_ptr<double>() + channel;
-  const int64_t channels = saved.size(1);
-  to[kSavedMean * channels] = mean;
-  to[kSavedInvStd * channels] = inv_std;
-  to[kSavedScale * channels] = scale;
-  to[kSavedShift * channels] = shift;
+  const auto to = coefficients.channel(channel, saved.data_ptr<double>(), saved.size(1));
+  to.take_statistics(mean, var, arguments.eps, value_or<T>(arguments.weight, channel, 1),
+                     value_or<T>(arguments.bias, channel, 0));
 }
 
 template <typename T>
-void move_running(const Tensor& running, int64_t channel, double towards, double momentum) {
-  if (!running.defined()) return;
-  T& value = running.data_ptr<T>()[channel];
-  value = static_cast<T>((1 - momentum) * value + momentum * towards);
+void move_running(const MaybeTensor& running, int64_t channel, double towards, double momentum) {
+  if (running) bn_move_running(running->mutable_data_ptr<T>()[channel], towards, momentum);
 }
 
 template <typename T>
@@ -255,25 +143,16 @@ ForwardResult batch_norm_act_forward_cpu(const Tensor& given_x, const MaybeTenso
                                          const MaybeTensor& running_mean,
                                          const MaybeTensor& running_var, bool training,
                                          double momentum, double eps, bool relu) {
-  const auto given = [](const MaybeTensor& tensor) { return tensor.value_or(Tensor()); };
-  BnArguments arguments{given_x,
-                        given(residual),
-                        given(weight),
-                        given(bias),
-                        given(running_mean),
-                        given(running_var),
-                        training,
-                        momentum,
-                        eps,
-                        relu};
+  BnArguments arguments{given_x,     residual, weight,   bias, running_mean,
+                        running_var, training, momentum, eps,  relu};
   check_batch_norm_act(arguments);
   const Tensor x = bn_laid_out(given_x), y = at::empty_like(x), saved = empty_bn_saved(x);
-  if (residual) arguments.residual = bn_laid_out_as(x, *residual);
+  arguments.residual = bn_laid_out_as(x, residual);
 
   AT_DISPATCH_FLOATING_TYPES(accumulate_type(x.scalar_type()), "batch_norm_act_forward", [&] {
     Coefficients<scalar_t> coefficients(x.size(1));
     Values values(x, relu, nullptr);
-    if (residual) values.whole.residual = arguments.residual.const_data_ptr();
+    if (residual) values.whole.residual = arguments.residual->const_data_ptr();
     values.whole.out = y.data_ptr();
     forward(arguments, values, coefficients, passes(x.scalar_type()), saved);
   });
@@ -283,43 +162,20 @@ ForwardResult batch_norm_act_forward_cpu(const Tensor& given_x, const MaybeTenso
 
 // ---- backward ----
 
-// d loss / d weight and d loss / d bias of a channel, and its coefficients of d loss / d x.
-template <typename T>
-void take_sums(const Tensor& saved, bool training, int64_t count, int64_t channel, double sum,
-               double product, Coefficients<T>& coefficients, const Tensor& grad_weight,
-               const Tensor& grad_bias) {
-  const double* const from = saved.const_data_ptr<double>() + channel;
-  const int64_t channels = saved.size(1);
-  const double inv_std = from[kSavedInvStd * channels], scale = from[kSavedScale * channels];
-  const double rest = from[kSavedMean * channels] - coefficients.at(kPivot, channel);
-  // Of g * xhat; `product` is of g * (x - pivot).
-  const double weighted = (product - rest * sum) * inv_std;
-  grad_weight.data_ptr<T>()[channel] = static_cast<T>(weighted);
-  grad_bias.data_ptr<T>()[channel] = static_cast<T>(sum);
-  const auto n = static_cast<double>(count);
-  const double x_scale = training ? -scale * inv_std * weighted / n : 0;
-  const double grad_shift = training ? -scale * sum / n - x_scale * rest : 0;
-  coefficients.at(kGradScale, channel) = static_cast<T>(scale);
-  coefficients.at(kXScale, channel) = static_cast<T>(x_scale);
-  coefficients.at(kGradShift, channel) = static_cast<T>(grad_shift);
-}
-
 template <typename T>
 void backward(const Tensor& saved, bool training, Values& values, const BnPasses& pass,
               const Tensor& grad_weight, const Tensor& grad_bias) {
   const BnLayout& layout = values.layout;
-  const int64_t channels = layout.channels, padded = bn_padded(channels);
+  const int64_t channels = layout.channels, padded = whole_vectors(channels);
   Coefficients<T> coefficients(channels);
   values.whole.coefficients = coefficients.values.data();
   const double* const from = saved.const_data_ptr<double>();
-  for (int64_t c = 0; c < channels; ++c) {
-    coefficients.at(kPivot, c) = static_cast<T>(from[kSavedMean * channels + c]);
-    coefficients.at(kScale, c) = static_cast<T>(from[kSavedScale * channels + c]);
-    coefficients.at(kShift, c) = static_cast<T>(from[kSavedShift * channels + c]);
-  }
+  for (int64_t c = 0; c < channels; ++c) coefficients.channel(c, from, channels).restore();
+  T* const to_weight = grad_weight.data_ptr<T>();
+  T* const to_bias = grad_bias.data_ptr<T>();
   const auto take = [&](int64_t c, double sum, double product) {
-    take_sums(saved, training, layout.count(), c, sum, product, coefficients, grad_weight,
-              grad_bias);
+    coefficients.channel(c, from, channels)
+        .take_sums(sum, product, training, layout.count(), to_weight[c], to_bias[c]);
   };
   // Once `masked` is written it stands for the gradient and its ReLU.
   const auto gradient = [&](BnSpan span) {
@@ -362,16 +218,12 @@ BackwardResult batch_norm_act_backward_cpu(const Tensor& given_grad, const Tenso
                                            const MaybeTensor& given_y, const Tensor& saved,
                                            bool training, bool relu, bool grad_residual) {
   const Tensor x = bn_laid_out(given_x), grad = bn_laid_out_as(x, given_grad);
-  const Tensor y = given_y ? bn_laid_out_as(x, *given_y) : Tensor();
-  const auto options = x.options().dtype(accumulate_type(x.scalar_type()));
-  const Tensor grad_x = at::empty_like(x);
-  const Tensor grad_weight = at::empty({x.size(1)}, options);
-  const Tensor grad_bias = at::empty({x.size(1)}, options);
-  const Tensor masked = grad_residual ? at::empty_like(x) : at::empty({0}, x.options());
+  const MaybeTensor y = bn_laid_out_as(x, given_y);
+  const auto [grad_x, grad_weight, grad_bias, masked] = empty_bn_gradients(x, grad_residual);
   AT_DISPATCH_FLOATING_TYPES(accumulate_type(x.scalar_type()), "batch_norm_act_backward", [&] {
     Values values(x, relu, nullptr);
     values.whole.grad = grad.const_data_ptr();
-    if (given_y) values.whole.y = y.const_data_ptr();
+    if (y) values.whole.y = y->const_data_ptr();
     values.whole.out = grad_x.data_ptr();
     if (grad_residual) values.whole.masked = masked.data_ptr();
     backward<scalar_t>(saved, training, values, passes(x.scalar_type()), grad_weight, grad_bias);

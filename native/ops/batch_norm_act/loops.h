@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "ops/kernel/padding.h"
 #include "ops/kernel/storage.h"
 
 namespace mcloss {
@@ -25,7 +26,7 @@ struct BnSpan {
   void* out;         // y, or d loss / d x
   void* masked;      // grad where the ReLU lets it through
 
-  // T [kBnCoefficients][bn_padded(channels)], of the first channel. y = (x - pivot) * scale + shift,
+  // T [kBnCoefficients][whole_vectors(channels)], of the first channel. y = (x - pivot) * scale + shift,
   // d loss / d x = grad_scale * masked + x_scale * (x - pivot) + grad_shift.
   const void* coefficients;
   int64_t padded;
@@ -55,10 +56,8 @@ const BnPasses* bn_passes_avx2();
 const BnPasses* bn_passes_avx512();
 
 // Rows of coefficients and of sums are a whole number of the widest vectors.
-static inline int64_t bn_padded(int64_t channels) { return (channels + 15) / 16 * 16; }
-
 static inline int64_t bn_scratch_bytes(int64_t channels) {
-  return 3 * bn_padded(channels) * static_cast<int64_t>(sizeof(double));
+  return 3 * whole_vectors(channels) * static_cast<int64_t>(sizeof(double));
 }
 
 // Sums of this many rows are taken in T before they go to doubles.

@@ -1,14 +1,12 @@
 // The operators of batch norm + residual + ReLU, how they reach their kernels, and their derivative:
 //   mcloss::batch_norm_act           what users call; differentiable once
-//   mcloss::batch_norm_act_forward   the kernels: batch_norm_act/cpu.cpp, batch_norm_act_cuda.cu
+//   mcloss::batch_norm_act_forward   the kernels: batch_norm_act/cpu.cpp, cuda.cu
 //   mcloss::batch_norm_act_backward
 // Autocast: the operator takes x in whatever dtype it comes and its parameters in float32, and sums
 // in float32 or more, so it has no rule of its own.
 #include "ops/batch_norm_act.h"
 
 #include <ATen/core/LegacyTypeDispatch.h>
-#include <ATen/core/dispatch/Dispatcher.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <torch/csrc/autograd/autograd_not_implemented_fallback.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -22,11 +20,6 @@ namespace {
 using at::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-template <typename Signature>
-c10::TypedOperatorHandle<Signature> find_operator(const char* name) {
-  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
-}
 
 ForwardResult forward_operator(const Tensor& x, const MaybeTensor& residual,
                                const MaybeTensor& weight, const MaybeTensor& bias,
@@ -74,8 +67,8 @@ struct BatchNormActFunction : torch::autograd::Function<BatchNormActFunction> {
     const bool to_residual = data["residual"].toBool() && context->needs_input_grad(1);
     const Tensor& grad = gradients[0];
     const auto [grad_x, grad_weight, grad_bias, masked] =
-        backward_operator(grad, saved[0], saved[2].defined() ? MaybeTensor(saved[2]) : std::nullopt,
-                          saved[1], data["training"].toBool(), relu, to_residual && relu);
+        backward_operator(grad, saved[0], maybe(saved[2]), saved[1], data["training"].toBool(),
+                          relu, to_residual && relu);
     variable_list result(10);
     result[0] = grad_x;
     if (to_residual) result[1] = relu ? masked : grad;
@@ -108,19 +101,14 @@ ForwardResult batch_norm_act_forward_meta(const Tensor& x, const MaybeTensor& re
                                           const MaybeTensor& running_mean,
                                           const MaybeTensor& running_var, bool training,
                                           double momentum, double eps, bool relu) {
-  const auto given = [](const MaybeTensor& tensor) { return tensor.value_or(Tensor()); };
-  check_batch_norm_act({x, given(residual), given(weight), given(bias), given(running_mean),
-                        given(running_var), training, momentum, eps, relu});
+  check_batch_norm_act(
+      {x, residual, weight, bias, running_mean, running_var, training, momentum, eps, relu});
   return {at::empty_like(bn_laid_out(x)), empty_bn_saved(x)};
 }
 
 BackwardResult batch_norm_act_backward_meta(const Tensor&, const Tensor& x, const MaybeTensor&,
                                             const Tensor&, bool, bool, bool grad_residual) {
-  const Tensor like = bn_laid_out(x);
-  const auto options = x.options().dtype(accumulate_type(x.scalar_type()));
-  const auto sums = [&] { return at::empty({x.size(1)}, options); };
-  return {at::empty_like(like), sums(), sums(),
-          grad_residual ? at::empty_like(like) : at::empty({0}, x.options())};
+  return empty_bn_gradients(bn_laid_out(x), grad_residual);
 }
 
 TORCH_LIBRARY_FRAGMENT(mcloss, m) {
@@ -163,9 +151,6 @@ Tensor batch_norm_act(const Tensor& x, const Tensor& residual, const Tensor& wei
   static const auto op = find_operator<Tensor(
       const Tensor&, const MaybeTensor&, const MaybeTensor&, const MaybeTensor&, const MaybeTensor&,
       const MaybeTensor&, bool, double, double, bool)>("mcloss::batch_norm_act");
-  const auto maybe = [](const Tensor& tensor) {
-    return tensor.defined() ? MaybeTensor(tensor) : std::nullopt;
-  };
   return op.call(x, maybe(residual), maybe(weight), maybe(bias), maybe(running_mean),
                  maybe(running_var), options.training, options.momentum, options.eps, options.relu);
 }

@@ -1,6 +1,7 @@
 // gather_augment on CUDA: a thread a pixel, the same bits as gather_augment/loops.cpp gives.
 // Contrast needs the mean grey of a window first: a kernel of its own adds them up in integers, so
 // that their order cannot matter. rows, windows and jitter are copied to the device.
+#include <ATen/ceil_div.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/zeros.h>
 #include <c10/cuda/CUDAException.h>
@@ -12,26 +13,20 @@
 
 #include <algorithm>
 
-#include "ops/gather_augment.h"
+#include "ops/gather_augment/checks.h"
+#include "ops/kernel/reductions.cuh"
 
 namespace mcloss {
 namespace {
 
-constexpr int kThreads = 256, kWarp = 32;
+constexpr int kThreads = 256;
 constexpr int64_t kMaxBlocks = 1024, kMaxSamples = 65535;  // of a grid, in x and y
 
 using Sum = unsigned long long;  // what atomicAdd takes
 
-struct Arguments {
-  const uint8_t* pixels;
-  int64_t image_stride, line_stride;  // bytes
-  int64_t height, width;              // of an image
-  const int32_t* rows;                // [N], or null: sample n is image n
-  const int32_t* windows;             // [N, 3]
-  const float* jitter;                // [N, 3], or null
-  const Sum* greys;                   // [N], or null: the sum of the window's greys
-  int64_t count, out_height, out_width;
-  float offset[3], scale[3];
+struct Arguments : GatherArrays {
+  const Sum* greys;  // [N], or null: the sum of the window's greys
+  int64_t count;     // N
 };
 
 struct Pixel {
@@ -76,9 +71,7 @@ __global__ void __launch_bounds__(kThreads) sum_greys_kernel(const Arguments a, 
     for (int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x; i < pixels; i += stride) {
       sum += grey_of(blend({0, 0, 0}, cut(a, n, i), brightness));
     }
-    for (int distance = kWarp / 2; distance > 0; distance /= 2) {
-      sum += __shfl_xor_sync(0xffffffffu, sum, distance);
-    }
+    sum = warp_sum(sum);
     if (threadIdx.x % kWarp == 0) atomicAdd(greys + n, sum);
   }
 }
@@ -117,36 +110,19 @@ __global__ void __launch_bounds__(kThreads) gather_augment_kernel(const Argument
   }
 }
 
-template <typename T>
-const T* pointer_to(const at::Tensor& table) {
-  return table.defined() ? table.const_data_ptr<T>() : nullptr;
-}
-
-at::Tensor gather_augment_cuda(const at::Tensor& pixels, const std::optional<at::Tensor>& rows,
-                               const at::Tensor& windows, const std::optional<at::Tensor>& jitter,
+at::Tensor gather_augment_cuda(const at::Tensor& pixels, const MaybeTensor& rows,
+                               const at::Tensor& windows, const MaybeTensor& jitter,
                                int64_t out_height, int64_t out_width, at::ArrayRef<double> mean,
                                at::ArrayRef<double> std, at::ScalarType dtype) {
   const c10::cuda::CUDAGuard guard(pixels.device());
   const GatherTensors tensors =
       prepare_gather({pixels, rows, windows, jitter, out_height, out_width, mean, std, dtype});
   const int64_t count = windows.size(0), area = out_height * out_width;
-  const dim3 grid(static_cast<unsigned>(std::min((area + kThreads - 1) / kThreads, kMaxBlocks)),
-                  static_cast<unsigned>(std::min(count, kMaxSamples)));
+  const dim3 grid(
+      static_cast<unsigned>(std::min(at::ceil_div<int64_t>(area, kThreads), kMaxBlocks)),
+      static_cast<unsigned>(std::min(count, kMaxSamples)));
   const cudaStream_t stream = c10::cuda::getCurrentCUDAStream();
-  Arguments arguments{tensors.pixels.const_data_ptr<uint8_t>(),
-                      tensors.pixels.stride(0),
-                      tensors.pixels.stride(1),
-                      pixels.size(1),
-                      pixels.size(2),
-                      pointer_to<int32_t>(tensors.rows),
-                      pointer_to<int32_t>(tensors.windows),
-                      pointer_to<float>(tensors.jitter),
-                      nullptr,
-                      count,
-                      out_height,
-                      out_width,
-                      {tensors.offset[0], tensors.offset[1], tensors.offset[2]},
-                      {tensors.scale[0], tensors.scale[1], tensors.scale[2]}};
+  Arguments arguments{tensors.arrays, nullptr, count};
   at::Tensor greys;
   if (jitter && jitter->select(1, 1).ne(1).any().item<bool>()) {  // on the CPU: nothing waits
     greys = at::zeros({count}, pixels.options().dtype(at::kLong));
@@ -155,17 +131,16 @@ at::Tensor gather_augment_cuda(const at::Tensor& pixels, const std::optional<at:
     C10_CUDA_KERNEL_LAUNCH_CHECK();
     arguments.greys = sums;
   }
-  void* const out = tensors.result.mutable_data_ptr();
   const auto launch = [&](auto* typed) {
     gather_augment_kernel<<<grid, kThreads, 0, stream>>>(arguments, typed);
     C10_CUDA_KERNEL_LAUNCH_CHECK();
   };
   if (dtype == at::kFloat) {
-    launch(static_cast<float*>(out));
+    launch(static_cast<float*>(arguments.out));
   } else if (dtype == at::kBFloat16) {
-    launch(static_cast<__nv_bfloat16*>(out));
+    launch(static_cast<__nv_bfloat16*>(arguments.out));
   } else {
-    launch(static_cast<__half*>(out));
+    launch(static_cast<__half*>(arguments.out));
   }
   return tensors.result;
 }

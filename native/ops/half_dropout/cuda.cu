@@ -1,11 +1,12 @@
 // half_dropout on CUDA, the same bits as on the CPU: a thread a value.
+#include <ATen/ceil_div.h>
 #include <ATen/core/Tensor.h>
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 #include <torch/library.h>
 
-#include "ops/kernel/philox.h"
+#include "ops/half_dropout/factor.h"
 #include "ops/seed_step.h"
 
 namespace mcloss {
@@ -17,12 +18,7 @@ __global__ void draw_half_dropout_kernel(const int64_t* seed_step, int64_t value
                                          int64_t first_sample, int64_t layer, float* scale) {
   const int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (i >= values) return;
-  const auto sample = static_cast<uint32_t>(first_sample + i / width);
-  const auto draw = static_cast<uint32_t>(layer * width + i % width);
-  const uint32_t word =
-      philox_draw(static_cast<uint64_t>(seed_step[0]), static_cast<uint32_t>(seed_step[1]), sample,
-                  draw, Stream::dropout);
-  scale[i] = word >> 31 ? 2.0f : 0.0f;
+  scale[i] = half_dropout_factor(seed_step, first_sample + i / width, layer, width, i % width);
 }
 
 void draw_half_dropout_cuda(at::Tensor& scale, const at::Tensor& seed_step, int64_t first_sample,
@@ -31,8 +27,8 @@ void draw_half_dropout_cuda(at::Tensor& scale, const at::Tensor& seed_step, int6
   const int64_t values = scale.numel();
   if (values == 0) return;
   const c10::cuda::CUDAGuard guard(scale.device());
-  draw_half_dropout_kernel<<<static_cast<unsigned>((values + kThreads - 1) / kThreads), kThreads, 0,
-                             c10::cuda::getCurrentCUDAStream()>>>(
+  draw_half_dropout_kernel<<<static_cast<unsigned>(at::ceil_div<int64_t>(values, kThreads)),
+                             kThreads, 0, c10::cuda::getCurrentCUDAStream()>>>(
       at, values, scale.size(1), first_sample, layer, scale.data_ptr<float>());
   C10_CUDA_KERNEL_LAUNCH_CHECK();
 }

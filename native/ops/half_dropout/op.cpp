@@ -1,30 +1,13 @@
+// mcloss::draw_half_dropout_, of which half_dropout/cpu.cpp and cuda.cu have the kernels.
 #include "ops/half_dropout.h"
 
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
 
-#include "ops/kernel/philox.h"
-#include "ops/seed_step.h"
+#include "ops/operator.h"
 
 namespace mcloss {
 namespace {
-
-void draw_half_dropout_cpu(at::Tensor& scale, const at::Tensor& seed_step, int64_t first_sample,
-                           int64_t layer) {
-  const int64_t* at = seed_step_data(seed_step, scale.device());
-  const auto seed = static_cast<uint64_t>(at[0]);
-  const auto step = static_cast<uint32_t>(at[1]);
-  const int64_t samples = scale.size(0), width = scale.size(1);
-  float* out = scale.data_ptr<float>();
-  for (int64_t i = 0; i < samples; ++i) {
-    const auto sample = static_cast<uint32_t>(first_sample + i);
-    for (int64_t j = 0; j < width; ++j) {
-      const auto draw = static_cast<uint32_t>(layer * width + j);
-      *out++ = philox_draw(seed, step, sample, draw, Stream::dropout) >> 31 ? 2.0f : 0.0f;
-    }
-  }
-}
 
 TORCH_LIBRARY_FRAGMENT(mcloss, m) {
   // scale: float [samples, width], contiguous.
@@ -32,16 +15,12 @@ TORCH_LIBRARY_FRAGMENT(mcloss, m) {
       "draw_half_dropout_(Tensor(a!) scale, Tensor seed_step, int first_sample, int layer) -> ()");
 }
 
-TORCH_LIBRARY_IMPL(mcloss, CPU, m) { m.impl("draw_half_dropout_", &draw_half_dropout_cpu); }
-
 }  // namespace
 
 at::Tensor half_dropout_scale(const at::Tensor& seed_step, int64_t samples, int64_t width,
                               int64_t first_sample, int64_t layer) {
-  using Signature = void(at::Tensor&, const at::Tensor&, int64_t, int64_t);
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("mcloss::draw_half_dropout_", "")
-                             .typed<Signature>();
+  static const auto op = find_operator<void(at::Tensor&, const at::Tensor&, int64_t, int64_t)>(
+      "mcloss::draw_half_dropout_");
   at::Tensor scale =
       at::empty({samples, width}, at::TensorOptions().dtype(at::kFloat).device(seed_step.device()));
   op.call(scale, seed_step, first_sample, layer);

@@ -26,6 +26,10 @@ inline void narrow(uint16_t* to, Words words) {
 
 inline Words select(Vector<int32_t> mask, Words yes, Words no) { return mask ? yes : no; }
 
+// Values of S that load_as and store_as move at once.
+template <typename S>
+constexpr int64_t kStoredLanes = sizeof(S) == 8 ? kLanes<double> : kLanes<float>;
+
 // kLanes<T> values from memory, as T.
 inline Vector<float> load_as(const float* from) { return load<Vector<float>>(from); }
 inline Vector<double> load_as(const double* from) { return load<Vector<double>>(from); }
@@ -59,6 +63,28 @@ inline void store_as(Float16* to, Vector<float> values) {
   half = select(magnitude >= 0x477ff000u, all<Words>(0x7c00u), half);  // 65520 and above: infinity
   half = select(magnitude > 0x7f800000u, all<Words>(0x7e00u), half);
   narrow(&to->bits, half | sign);
+}
+
+// A whole vector, or its first values; the rest are 0.
+template <typename S>
+inline auto load_at(const S* from, Whole) {
+  return load_as(from);
+}
+template <typename S>
+inline auto load_at(const S* from, Part part) {
+  S values[kStoredLanes<S>] = {};
+  for (int64_t i = 0; i < part.count; ++i) values[i] = from[i];
+  return load_as(values);
+}
+template <typename S, typename V>
+inline void store_at(S* to, V value, Whole) {
+  store_as(to, value);
+}
+template <typename S, typename V>
+inline void store_at(S* to, V value, Part part) {
+  S values[kStoredLanes<S>];
+  store_as(values, value);
+  for (int64_t i = 0; i < part.count; ++i) to[i] = values[i];
 }
 
 // One value.

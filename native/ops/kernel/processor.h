@@ -5,7 +5,8 @@
 
 namespace mcloss {
 
-// capability: as at::get_cpu_capability() gives it.
+// capability: as at::get_cpu_capability() gives it, LibTorch's own choice for this processor; the
+// environment variable ATEN_CPU_CAPABILITY lowers it.
 template <typename Form>
 Form form_for_processor(const std::string& capability, Form plain, Form avx2, Form avx512) {
   if (capability == "AVX512") return avx512;

@@ -4,42 +4,39 @@
 #include <ATen/ops/empty.h>
 
 #include <cmath>
-#include <sstream>
 
 namespace mcloss {
 namespace {
 
-[[noreturn]] void refuse(const std::string& expected, const std::string& received) {
-  throw Error("E_ARGUMENT", "mc_loss: expected " + expected + " but received " + received + ".");
-}
-
-std::string describe(const at::Tensor& tensor) {
-  std::ostringstream text;
-  text << tensor.scalar_type() << " " << tensor.sizes() << " on " << tensor.device();
-  return text.str();
-}
+constexpr const char* kWho = "mc_loss";
 
 }  // namespace
 
-void check_mc_loss(const at::Tensor& features, const at::Tensor& target,
-                   const std::optional<at::Tensor>& mask, int64_t num_classes) {
-  const auto dtype = features.scalar_type();
-  if (dtype != at::kDouble && dtype != at::kFloat && dtype != at::kBFloat16 && dtype != at::kHalf) {
-    refuse("features of float64, float32, bfloat16 or float16", describe(features));
+void check_mc_loss(const at::Tensor& features, const at::Tensor& target, const MaybeTensor& mask,
+                   int64_t num_classes) {
+  if (!is_floating(features.scalar_type())) {
+    refuse(kWho, "features of float64, float32, bfloat16 or float16", describe(features));
   }
   if (features.dim() != 4 || features.numel() == 0) {
-    refuse("features [N, C, H, W] with at least one sample and one position", describe(features));
+    refuse(kWho, "features [N, C, H, W] with at least one sample and one position",
+           describe(features));
   }
   const ChannelGroups groups(features.size(1), num_classes);
   const int64_t n = features.size(0), c = groups.num_channels;
   if (target.scalar_type() != at::kLong || target.sizes() != at::IntArrayRef{n} ||
       target.device() != features.device()) {
-    refuse("target int64 [N] with N of the features " + describe(features), describe(target));
+    refuse(kWho, c10::str("target int64 [N] with N of the features ", describe(features)),
+           describe(target));
+  }
+  if (!std::isfinite(terms.dis) || !std::isfinite(terms.div) || !std::isfinite(terms.per_xi)) {
+    refuse(kWho, "finite weights dis, div and per_xi",
+           c10::str(terms.dis, ", ", terms.div, " and ", terms.per_xi));
   }
   if (!mask) return;
   if (mask->scalar_type() != at::kBool || mask->device() != features.device() ||
       (mask->sizes() != at::IntArrayRef{c} && mask->sizes() != at::IntArrayRef{n, c})) {
-    refuse("mask bool [C] or [N, C] on the device of the features " + describe(features),
+    refuse(kWho,
+           c10::str("mask bool [C] or [N, C] on the device of the features ", describe(features)),
            describe(*mask));
   }
 }
@@ -48,44 +45,29 @@ void check_labels(const at::Tensor& target, int64_t num_classes) {
   if (!target.is_cpu()) return;
   const int64_t smallest = target.min().item<int64_t>(), largest = target.max().item<int64_t>();
   if (smallest < 0 || largest >= num_classes) {
-    refuse("labels 0.." + std::to_string(num_classes - 1),
-           "a label " + std::to_string(smallest < 0 ? smallest : largest));
+    refuse(kWho, c10::str("labels 0..", num_classes - 1),
+           c10::str("a label ", smallest < 0 ? smallest : largest));
   }
 }
 
-McWeights mc_weights(const std::string& form, double first, double second) {
-  McWeights weights;
-  if (form == "paper") {
-    weights = {.form = LossForm::paper, .mu = first, .lambda = second};
-  } else if (form == "official") {
-    weights = {.form = LossForm::official, .alpha = first, .beta = second};
-  } else {
-    refuse("form 'paper' or 'official'", "'" + form + "'");
-  }
-  check_weights(weights);
-  return weights;
-}
-
-void check_weights(const McWeights& weights) {
+McTerms mc_terms(const McWeights& weights) {
   const bool paper = weights.form == LossForm::paper;
   const double first = paper ? weights.mu : weights.alpha;
   const double second = paper ? weights.lambda : weights.beta;
   if (!std::isfinite(first) || !std::isfinite(second)) {
-    refuse(paper ? "finite mu and lambda" : "finite alpha and beta",
-           std::to_string(first) + " and " + std::to_string(second));
+    refuse(kWho, paper ? "finite mu and lambda" : "finite alpha and beta",
+           c10::str(first, " and ", second));
   }
+  if (paper) return {.dis = first, .div = -first * second};
+  return {.dis = first, .per_xi = second};
 }
 
-McTerms mc_terms(const McWeights& weights, const GroupLayout& groups) {
-  if (weights.form == LossForm::paper) {
-    const double weight = -weights.mu * weights.lambda;
-    return {.dis = weights.mu, .constant = 0, .small = weight, .large = weight};
-  }
+McFactors mc_factors(const McTerms& terms, const GroupLayout& groups) {
   const auto size = static_cast<double>(groups.small_size);
-  return {.dis = weights.alpha,
-          .constant = weights.beta,
-          .small = -weights.beta / size,
-          .large = -weights.beta / (size + 1)};
+  return {.dis = terms.dis,
+          .constant = terms.per_xi,
+          .small = terms.div - terms.per_xi / size,
+          .large = terms.div - terms.per_xi / (size + 1)};
 }
 
 McForward empty_mc_forward(const at::Tensor& features, const GroupLayout& groups) {
@@ -104,10 +86,6 @@ McForward empty_mc_forward(const at::Tensor& features, const GroupLayout& groups
           .winners = at::empty({2, n, groups.num_classes, positions}, values.dtype(index)),
           .channel_stats = at::empty({4, n, groups.num_channels}, values),
           .score_grad = scores()};
-}
-
-at::ScalarType accumulate_type(at::ScalarType dtype) {
-  return dtype == at::kDouble ? at::kDouble : at::kFloat;
 }
 
 }  // namespace mcloss

@@ -1,35 +1,27 @@
-// What the forms of the MC-Loss share: argument checks, the weights resolved, and the tensors that
+// What the forms of the MC-Loss share: argument checks, the factors of the terms, and the tensors that
 // the fused forward pass leaves for the backward pass.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
-#include <optional>
-#include <string>
 #include <tuple>
 
 #include "ops/channel_groups.h"
-#include "types.h"
+#include "ops/mc_loss.h"
+#include "ops/operator.h"
 
 namespace mcloss {
 
 // Throws E_ARGUMENT unless the arguments are what mc_loss takes. Labels out of range are looked for
 // on the CPU only.
-void check_mc_loss(const at::Tensor& features, const at::Tensor& target,
-                   const std::optional<at::Tensor>& mask, int64_t num_classes);
+void check_mc_loss(const at::Tensor& features, const at::Tensor& target, const MaybeTensor& mask,
+                   int64_t num_classes, const McTerms& terms);
 void check_labels(const at::Tensor& target, int64_t num_classes);
 
-// The weights as operator arguments: form 'paper' (mu, lambda) or 'official' (alpha, beta). Throws
-// E_ARGUMENT for another form and for weights that are not finite.
-McWeights mc_weights(const std::string& form, double first, double second);
-void check_weights(const McWeights& weights);
-
-// Both forms as one: loss = dis * L_dis + constant + mean over samples and classes of weight_i * h_i.
-struct McTerms {
+// loss = dis * L_dis + constant + mean over samples and classes of weight_i * h_i.
+struct McFactors {
   double dis, constant;
   double small, large;  // weight_i of the classes with q channels, and with q + 1
 };
-McTerms mc_terms(const McWeights& weights, const GroupLayout& groups);
+McFactors mc_factors(const McTerms& terms, const GroupLayout& groups);
 
 // The forward pass's results; the last three are for the backward pass alone. With xi the channels
 // of a class and P = H * W they take 2 bytes a position and class (8 where xi > 255), 12 a channel
@@ -54,14 +46,9 @@ McForward empty_mc_forward(const at::Tensor& features, const GroupLayout& groups
 
 constexpr int kNoChannel = -1;  // 255 as uint8
 
-using MaybeTensor = std::optional<at::Tensor>;
-
 // The gradients that reach the backward pass; none where a result was not used.
 struct McUpstream {
   const MaybeTensor &loss, &dis, &div, &class_scores, &diversity;
 };
-
-// float64 for float64, else float32.
-at::ScalarType accumulate_type(at::ScalarType dtype);
 
 }  // namespace mcloss

@@ -18,20 +18,10 @@
 namespace mcloss {
 namespace {
 
-// LibTorch's own choice for this processor; the environment variable ATEN_CPU_CAPABILITY lowers it.
 const McPasses& passes(Storage storage) {
   static const McPasses* const all = form_for_processor(at::get_cpu_capability(), mc_passes_plain,
                                                         mc_passes_avx2, mc_passes_avx512)();
   return all[static_cast<int>(storage)];
-}
-
-Storage storage_of(const at::Tensor& tensor) {
-  switch (tensor.scalar_type()) {
-    case at::kDouble: return Storage::f64;
-    case at::kFloat: return Storage::f32;
-    case at::kBFloat16: return Storage::bf16;
-    default: return Storage::f16;
-  }
 }
 
 McMap map_of(const at::Tensor& tensor) {
@@ -48,7 +38,7 @@ McArrays arrays_of(const at::Tensor& features, const GroupLayout& groups, const 
           .num_samples = features.size(0),
           .height = features.size(2),
           .width = features.size(3),
-          .storage = storage_of(features),
+          .storage = storage_of(features.scalar_type()),
           .wide_winners = winners.scalar_type() == at::kInt,
           .features = map_of(features),
           .winners = const_cast<void*>(winners.const_data_ptr()),
@@ -87,7 +77,7 @@ double cross_entropy(const T* scores, int64_t classes, int64_t label, double sha
 
 template <typename T>
 void fill_terms(const McForward& result, const at::Tensor& target, const GroupLayout& groups,
-                const McTerms& terms) {
+                const McFactors& factors) {
   const int64_t samples = target.size(0), classes = groups.num_classes;
   const at::Tensor labels = target.contiguous();
   const int64_t* label = labels.const_data_ptr<int64_t>();
@@ -110,27 +100,28 @@ void fill_terms(const McForward& result, const at::Tensor& target, const GroupLa
   const double mean_dis = dis_sum / static_cast<double>(samples);
   *result.dis.data_ptr<T>() = static_cast<T>(mean_dis);
   *result.div.data_ptr<T>() = static_cast<T>((small + large) / count);
-  *result.loss.data_ptr<T>() = static_cast<T>(terms.dis * mean_dis + terms.constant +
-                                              (terms.small * small + terms.large * large) / count);
+  *result.loss.data_ptr<T>() =
+      static_cast<T>(factors.dis * mean_dis + factors.constant +
+                     (factors.small * small + factors.large * large) / count);
 }
 
 // d loss / d g and d loss / d h, [N, K] each.
 template <typename T>
 void fill_grad_of_scores(const McUpstream& upstream, const at::Tensor& score_grad,
-                         const GroupLayout& groups, const McTerms& terms, T* grad_scores,
+                         const GroupLayout& groups, const McFactors& factors, T* grad_scores,
                          T* grad_spread) {
   const auto scalar = [](const MaybeTensor& value) { return value ? value->item<double>() : 0; };
   const auto rows = [&](const MaybeTensor& value) {
     return value ? value->to(score_grad.dtype()).contiguous() : at::Tensor();
   };
   const bool uses_dis = upstream.loss || upstream.dis;
-  const double loss = scalar(upstream.loss), dis = scalar(upstream.dis) + terms.dis * loss;
+  const double loss = scalar(upstream.loss), dis = scalar(upstream.dis) + factors.dis * loss;
   const double div = scalar(upstream.div);
   const at::Tensor scores = rows(upstream.class_scores), spread = rows(upstream.diversity);
   const T* own = score_grad.const_data_ptr<T>();
   const auto count = static_cast<double>(score_grad.numel());
   for (int64_t i = 0; i < score_grad.numel(); ++i) {
-    const double weight = i % groups.num_classes < groups.num_small ? terms.small : terms.large;
+    const double weight = i % groups.num_classes < groups.num_small ? factors.small : factors.large;
     grad_scores[i] = static_cast<T>((uses_dis ? dis * own[i] : 0) +
                                     (scores.defined() ? scores.const_data_ptr<T>()[i] : 0));
     grad_spread[i] = static_cast<T>((div + weight * loss) / count +
@@ -139,22 +130,22 @@ void fill_grad_of_scores(const McUpstream& upstream, const at::Tensor& score_gra
 }
 
 auto mc_loss_forward_cpu(const at::Tensor& features, const at::Tensor& target,
-                         const MaybeTensor& mask, int64_t num_classes, c10::string_view form,
-                         double first, double second) {
-  check_mc_loss(features, target, mask, num_classes);
+                         const MaybeTensor& mask, int64_t num_classes, double dis, double div,
+                         double per_xi) {
+  check_mc_loss(features, target, mask, num_classes, {dis, div, per_xi});
   check_labels(target, num_classes);
   const ChannelGroups groups(features.size(1), num_classes);
-  const McTerms terms = mc_terms(mc_weights(std::string(form), first, second), groups);
+  const McFactors factors = mc_factors({dis, div, per_xi}, groups);
   const McForward result = empty_mc_forward(features, groups);
-  const at::Tensor masks = mask ? mask->contiguous() : at::Tensor();
+  const MaybeTensor masks = contiguous(mask);
 
   const McForwardArrays arrays{arrays_of(features, groups, result.winners, result.channel_stats),
-                               mask ? masks.const_data_ptr<bool>() : nullptr,
-                               mask && masks.dim() == 2 ? masks.size(1) : 0,
+                               data_or_null<const bool>(masks),
+                               masks && masks->dim() == 2 ? masks->size(1) : 0,
                                result.class_scores.data_ptr(), result.diversity.data_ptr()};
   for_all_groups(passes(arrays.storage).forward, arrays);
   AT_DISPATCH_FLOATING_TYPES(result.loss.scalar_type(), "mc_loss_forward",
-                             [&] { fill_terms<scalar_t>(result, target, groups, terms); });
+                             [&] { fill_terms<scalar_t>(result, target, groups, factors); });
   return result.tuple();
 }
 
@@ -162,16 +153,16 @@ at::Tensor mc_loss_backward_cpu(const MaybeTensor& grad_loss, const MaybeTensor&
                                 const MaybeTensor& grad_div, const MaybeTensor& grad_class_scores,
                                 const MaybeTensor& grad_diversity, const at::Tensor& features,
                                 const at::Tensor& winners, const at::Tensor& channel_stats,
-                                const at::Tensor& score_grad, int64_t num_classes,
-                                c10::string_view form, double first, double second) {
+                                const at::Tensor& score_grad, int64_t num_classes, double dis,
+                                double div, double per_xi) {
   const ChannelGroups groups(features.size(1), num_classes);
-  const McTerms terms = mc_terms(mc_weights(std::string(form), first, second), groups);
+  const McFactors factors = mc_factors({dis, div, per_xi}, groups);
   const at::Tensor grad = at::empty_like(features);
   const at::Tensor grad_scores = at::empty_like(score_grad),
                    grad_spread = at::empty_like(score_grad);
   const McUpstream upstream{grad_loss, grad_dis, grad_div, grad_class_scores, grad_diversity};
   AT_DISPATCH_FLOATING_TYPES(score_grad.scalar_type(), "mc_loss_backward", [&] {
-    fill_grad_of_scores(upstream, score_grad, groups, terms, grad_scores.data_ptr<scalar_t>(),
+    fill_grad_of_scores(upstream, score_grad, groups, factors, grad_scores.data_ptr<scalar_t>(),
                         grad_spread.data_ptr<scalar_t>());
   });
   const McBackwardArrays arrays{arrays_of(features, groups, winners, channel_stats), map_of(grad),

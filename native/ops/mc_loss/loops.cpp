@@ -136,7 +136,7 @@ void forward(const McForwardArrays& arrays, int64_t sample, int64_t first, int64
              void* scratch) {
   const GroupLayout& groups = arrays.groups;
   const SampleMap<S> map(arrays.features, sample, arrays.height, arrays.width);
-  const int64_t positions = map.positions, padded = mc_padded(positions);
+  const int64_t positions = map.positions, padded = whole_vectors(positions);
   const int64_t capacity = mc_block_channels(positions, sizeof(T));
 
   T* const zeros = static_cast<T*>(scratch);
@@ -221,7 +221,7 @@ void backward(const McBackwardArrays& arrays, int64_t sample, int64_t first, int
   const GroupLayout& groups = arrays.groups;
   const SampleMap<S> map(arrays.features, sample, arrays.height, arrays.width);
   const SampleMap<S> grad(arrays.grad, sample, arrays.height, arrays.width);
-  const int64_t positions = map.positions, padded = mc_padded(positions);
+  const int64_t positions = map.positions, padded = whole_vectors(positions);
   const int64_t tile = map.has_rows && grad.has_rows ? 1 : mc_block_channels(positions, sizeof(T));
   const int64_t end = groups.begin(last - 1) + groups.size(last - 1);
 

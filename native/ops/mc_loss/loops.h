@@ -1,10 +1,11 @@
-// The inner loops of the fused MC-Loss on the CPU, on plain pointers. The same
-// source (mc_loss/loops.cpp) is compiled for three kinds of processor; mc_loss/cpu.cpp picks one.
+// The inner loops of the fused MC-Loss on the CPU, on plain pointers. The same source
+// (mc_loss/loops.cpp) is compiled for three kinds of processor; mc_loss/cpu.cpp picks one.
 #pragma once
 
 #include <cstdint>
 
 #include "ops/kernel/group_layout.h"
+#include "ops/kernel/padding.h"
 #include "ops/kernel/storage.h"
 
 namespace mcloss {
@@ -52,20 +53,19 @@ const McPasses* mc_passes_plain();
 const McPasses* mc_passes_avx2();
 const McPasses* mc_passes_avx512();
 
-// Rows in scratch are a whole number of the widest vectors.
-static inline int64_t mc_padded(int64_t positions) { return (positions + 15) / 16 * 16; }
-
 // This many channels are worked on at once, so that they stay in the cache: whole cache lines of
 // them (channels_last), within half of a small second-level cache. A class of more channels is read twice by
 // the forward pass.
 constexpr int64_t kMcBlockChannels = 64;
 static inline int64_t mc_block_channels(int64_t positions, int64_t element_size) {
-  const int64_t fitting = 256 * 1024 / (mc_padded(positions) * element_size);
+  const int64_t fitting = 256 * 1024 / (whole_vectors(positions) * element_size);
   return fitting < 16 ? 16 : fitting > kMcBlockChannels ? kMcBlockChannels : fitting / 16 * 16;
 }
 
+// Rows in scratch are a whole number of the widest vectors.
 static inline int64_t mc_scratch_bytes(int64_t positions, int64_t element_size) {
-  return mc_padded(positions) * element_size * (5 + 2 * mc_block_channels(positions, element_size));
+  return whole_vectors(positions) * element_size *
+         (5 + 2 * mc_block_channels(positions, element_size));
 }
 
 }  // namespace mcloss

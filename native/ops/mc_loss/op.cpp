@@ -1,14 +1,13 @@
 // The operators of the MC-Loss, how they reach their kernels, and their derivative:
 //   mcloss::mc_loss            what users call; differentiable
-//   mcloss::mc_loss_forward    the fused kernels: mc_loss/cpu.cpp, mc_loss_cuda.cu
+//   mcloss::mc_loss_forward    the fused kernels: mc_loss/cpu.cpp, cuda.cu
 //   mcloss::mc_loss_backward
-//   mcloss::mc_loss_reference  composed of LibTorch's operators: mc_loss_reference.cpp
+//   mcloss::mc_loss_reference  composed of LibTorch's operators: mc_loss/reference.cpp
 // Autocast: the operator takes features in whatever dtype they come and sums in float32 or more, so
 // it has no rule of its own: under autocast it computes what it computes without.
 #include "ops/mc_loss.h"
 
 #include <ATen/core/LegacyTypeDispatch.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/empty_like.h>
 #include <torch/csrc/autograd/autograd_not_implemented_fallback.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -25,116 +24,107 @@ using torch::autograd::variable_list;
 using FiveTensors = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor>;
 using EightTensors = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
 
-template <typename Signature>
-c10::TypedOperatorHandle<Signature> find_operator(const char* name) {
-  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
-}
-
 EightTensors mc_loss_forward(const Tensor& features, const Tensor& target, const MaybeTensor& mask,
-                             int64_t num_classes, const std::string& form, double first,
-                             double second) {
+                             int64_t num_classes, double dis, double div, double per_xi) {
   static const auto op =
-      find_operator<EightTensors(const Tensor&, const Tensor&, const MaybeTensor&, int64_t,
-                                 c10::string_view, double, double)>("mcloss::mc_loss_forward");
-  return op.call(features, target, mask, num_classes, form, first, second);
+      find_operator<EightTensors(const Tensor&, const Tensor&, const MaybeTensor&, int64_t, double,
+                                 double, double)>("mcloss::mc_loss_forward");
+  return op.call(features, target, mask, num_classes, dis, div, per_xi);
 }
 
 Tensor mc_loss_backward(const variable_list& gradients, const variable_list& saved,
-                        int64_t num_classes, const std::string& form, double first, double second) {
-  static const auto op = find_operator<Tensor(
-      const MaybeTensor&, const MaybeTensor&, const MaybeTensor&, const MaybeTensor&,
-      const MaybeTensor&, const Tensor&, const Tensor&, const Tensor&, const Tensor&, int64_t,
-      c10::string_view, double, double)>("mcloss::mc_loss_backward");
-  const auto given = [&](size_t i) {
-    return gradients[i].defined() ? MaybeTensor(gradients[i]) : std::nullopt;
-  };
-  return op.call(given(0), given(1), given(2), given(3), given(4), saved[0], saved[1], saved[2],
-                 saved[3], num_classes, form, first, second);
+                        int64_t num_classes, double dis, double div, double per_xi) {
+  static const auto op =
+      find_operator<Tensor(const MaybeTensor&, const MaybeTensor&, const MaybeTensor&,
+                           const MaybeTensor&, const MaybeTensor&, const Tensor&, const Tensor&,
+                           const Tensor&, const Tensor&, int64_t, double, double, double)>(
+          "mcloss::mc_loss_backward");
+  return op.call(maybe(gradients[0]), maybe(gradients[1]), maybe(gradients[2]), maybe(gradients[3]),
+                 maybe(gradients[4]), saved[0], saved[1], saved[2], saved[3], num_classes, dis, div,
+                 per_xi);
 }
 
 struct McLossFunction : torch::autograd::Function<McLossFunction> {
   static variable_list forward(AutogradContext* context, const Tensor& features,
                                const Tensor& target, const MaybeTensor& mask, int64_t num_classes,
-                               const std::string& form, double first, double second) {
+                               double dis, double div, double per_xi) {
     const at::AutoDispatchBelowADInplaceOrView guard;
-    auto [loss, dis, div, class_scores, diversity, winners, channel_stats, score_grad] =
-        mc_loss_forward(features, target, mask, num_classes, form, first, second);
+    const auto [loss, loss_dis, loss_div, class_scores, diversity, winners, channel_stats,
+                score_grad] =
+        mc_loss_forward(features, target, mask, num_classes, dis, div, per_xi);
     context->save_for_backward({features, winners, channel_stats, score_grad});
     context->set_materialize_grads(false);
     context->saved_data["num_classes"] = num_classes;
-    context->saved_data["form"] = form;
-    context->saved_data["first"] = first;
-    context->saved_data["second"] = second;
-    return {loss, dis, div, class_scores, diversity};
+    context->saved_data["dis"] = dis;
+    context->saved_data["div"] = div;
+    context->saved_data["per_xi"] = per_xi;
+    return {loss, loss_dis, loss_div, class_scores, diversity};
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     auto& data = context->saved_data;
-    const Tensor grad = mc_loss_backward(gradients, context->get_saved_variables(),
-                                         data["num_classes"].toInt(), data["form"].toStringRef(),
-                                         data["first"].toDouble(), data["second"].toDouble());
+    const Tensor grad =
+        mc_loss_backward(gradients, context->get_saved_variables(), data["num_classes"].toInt(),
+                         data["dis"].toDouble(), data["div"].toDouble(), data["per_xi"].toDouble());
     return {grad, Tensor(), Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
   }
 };
 
 FiveTensors mc_loss_autograd(const Tensor& features, const Tensor& target, const MaybeTensor& mask,
-                             int64_t num_classes, c10::string_view form, double first,
-                             double second) {
+                             int64_t num_classes, double dis, double div, double per_xi) {
   const variable_list results =
-      McLossFunction::apply(features, target, mask, num_classes, std::string(form), first, second);
+      McLossFunction::apply(features, target, mask, num_classes, dis, div, per_xi);
   return {results[0], results[1], results[2], results[3], results[4]};
 }
 
 FiveTensors mc_loss_without_autograd(const Tensor& features, const Tensor& target,
-                                     const MaybeTensor& mask, int64_t num_classes,
-                                     c10::string_view form, double first, double second) {
-  auto all = mc_loss_forward(features, target, mask, num_classes, std::string(form), first, second);
+                                     const MaybeTensor& mask, int64_t num_classes, double dis,
+                                     double div, double per_xi) {
+  auto all = mc_loss_forward(features, target, mask, num_classes, dis, div, per_xi);
   return {std::get<0>(all), std::get<1>(all), std::get<2>(all), std::get<3>(all), std::get<4>(all)};
 }
 
 FiveTensors mc_loss_reference_operator(const Tensor& features, const Tensor& target,
-                                       const MaybeTensor& mask, int64_t num_classes,
-                                       c10::string_view form, double first, double second) {
-  McLoss result = mc_loss_reference(features, target, num_classes, mask,
-                                    mc_weights(std::string(form), first, second));
+                                       const MaybeTensor& mask, int64_t num_classes, double dis,
+                                       double div, double per_xi) {
+  McLoss result = mc_loss_reference(features, target, num_classes, mask, {dis, div, per_xi});
   return {result.loss, result.dis, result.div, result.class_scores, result.diversity};
 }
 
 // Shapes without values, for tracing with fixed shapes.
 EightTensors mc_loss_forward_meta(const Tensor& features, const Tensor& target,
-                                  const MaybeTensor& mask, int64_t num_classes,
-                                  c10::string_view form, double first, double second) {
-  check_mc_loss(features, target, mask, num_classes);
-  mc_weights(std::string(form), first, second);
+                                  const MaybeTensor& mask, int64_t num_classes, double dis,
+                                  double div, double per_xi) {
+  check_mc_loss(features, target, mask, num_classes, {dis, div, per_xi});
   return empty_mc_forward(features, ChannelGroups(features.size(1), num_classes)).tuple();
 }
 
 Tensor mc_loss_backward_meta(const MaybeTensor&, const MaybeTensor&, const MaybeTensor&,
                              const MaybeTensor&, const MaybeTensor&, const Tensor& features,
-                             const Tensor&, const Tensor&, const Tensor&, int64_t, c10::string_view,
-                             double, double) {
+                             const Tensor&, const Tensor&, const Tensor&, int64_t, double, double,
+                             double) {
   return at::empty_like(features);
 }
 
 TORCH_LIBRARY_FRAGMENT(mcloss, m) {
   m.def(
-      "mc_loss(Tensor features, Tensor target, Tensor? mask, int num_classes, str form, "
-      "float first, float second) -> (Tensor loss, Tensor dis, Tensor div, Tensor class_scores, "
+      "mc_loss(Tensor features, Tensor target, Tensor? mask, int num_classes, float dis, "
+      "float div, float per_xi) -> (Tensor loss, Tensor dis, Tensor div, Tensor class_scores, "
       "Tensor diversity)");
   m.def(
-      "mc_loss_reference(Tensor features, Tensor target, Tensor? mask, int num_classes, str form, "
-      "float first, float second) -> (Tensor loss, Tensor dis, Tensor div, Tensor class_scores, "
+      "mc_loss_reference(Tensor features, Tensor target, Tensor? mask, int num_classes, float dis, "
+      "float div, float per_xi) -> (Tensor loss, Tensor dis, Tensor div, Tensor class_scores, "
       "Tensor diversity)",
       &mc_loss_reference_operator);
   m.def(
-      "mc_loss_forward(Tensor features, Tensor target, Tensor? mask, int num_classes, str form, "
-      "float first, float second) -> (Tensor loss, Tensor dis, Tensor div, Tensor class_scores, "
+      "mc_loss_forward(Tensor features, Tensor target, Tensor? mask, int num_classes, float dis, "
+      "float div, float per_xi) -> (Tensor loss, Tensor dis, Tensor div, Tensor class_scores, "
       "Tensor diversity, Tensor winners, Tensor channel_stats, Tensor score_grad)");
   m.def(
       "mc_loss_backward(Tensor? grad_loss, Tensor? grad_dis, Tensor? grad_div, "
       "Tensor? grad_class_scores, Tensor? grad_diversity, Tensor features, Tensor winners, "
-      "Tensor channel_stats, Tensor score_grad, int num_classes, str form, float first, "
-      "float second) -> Tensor");
+      "Tensor channel_stats, Tensor score_grad, int num_classes, float dis, float div, "
+      "float per_xi) -> Tensor");
 }
 
 TORCH_LIBRARY_IMPL(mcloss, CompositeExplicitAutograd, m) {
@@ -157,17 +147,15 @@ TORCH_LIBRARY_IMPL(mcloss, Meta, m) {
 }  // namespace
 
 McLoss mc_loss(const Tensor& features, const Tensor& target, int64_t num_classes,
-               const MaybeTensor& mask, const McWeights& weights) {
+               const MaybeTensor& mask, const McTerms& terms) {
   static const auto op =
-      find_operator<FiveTensors(const Tensor&, const Tensor&, const MaybeTensor&, int64_t,
-                                c10::string_view, double, double)>("mcloss::mc_loss");
+      find_operator<FiveTensors(const Tensor&, const Tensor&, const MaybeTensor&, int64_t, double,
+                                double, double)>("mcloss::mc_loss");
   MaybeTensor local_mask;
   if (mask) local_mask = mask->to(features.device());
-  const bool paper = weights.form == LossForm::paper;
   McLoss result;
   std::tie(result.loss, result.dis, result.div, result.class_scores, result.diversity) =
-      op.call(features, target, local_mask, num_classes, paper ? "paper" : "official",
-              paper ? weights.mu : weights.alpha, paper ? weights.lambda : weights.beta);
+      op.call(features, target, local_mask, num_classes, terms.dis, terms.div, terms.per_xi);
   return result;
 }
 

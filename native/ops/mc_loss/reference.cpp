@@ -30,12 +30,11 @@ at::Tensor sum_of_maxima(const at::Tensor& maps, const GroupLayout& groups) {
 }  // namespace
 
 McLoss mc_loss_reference(const at::Tensor& features, const at::Tensor& target, int64_t num_classes,
-                         const std::optional<at::Tensor>& mask, const McWeights& weights) {
-  std::optional<at::Tensor> local_mask;
+                         const MaybeTensor& mask, const McTerms& terms) {
+  MaybeTensor local_mask;
   if (mask) local_mask = mask->to(features.device());
-  check_mc_loss(features, target, local_mask, num_classes);
+  check_mc_loss(features, target, local_mask, num_classes, terms);
   check_labels(target, num_classes);
-  check_weights(weights);
   const ChannelGroups groups(features.size(1), num_classes);
   // Contiguous rows: equal channels then have equal softmaxes to the last bit, whatever the layout.
   const at::Tensor maps =
@@ -48,13 +47,13 @@ McLoss mc_loss_reference(const at::Tensor& features, const at::Tensor& target, i
   result.diversity = sum_of_maxima(at::softmax(maps, -1), groups);
   result.dis = at::cross_entropy_loss(result.class_scores, target);
   result.div = result.diversity.mean();
-  const McTerms terms = mc_terms(weights, groups);
+  const McFactors factors = mc_factors(terms, groups);
   const int64_t num_large = groups.num_classes - groups.num_small;
   const at::Tensor small = result.diversity.narrow(1, 0, groups.num_small).sum();
   const at::Tensor large = result.diversity.narrow(1, groups.num_small, num_large).sum();
-  result.loss =
-      terms.dis * result.dis + terms.constant +
-      (terms.small * small + terms.large * large) / static_cast<double>(result.diversity.numel());
+  result.loss = factors.dis * result.dis + factors.constant +
+                (factors.small * small + factors.large * large) /
+                    static_cast<double>(result.diversity.numel());
   return result;
 }
 

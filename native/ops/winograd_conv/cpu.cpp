@@ -4,21 +4,19 @@
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
+#include <ATen/ceil_div.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/empty_like.h>
 #include <torch/library.h>
 
 #include <algorithm>
 #include <array>
-#include <optional>
-#include <string>
 #include <tuple>
 #include <type_traits>
 #include <vector>
 
 #include "ops/kernel/processor.h"
-#include "ops/winograd_conv.h"
+#include "ops/winograd_conv/checks.h"
 #include "ops/winograd_conv/loops.h"
 
 namespace mcloss {
@@ -26,7 +24,6 @@ namespace {
 
 using at::Tensor;
 
-// LibTorch's own choice for this processor; the environment variable ATEN_CPU_CAPABILITY lowers it.
 const WinogradLoops& loops_here() {
   static const WinogradLoops& chosen = form_for_processor(
       at::get_cpu_capability(), winograd_loops_plain, winograd_loops_avx2, winograd_loops_avx512)();
@@ -44,9 +41,7 @@ const WinogradKernels<T>& kernels() {
 
 WinogradImages images_of(const Tensor& x) { return {x.size(0), x.size(2), x.size(3), x.size(1)}; }
 
-int64_t blocks_of(int64_t count, int64_t size) { return (count + size - 1) / size; }
-
-int64_t whole_rows(int64_t tiles) { return blocks_of(tiles, kWinogradRows) * kWinogradRows; }
+int64_t whole_rows(int64_t tiles) { return at::round_up(tiles, kWinogradRows); }
 
 // y = conv(x, filters) + bias; panels: the filters transformed. A thread takes batches of tiles: as many
 // as fit into its cache, but not so few that reading all filters for them takes longer than the products.
@@ -55,16 +50,16 @@ void convolve(const Tensor& x, const Tensor& panels, const T* bias, const Tensor
   constexpr int64_t kCacheBytes = 1 << 20, kFewestTiles = 64;
   const WinogradKernels<T>& loops = kernels<T>();
   const WinogradImages from = images_of(x), to = images_of(y);
-  const int64_t in = winograd_padded(from.channels), out = winograd_padded(to.channels);
+  const int64_t in = whole_vectors(from.channels), out = whole_vectors(to.channels);
   const std::vector<T> zeros(from.channels);
   const int64_t tiles = tiles_of(from);
   const int64_t fit = kCacheBytes / (kWinogradFrequencies * (in + out) * sizeof(T));
-  const int64_t batch =
-      whole_rows(std::min(std::max(fit, kFewestTiles), blocks_of(tiles, at::get_num_threads())));
+  const int64_t batch = whole_rows(
+      std::min(std::max(fit, kFewestTiles), at::ceil_div<int64_t>(tiles, at::get_num_threads())));
   const T* const x_data = x.const_data_ptr<T>();
   const T* const filters = panels.const_data_ptr<T>();
   T* const y_data = y.data_ptr<T>();
-  at::parallel_for(0, blocks_of(tiles, batch), 1, [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, at::ceil_div(tiles, batch), 1, [&](int64_t begin, int64_t end) {
     WinogradTiles<T> inputs{nullptr, batch, in}, products{nullptr, batch, out};
     const Tensor scratch = at::empty({tiles_size(inputs) + tiles_size(products)}, x.options());
     inputs.values = scratch.data_ptr<T>();
@@ -92,14 +87,14 @@ void convolve(const Tensor& x, const Tensor& panels, const T* bias, const Tensor
 template <typename T>
 Tensor filter_panels(const Tensor& weight, bool turned) {
   const int64_t out = weight.size(0), in = weight.size(1);
-  const Tensor panels = at::empty(
-      {kWinogradFrequencies * winograd_padded(out) * winograd_padded(in)}, weight.options());
+  const Tensor panels =
+      at::empty({kWinogradFrequencies * whole_vectors(out) * whole_vectors(in)}, weight.options());
   const auto fill = turned ? kernels<T>().turned_filters : kernels<T>().filters;
   const T* const from = weight.const_data_ptr<T>();
   T* const to = panels.data_ptr<T>();
-  const int64_t columns = winograd_padded(turned ? in : out) / kWinogradLanes;
+  const int64_t columns = whole_vectors(turned ? in : out) / kWidestLanes;
   at::parallel_for(0, columns, 1, [&](int64_t begin, int64_t end) {
-    fill(from, out, in, begin * kWinogradLanes, end * kWinogradLanes, to);
+    fill(from, out, in, begin * kWidestLanes, end * kWidestLanes, to);
   });
   return panels;
 }
@@ -112,11 +107,11 @@ void weight_gradient(const Tensor& gradient, const Tensor& x, const Tensor& to) 
   constexpr int64_t kBatch = 48;
   const WinogradKernels<T>& loops = kernels<T>();
   const WinogradImages inputs = images_of(x), results = images_of(gradient);
-  const int64_t in = winograd_padded(inputs.channels), out = winograd_padded(results.channels);
+  const int64_t in = whole_vectors(inputs.channels), out = whole_vectors(results.channels);
   const int64_t tiles = tiles_of(inputs);
   int64_t rows = 128, columns = 64;
-  const auto blocks = [&] { return blocks_of(out, rows) * blocks_of(in, columns); };
-  while (blocks() < at::get_num_threads() && rows * columns > kWinogradLanes * kWinogradLanes) {
+  const auto blocks = [&] { return at::ceil_div(out, rows) * at::ceil_div(in, columns); };
+  while (blocks() < at::get_num_threads() && rows * columns > kWidestLanes * kWidestLanes) {
     (rows >= columns ? rows : columns) /= 2;
   }
   const std::vector<T> zeros(std::max(inputs.channels, results.channels));
@@ -131,7 +126,7 @@ void weight_gradient(const Tensor& gradient, const Tensor& x, const Tensor& to) 
     b.values = a.values + tiles_size(a);
     T* const sums = b.values + tiles_size(b);
     for (int64_t block = begin; block < end; ++block) {
-      const int64_t across = blocks_of(in, columns);
+      const int64_t across = at::ceil_div(in, columns);
       const int64_t first_out = block / across * rows, first_in = block % across * columns;
       a.channels = std::min(rows, out - first_out);
       b.channels = std::min(columns, in - first_in);
@@ -164,7 +159,7 @@ template <typename T>
 void bias_gradient(const Tensor& gradient, const Tensor& to) {
   constexpr int64_t kChunk = 4096;
   const int64_t out = to.size(0), positions = gradient.numel() / out;
-  const int64_t chunks = blocks_of(positions, kChunk);
+  const int64_t chunks = at::ceil_div(positions, kChunk);
   std::vector<double> sums(chunks * out);
   const T* const from = gradient.const_data_ptr<T>();
   at::parallel_for(0, chunks, 1, [&](int64_t begin, int64_t end) {
@@ -186,17 +181,13 @@ Tensor by_positions(const Tensor& values) {
   return values.contiguous(at::MemoryFormat::ChannelsLast);
 }
 
-Tensor empty_like_positions(const Tensor& values) {
-  return at::empty_like(values, at::MemoryFormat::ChannelsLast);
-}
-
-Tensor forward(const Tensor& x, const Tensor& weight, const std::optional<Tensor>& bias) {
-  check_winograd_conv(x, weight, bias.value_or(Tensor()));
+Tensor forward(const Tensor& x, const Tensor& weight, const MaybeTensor& bias) {
+  check_winograd_conv(x, weight, bias);
   const Tensor y = empty_winograd_conv(x, weight);
-  const Tensor added = bias ? bias->contiguous() : Tensor();
+  const MaybeTensor added = contiguous(bias);
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "winograd_conv", [&] {
     convolve<scalar_t>(by_positions(x), filter_panels<scalar_t>(by_positions(weight), false),
-                       bias ? added.const_data_ptr<scalar_t>() : nullptr, y);
+                       data_or_null<const scalar_t>(added), y);
   });
   return y;
 }
@@ -208,11 +199,11 @@ std::tuple<Tensor, Tensor, Tensor> backward(const Tensor& gradient, const Tensor
   Tensor to_x, to_weight, to_bias;
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "winograd_conv_backward", [&] {
     if (wanted[0]) {
-      to_x = empty_like_positions(x);
+      to_x = empty_winograd_grad(x);
       convolve<scalar_t>(grad, filter_panels<scalar_t>(by_positions(weight), true), nullptr, to_x);
     }
     if (wanted[1]) {
-      to_weight = empty_like_positions(weight);
+      to_weight = empty_winograd_grad(weight);
       weight_gradient<scalar_t>(grad, by_positions(x), to_weight);
     }
     if (wanted[2]) {

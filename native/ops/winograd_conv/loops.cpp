@@ -2,36 +2,14 @@
 // here is private to the file that includes it.
 
 #include "ops/winograd_conv/loops.h"
+
+#include "ops/kernel/half_types.h"
 #include "ops/kernel/isa.h"
 #include "ops/kernel/vectors.h"
+#include "ops/winograd_conv/product.h"
 
 namespace mcloss {
 namespace {
-
-// Rows of a block of products that stays in registers; it is two vectors wide.
-constexpr int kBlockRows = MCLOSS_VECTOR_BYTES == 64 ? 8 : 4;
-template <typename T>
-constexpr int64_t kPanel = 2 * kLanes<T>;
-static_assert(kWinogradRows % kBlockRows == 0 && kWinogradLanes % kLanes<float> == 0);
-
-template <typename V, typename T>
-inline V load_at(const T* from, Whole) {
-  return load<V>(from);
-}
-template <typename V, typename T>
-inline V load_at(const T* from, Part part) {
-  V value{};
-  for (int64_t i = 0; i < part.count; ++i) value[i] = from[i];
-  return value;
-}
-template <typename V, typename T>
-inline void store_at(T* to, V value, Whole) {
-  store(to, value);
-}
-template <typename V, typename T>
-inline void store_at(T* to, V value, Part part) {
-  for (int64_t i = 0; i < part.count; ++i) to[i] = value[i];
-}
 
 // for_lanes of `width` values, and then step(i, Part{0}) up to `padded`.
 template <typename T, typename Step>
@@ -126,7 +104,7 @@ void input_tiles(const WinogradImages& images, const T* x, const T* zeros, int64
     const Positions<T, 4> from(images, x + channel, zeros, first + row, /*before=*/1);
     T* out = tile_at(to, 0, row);
     for_padded_lanes<T>(channels, to.channels, [&](int64_t c, auto lane) {
-      const auto value = [&](int i, int j) { return load_at<V>(from.at[i][j] + c, lane); };
+      const auto value = [&](int i, int j) { return load_at(from.at[i][j] + c, lane); };
       V columns[4][4];
 #pragma GCC unroll 4
       for (int j = 0; j < 4; ++j) {
@@ -156,7 +134,7 @@ void gradient_tiles(const WinogradImages& images, const T* gradient, const T* ze
       V columns[2][4];
 #pragma GCC unroll 2
       for (int j = 0; j < 2; ++j) {
-        gradient_side(load_at<V>(from.at[0][j] + c, lane), load_at<V>(from.at[1][j] + c, lane),
+        gradient_side(load_at(from.at[0][j] + c, lane), load_at(from.at[1][j] + c, lane),
                       columns[j]);
       }
 #pragma GCC unroll 4
@@ -192,7 +170,7 @@ void output_tiles(const WinogradImages& images, const WinogradTiles<T>& from, co
       for (int j = 0; j < 4; ++j) {
         output_side(value(0, j), value(1, j), value(2, j), value(3, j), sides[j]);
       }
-      const V add = bias ? load_at<V>(bias + c, lane) : V{};
+      const V add = bias ? load_at(bias + c, lane) : V{};
 #pragma GCC unroll 2
       for (int i = 0; i < 2; ++i) {
         if (i >= rows) break;
@@ -217,31 +195,19 @@ inline void transform_filter(const Tap& tap, Vector<T> (&to)[4][4]) {
   for (int i = 0; i < 4; ++i) filter_side(columns[0][i], columns[1][i], columns[2][i], to[i]);
 }
 
-// Where the panels of a matrix [depth, columns] keep column `column`, a multiple of kLanes, and how far
-// apart its rows are there: a last panel may be one vector wide.
-template <typename T>
-struct PanelColumn {
-  int64_t offset, step;
-  PanelColumn(int64_t depth, int64_t columns, int64_t column) {
-    const int64_t begin = column / kPanel<T> * kPanel<T>;
-    step = columns - begin < kPanel<T> ? columns - begin : kPanel<T>;
-    offset = begin * depth + (column - begin);
-  }
-};
-
 template <typename T>
 void filters(const T* weight, int64_t out, int64_t in, int64_t begin, int64_t end, T* to) {
   using V = Vector<T>;
   constexpr int64_t kCount = kLanes<T>;
-  const int64_t depth = winograd_padded(in), size = depth * winograd_padded(out);
+  const int64_t depth = whole_vectors(in), size = depth * whole_vectors(out);
   for (int64_t o = begin; o < end; o += kCount) {
-    const PanelColumn<T> place(depth, winograd_padded(out), o);
+    const PanelColumn<T> place(depth, whole_vectors(out), o);
     for_padded_lanes<T>(in, depth, [&](int64_t i, auto lane) {
       V block[16][kCount] = {};  // by frequency and out channel, in channels as lanes
       for (int64_t k = 0; k < kCount && o + k < out; ++k) {
         const T* taps = weight + (o + k) * 9 * in + i;
         V transformed[4][4];
-        transform_filter<T>([&](int a, int b) { return load_at<V>(taps + (a * 3 + b) * in, lane); },
+        transform_filter<T>([&](int a, int b) { return load_at(taps + (a * 3 + b) * in, lane); },
                             transformed);
         for (int f = 0; f < 16; ++f) block[f][k] = transformed[f / 4][f % 4];
       }
@@ -257,18 +223,17 @@ void filters(const T* weight, int64_t out, int64_t in, int64_t begin, int64_t en
 template <typename T>
 void turned_filters(const T* weight, int64_t out, int64_t in, int64_t begin, int64_t end, T* to) {
   using V = Vector<T>;
-  const int64_t depth = winograd_padded(out), size = depth * winograd_padded(in);
+  const int64_t depth = whole_vectors(out), size = depth * whole_vectors(in);
   const int64_t real = end < in ? end : in;
   for_padded_lanes<T>(real - begin, end - begin, [&](int64_t offset, auto lane) {
     const int64_t i = begin + offset;
-    const PanelColumn<T> place(depth, winograd_padded(in), i);
+    const PanelColumn<T> place(depth, whole_vectors(in), i);
     for (int64_t o = 0; o < depth; ++o) {
       const T* taps = weight + o * 9 * in + i;
       V transformed[4][4] = {};
       if (o < out) {
         transform_filter<T>(
-            [&](int a, int b) { return load_at<V>(taps + (8 - a * 3 - b) * in, lane); },
-            transformed);
+            [&](int a, int b) { return load_at(taps + (8 - a * 3 - b) * in, lane); }, transformed);
       }
       T* row = to + place.offset + o * place.step;
       for (int f = 0; f < 16; ++f) store(row + f * size, transformed[f / 4][f % 4]);
@@ -301,63 +266,6 @@ void filter_gradient(const T* sums, int64_t rows, int64_t columns, int64_t first
       }
     });
   }
-}
-
-// A block of kBlockRows x kVectors vectors of c. kTransposed: a is [depth, rows].
-template <typename T, int kVectors, bool kTransposed>
-inline void multiply_block(const T* a, int64_t a_step, const T* b, int64_t b_step, int64_t depth,
-                           T* c, int64_t c_step, bool add) {
-  using V = Vector<T>;
-  V sums[kBlockRows][kVectors] = {};
-  for (int64_t k = 0; k < depth; ++k) {
-    V columns[kVectors];
-#pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v) columns[v] = load<V>(b + k * b_step + v * kLanes<T>);
-#pragma GCC unroll 8
-    for (int r = 0; r < kBlockRows; ++r) {
-      const V row = all<V>(kTransposed ? a[k * a_step + r] : a[r * a_step + k]);
-#pragma GCC unroll 2
-      for (int v = 0; v < kVectors; ++v) sums[r][v] += row * columns[v];
-    }
-  }
-#pragma GCC unroll 8
-  for (int r = 0; r < kBlockRows; ++r) {
-#pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v) {
-      T* to = c + r * c_step + v * kLanes<T>;
-      store(to, add ? load<V>(to) + sums[r][v] : sums[r][v]);
-    }
-  }
-}
-
-template <typename T, int kVectors, bool kTransposed>
-inline void multiply_panel(const WinogradProduct<T>& p, const T* b, int64_t b_step, int64_t column,
-                           bool add) {
-  for (int64_t r = 0; r < p.rows; r += kBlockRows) {
-    multiply_block<T, kVectors, kTransposed>(p.a + (kTransposed ? r : r * p.a_step), p.a_step, b,
-                                             b_step, p.depth, p.c + r * p.c_step + column, p.c_step,
-                                             add);
-  }
-}
-
-template <typename T>
-void multiply(const WinogradProduct<T>& p) {
-  int64_t column = 0;
-  for (; column + kPanel<T> <= p.columns; column += kPanel<T>) {
-    multiply_panel<T, 2, false>(p, p.b + column * p.depth, kPanel<T>, column, false);
-  }
-  if (column < p.columns) {
-    multiply_panel<T, 1, false>(p, p.b + column * p.depth, kLanes<T>, column, false);
-  }
-}
-
-template <typename T>
-void multiply_transposed(const WinogradProduct<T>& p, bool add) {
-  int64_t column = 0;
-  for (; column + kPanel<T> <= p.columns; column += kPanel<T>) {
-    multiply_panel<T, 2, true>(p, p.b + column, p.b_step, column, add);
-  }
-  if (column < p.columns) multiply_panel<T, 1, true>(p, p.b + column, p.b_step, column, add);
 }
 
 template <typename T>

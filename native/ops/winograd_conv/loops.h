@@ -13,6 +13,8 @@
 
 #include <cstdint>
 
+#include "ops/kernel/padding.h"
+
 namespace mcloss {
 
 // Images [samples, height, width, channels] and their tiles, by sample, row and column.
@@ -27,10 +29,7 @@ static inline int64_t tiles_of(const WinogradImages& images) {
 constexpr int64_t kWinogradFrequencies = 16;
 // Transformed, channels are padded with zeros to a whole number of the widest vectors; tiles are
 // multiplied by so many at a time.
-constexpr int64_t kWinogradLanes = 16, kWinogradRows = 8;
-static inline int64_t winograd_padded(int64_t channels) {
-  return (channels + kWinogradLanes - 1) / kWinogradLanes * kWinogradLanes;
-}
+constexpr int64_t kWinogradRows = 8;
 
 // Tiles transformed: [16, rows, tile_step(channels)], the first `channels` (padded) of each row used. An odd
 // number of vectors a row keeps the rows apart in the cache.
@@ -40,7 +39,7 @@ struct WinogradTiles {
   int64_t rows, channels;
 };
 static inline int64_t tile_step(int64_t channels) {
-  return (channels / kWinogradLanes | 1) * kWinogradLanes;
+  return (channels / kWidestLanes | 1) * kWidestLanes;
 }
 template <typename T>
 static inline int64_t tiles_size(const WinogradTiles<T>& tiles) {
@@ -52,7 +51,7 @@ static inline T* tile_at(const WinogradTiles<T>& tiles, int64_t frequency, int64
 }
 
 // c [rows, columns] = a b, or c + a b. rows and columns are multiples of kWinogradRows and
-// kWinogradLanes.
+// kWidestLanes.
 template <typename T>
 struct WinogradProduct {
   int64_t rows, columns, depth;
@@ -78,7 +77,7 @@ struct WinogradKernels {
                        int64_t first, T* y);
 
   // G g G^T of weight [out, 3, 3, in] to the panels of b: [16, in x out], both padded; out channels
-  // begin .. end, multiples of kWinogradLanes.
+  // begin .. end, multiples of kWidestLanes.
   void (*filters)(const T* weight, int64_t out, int64_t in, int64_t begin, int64_t end, T* to);
   // The same of the filters that take a gradient back: turned by 180 degrees, in and out exchanged;
   // panels [16, out x in], in channels begin .. end.

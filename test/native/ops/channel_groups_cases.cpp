@@ -3,6 +3,7 @@
 
 #include "cases.h"
 #include "check.h"
+#include "ops/cwa_mask.h"
 #include "ops/half_dropout.h"
 #include "ops/kernel/philox.h"
 #include "ops/seed_step.h"

@@ -12,13 +12,14 @@
 #include "check.h"
 #include "io/safetensors.h"
 #include "ops/gather_augment.h"
+#include "ops/operator.h"
 
 namespace test {
 namespace {
 
 using mcloss::gather_augment;
 using mcloss::GatherOptions;
-using MaybeTensor = std::optional<at::Tensor>;
+using mcloss::MaybeTensor;
 
 constexpr std::array<float, 3> kMean{0.485f, 0.456f, 0.406f}, kStd{0.229f, 0.224f, 0.225f};
 // With these the result is the u8 level within rounding.

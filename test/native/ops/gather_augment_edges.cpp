@@ -11,13 +11,14 @@
 #include "cases.h"
 #include "check.h"
 #include "ops/gather_augment.h"
+#include "ops/operator.h"
 
 namespace test {
 namespace {
 
 using mcloss::gather_augment;
 using mcloss::GatherOptions;
-using MaybeTensor = std::optional<at::Tensor>;
+using mcloss::MaybeTensor;
 
 constexpr std::array<float, 3> kMean{0.485f, 0.456f, 0.406f}, kStd{0.229f, 0.224f, 0.225f};
 

@@ -20,16 +20,16 @@ namespace {
 
 using mcloss::LossForm;
 using mcloss::mc_loss;
-using mcloss::McWeights;
+using mcloss::McTerms;
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-McWeights official(double alpha, double beta) {
-  return {.form = LossForm::official, .alpha = alpha, .beta = beta};
+McTerms official(double alpha, double beta) {
+  return mcloss::mc_terms({.form = LossForm::official, .alpha = alpha, .beta = beta});
 }
-McWeights paper(double mu, double lambda) {
-  return {.form = LossForm::paper, .mu = mu, .lambda = lambda};
+McTerms paper(double mu, double lambda) {
+  return mcloss::mc_terms({.form = LossForm::paper, .mu = mu, .lambda = lambda});
 }
 at::Tensor labels(int64_t n, int64_t classes) {
   return at::arange(n, at::kLong).remainder(classes);
@@ -180,6 +180,8 @@ void forms() {
   check_error("E_ARGUMENT", "alpha", [&] { mc_loss(a, labels(3, 4), 4, {}, official(kNan, 1)); });
   check_error("E_ARGUMENT", "lambda",
               [&] { mc_loss(a, labels(3, 4), 4, {}, paper(1, kInfinity)); });
+  check_error("E_ARGUMENT", "per_xi",
+              [&] { mc_loss(a, labels(3, 4), 4, {}, McTerms{.dis = 1, .per_xi = kNan}); });
 }
 
 void refusals() {

@@ -74,6 +74,11 @@ def results(g, h, target, channels, form, first, second):
     return (sum(terms), dis, div, g, h), sum(term.detach().abs() for term in terms)
 
 
+def mc_terms(form, first, second):
+    """The operator's weights of L_dis, of L_div and of mean(1 - h / xi)."""
+    return (first, -first * second, 0.0) if form == 'paper' else (first, 0.0, second)
+
+
 def laid_out(features, layout):
     if layout == 'channels_last':
         return features.contiguous(memory_format=torch.channels_last)
@@ -103,7 +108,7 @@ def compare(operator, stored, target, mask, classes, layouts, device, what):
             peak = theirs.flatten(2).softmax(2).max()
             largest = largest.max(grad_of_h.abs().max() * peak)
         ours = laid_out(stored.to(device), layout).detach().requires_grad_()
-        actual = operator(ours, *others, *form)
+        actual = operator(ours, *others, *mc_terms(*form))
         for key, one, other in zip(RESULTS, actual, expected):
             check(one.dtype == wide, f'{case}: {key} is {one.dtype}')
             scale_of = scale if key == 'loss' else None
@@ -133,7 +138,7 @@ def parity(operator, layouts, device='cpu'):
 
 
 def example(dtype=torch.float64, device='cpu'):
-    """Arguments up to the form: 2 samples, 7 channels, 3 classes."""
+    """Arguments up to the weights: 2 samples, 7 channels, 3 classes."""
     features = torch.rand(2, 7, 3, 4, dtype=dtype).to(device).requires_grad_()
     mask = (torch.rand(7) < 0.5).to(device)
     return features, torch.tensor([2, 0], device=device), mask, 3
@@ -144,7 +149,7 @@ def registration():
     them."""
     operators = torch.ops.mcloss
     features, *others = example()
-    arguments = features.detach(), *others, *FORMS[0]
+    arguments = features.detach(), *others, *mc_terms(*FORMS[0])
     saved = features.detach(), *operators.mc_loss_forward(*arguments)[5:]
     one = torch.ones((), dtype=torch.float64)
     mask = torch.zeros(2, 7, dtype=torch.bool)
@@ -154,10 +159,10 @@ def registration():
     size, scaling = (4, 5), ([0.5] * 3, [0.25] * 3)
     names = ('schema', 'autograd_registration', 'faketensor', 'aot_dispatch_static')
     for operator, given in (
-        (operators.mc_loss, (features, *others, *FORMS[0])),
-        (operators.mc_loss, (features, *others, *FORMS[1])),
+        (operators.mc_loss, (features, *others, *mc_terms(*FORMS[0]))),
+        (operators.mc_loss, (features, *others, *mc_terms(*FORMS[1]))),
         (operators.mc_loss_forward, arguments),
-        (operators.mc_loss_backward, (one, None, None, None, None, *saved, 3, *FORMS[0])),
+        (operators.mc_loss_backward, (one, None, None, None, None, *saved, 3, *mc_terms(*FORMS[0]))),
         (operators.draw_cwa_mask_, (mask, 3, 1, 2, torch.tensor([5, 6]), 0)),
         (operators.cwa_mask, (7, 3, 0.0, True, 5, 6, 2)),
         (operators.gather_augment, (pixels, None, windows, None, *size, *scaling, torch.float32)),
@@ -174,7 +179,7 @@ def gradients():
     weights = [torch.rand(shape, dtype=torch.float64) for shape in ((), (), (), (2, 3), (2, 3))]
     features, *others = example()
     for form in FORMS:
-        each = lambda f: torch.ops.mcloss.mc_loss(f, *others, *form)  # noqa: E731
+        each = lambda f: torch.ops.mcloss.mc_loss(f, *others, *mc_terms(*form))  # noqa: E731
         together = lambda f: sum((w * r).sum() for w, r in zip(weights, each(f)))  # noqa: E731
         for function in (each, together):
             check(torch.autograd.gradcheck(function, (features,)), f'gradcheck {form[0]}')
@@ -195,7 +200,7 @@ def refusals():
     }.items():
         for operator in (torch.ops.mcloss.mc_loss, torch.ops.mcloss.mc_loss_reference):
             try:
-                operator(*changed, *FORMS[0])
+                operator(*changed, *mc_terms(*FORMS[0]))
                 check(False, f'{operator} takes what should be refused with: {words}')
             except RuntimeError as error:
                 check(words in str(error), f'{operator}: the words of the refusal: {error}')
@@ -203,7 +208,7 @@ def refusals():
 
 def bits(features, others, form):
     """The results and the gradient of the loss."""
-    all_results = torch.ops.mcloss.mc_loss(features, *others, *form)
+    all_results = torch.ops.mcloss.mc_loss(features, *others, *mc_terms(*form))
     return *all_results, *torch.autograd.grad(all_results[0], features)
 
 

@@ -45,12 +45,12 @@ void same_bits() {
   const int before = at::get_num_threads();
   const at::Tensor features = at::rand({4, 40, 14, 14}).set_requires_grad(true);
   const at::Tensor target = at::zeros({4}, at::kLong);
-  const mcloss::McWeights weights{.alpha = 1, .beta = 10};
+  const mcloss::McTerms terms{.dis = 1, .per_xi = 10};
   const auto run = [&](int threads) {
     at::set_num_threads(threads);
     for (auto& slot : seen) slot = 0;
     listening = true;
-    const auto result = mcloss::mc_loss(features, target, 8, {}, weights);
+    const auto result = mcloss::mc_loss(features, target, 8, {}, terms);
     listening = false;
     int64_t count = 0;
     for (const auto& slot : seen) count += slot != 0;

@@ -1,0 +1,35 @@
+// What gather_augment takes, checked and ready for its kernels.
+#pragma once
+
+#include "ops/gather_augment/loops.h"
+#include "ops/operator.h"
+
+namespace mcloss {
+
+// Arguments of the registered operator.
+struct GatherArguments {
+  const at::Tensor& pixels;
+  const MaybeTensor& rows;
+  const at::Tensor& windows;
+  const MaybeTensor& jitter;
+  int64_t out_height, out_width;
+  at::ArrayRef<double> mean, std;
+  at::ScalarType dtype;
+};
+
+// Throws E_ARGUMENT for all that shows without a look at the values of rows and jitter.
+void check_gather(const GatherArguments& arguments);
+
+// The result, not yet written.
+at::Tensor empty_gather(const GatherArguments& arguments);
+
+// Checked, on the device of the pixels, contiguous but for the strides of samples and lines of
+// `pixels`; and the same as plain memory, which the tensors keep alive.
+struct GatherTensors {
+  at::Tensor pixels, windows, result;
+  MaybeTensor rows, jitter;
+  GatherArrays arrays;
+};
+GatherTensors prepare_gather(const GatherArguments& arguments);
+
+}  // namespace mcloss
