@@ -39,7 +39,7 @@ const runner = 'cuda-host-run.sh'
 /** Packages that neither build, tests nor benches load, and what TypeScript and debuggers read; vite
  * loads lightningcss for style sheets alone. */
 const leftOut = [
-  /^node_modules\/(@biomejs|@typescript|@types|typescript|lightningcss[^/]*)\//,
+  /^node_modules\/(@biomejs|@typescript|@types|typescript|clang-format-node|lightningcss[^/]*)\//,
   /musl/,
   /\.([cm]?ts|map)$/,
 ]

@@ -7,7 +7,6 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } 
 import { dirname, join } from 'node:path'
 import { build, recordedLibtorch } from '../setup/build.mjs'
 import { show } from '../setup/child.mjs'
-import { fetchLibtorch } from '../setup/fetch-libtorch.mjs'
 import { findLibtorch } from '../setup/libtorch.mjs'
 import { hashOf, packageRoot } from '../setup/paths.mjs'
 import { SetupError } from '../setup/setup-error.mjs'
@@ -32,7 +31,10 @@ async function chooseLibtorch() {
   if (recorded) return recorded
   const { libtorch, passedOver } = await findLibtorch()
   for (const reason of passedOver) process.stdout.write(`${reason}\n`)
-  return libtorch ?? fetchLibtorch()
+  if (libtorch) return libtorch
+  // Not imported above: it needs a package.
+  const { fetchLibtorch } = await import('../setup/fetch-libtorch.mjs')
+  return fetchLibtorch()
 }
 
 async function installDependencies() {

@@ -26,7 +26,7 @@ function one(name, ok) {
 await runAsProgram(import.meta.url, async (args) => {
   const libtorch = await ensure({ extra: ['tests'] })
   const here = { cwd: packageRoot }
-  one('lint', (await show(tool('biome'), ['check', '.'], here)) === 0)
+  one('lint', (await show('npm', ['run', '--silent', 'lint'], here)) === 0)
   one('types', (await show(tool('tsc'), ['--noEmit'], here)) === 0)
   await cudaObjects(libtorch)
   await nativeTests()

@@ -1,32 +1,15 @@
 // @ts-check
-// A zip reader for wheels: central directory, zip64, stored and deflated entries, streamed to
-// files. Every name is checked before the first file is written; size and CRC of each are checked
-// while it is written. It makes regular files and their folders only.
+// Unpacks wheels with yauzl, which checks the archive's records and the size of each entry. Here:
+// every name and kind is checked before the first file is written, and the CRC-32 of each entry
+// while it is written. Only regular files and their folders are made.
 
-import { createReadStream, createWriteStream } from 'node:fs'
+import { createReadStream, createWriteStream, read } from 'node:fs'
 import { mkdir, open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { createInflateRaw } from 'node:zlib'
-import { SetupError } from './setup-error.mjs'
-
-/**
- * @typedef {object} Entry
- * @property {string} name
- * @property {number} method 0 stored, 8 deflated
- * @property {number} crc
- * @property {number} packed bytes in the archive
- * @property {number} size bytes unpacked
- * @property {number} offset of the local header
- */
-
-const endSize = 22
-const end64LocatorSize = 20
-const directoryLimit = 64 * 2 ** 20
-
-/** @param {string} archive @param {string} reason */
-const refuse = (archive, reason) => new SetupError(`mcloss: ${archive} is refused: ${reason}.`)
+import { crc32 } from 'node:zlib'
+import { fromRandomAccessReaderPromise, RandomAccessReader } from 'yauzl'
+import { reasonOf, SetupError } from './setup-error.mjs'
 
 /**
  * Unpacks the entries whose new name `place` gives; undefined leaves an entry out.
@@ -39,197 +22,99 @@ const refuse = (archive, reason) => new SetupError(`mcloss: ${archive} is refuse
 export async function unzip(archive, target, place, { limit = 8 * 2 ** 30 } = {}) {
   const file = await open(archive)
   try {
-    const entries = await readDirectory(file, archive)
-    for (const entry of entries) checkName(entry.name, archive)
-    /** @type {{entry: Entry, path: string}[]} */
-    const chosen = []
-    for (const entry of entries) {
-      const path = entry.name.endsWith('/') ? undefined : place(entry.name)
-      if (path) chosen.push({ entry, path })
-    }
-    const total = chosen.reduce((sum, { entry }) => sum + entry.size, 0)
-    if (total > limit) throw refuse(archive, `${total} bytes unpacked are more than ${limit}`)
-    for (const { entry, path } of chosen) {
-      const output = join(target, path)
+    const { size } = await file.stat()
+    // Names stay bytes: their check is here, and it is stricter than yauzl's.
+    const options = { autoClose: false, decodeStrings: false }
+    const zip = await fromRandomAccessReaderPromise(
+      new Bytes(archive, file.fd, size),
+      size,
+      options,
+    )
+    const chosen = [...(await checkedEntries(zip))].flatMap(([name, entry]) => {
+      const path = name.endsWith('/') ? undefined : place(name)
+      return path ? [{ name, entry, output: join(target, path) }] : []
+    })
+    const total = chosen.reduce((sum, { entry }) => sum + entry.uncompressedSize, 0)
+    if (total > limit) throw new Refusal(`${total} bytes unpacked are more than ${limit}`)
+    for (const { name, entry, output } of chosen) {
       await mkdir(dirname(output), { recursive: true })
-      await unpack(file, archive, entry, output)
+      await unpack(zip, entry, output).catch((error) => {
+        throw isRefusal(error) ? new Refusal(`${name}: ${reasonOf(error)}`) : error
+      })
     }
     return chosen.length
+  } catch (error) {
+    if (!isRefusal(error)) throw error
+    throw new SetupError(`mcloss: ${archive} is refused: ${reasonOf(error)}.`)
   } finally {
     await file.close()
   }
 }
 
-/** @param {string} name @param {string} archive */
-function checkName(name, archive) {
-  const segments = name.replace(/\/$/, '').split('/')
-  const leaves = segments.some((segment) => ['', '.', '..'].includes(segment))
-  // Backslashes and drive letters are path syntax elsewhere; no wheel has them.
-  if (leaves || /[\\\0]|^[A-Za-z]:/.test(name)) {
-    throw refuse(archive, `the entry ${JSON.stringify(name)} could leave the target folder`)
+/** yauzl's own reader throws past every catch at an offset of 2^53 or more. */
+class Bytes extends RandomAccessReader {
+  /** @param {string} path @param {number} fd @param {number} size */
+  constructor(path, fd, size) {
+    super()
+    this.path = path
+    this.fd = fd
+    this.size = size
+  }
+
+  /** @override @type {RandomAccessReader['read']} */
+  read(buffer, offset, length, position, callback) {
+    if (position + length > this.size) callback(new Refusal('it is damaged or cut short'))
+    else read(this.fd, buffer, offset, length, position, callback)
+  }
+
+  /** @override @param {number} start @param {number} end */
+  _readStreamForRange(start, end) {
+    return createReadStream(this.path, { start, end: end - 1 })
   }
 }
 
-/**
- * @param {import('node:fs/promises').FileHandle} file
- * @param {string} archive
- * @returns {Promise<Entry[]>}
- */
-async function readDirectory(file, archive) {
-  const { size: length } = await file.stat()
-  const tail = await readAt(file, archive, Math.max(0, length - endSize - 0xffff), length)
-  const end = tail.lastIndexOf(Buffer.from('PK\x05\x06', 'latin1'))
-  if (end < 0 || end + endSize > tail.length) {
-    throw refuse(archive, 'it has no end record: not a zip file, or cut short')
-  }
-  let count = tail.readUInt16LE(end + 10)
-  let size = tail.readUInt32LE(end + 12)
-  let offset = tail.readUInt32LE(end + 16)
-  const locator = end - end64LocatorSize
-  if (locator >= 0 && tail.readUInt32LE(locator) === 0x07064b50) {
-    const at = Number(tail.readBigUInt64LE(locator + 8))
-    const end64 = await readAt(file, archive, at, at + 56)
-    count = Number(end64.readBigUInt64LE(32))
-    size = Number(end64.readBigUInt64LE(40))
-    offset = Number(end64.readBigUInt64LE(48))
-  }
-  if (size > directoryLimit) throw refuse(archive, `its directory claims ${size} bytes`)
-  return parseDirectory(await readAt(file, archive, offset, offset + size), count, archive)
+class Refusal extends Error {}
+
+/** yauzl's, zlib's and our judgements of the bytes; not what the file system says, nor a mistake. */
+function isRefusal(/** @type {unknown} */ error) {
+  return error instanceof Error && !('syscall' in error) && !(error instanceof TypeError)
 }
 
-/** @param {Buffer} bytes @param {number} count @param {string} archive @returns {Entry[]} */
-function parseDirectory(bytes, count, archive) {
-  const entries = []
-  const names = new Set()
-  let at = 0
-  for (let index = 0; index < count; index++) {
-    if (at + 46 > bytes.length || bytes.readUInt32LE(at) !== 0x02014b50) {
-      throw refuse(archive, `its directory is damaged at entry ${index} of ${count}`)
+/** @param {import('yauzl').ZipFile} zip */
+async function checkedEntries(zip) {
+  /** @type {Map<string, import('yauzl').Entry>} */
+  const entries = new Map()
+  for await (const entry of zip.eachEntry()) {
+    const name = entry.fileNameRaw.toString()
+    const segments = name.replace(/\/$/, '').split('/')
+    const leaves = segments.some((segment) => ['', '.', '..'].includes(segment))
+    // Backslashes and drive letters are path syntax elsewhere; no wheel has them.
+    if (leaves || /[\\\0]|^[A-Za-z]:/.test(name)) {
+      throw new Refusal(`the entry ${JSON.stringify(name)} could leave the target folder`)
     }
-    const nameEnd = at + 46 + bytes.readUInt16LE(at + 28)
-    const extraEnd = nameEnd + bytes.readUInt16LE(at + 30)
-    const name = bytes.toString('utf8', at + 46, nameEnd)
-    const type = (bytes.readUInt32LE(at + 38) >>> 16) & 0o170000
-    const method = bytes.readUInt16LE(at + 10)
+    const type = (entry.externalFileAttributes >>> 16) & 0o170000
     // 0: made without Unix modes. Links and devices are never unpacked.
-    if (![0, 0o100000, 0o040000].includes(type)) throw refuse(archive, `${name} is no regular file`)
-    if (bytes.readUInt16LE(at + 8) & 1) throw refuse(archive, `${name} is encrypted`)
-    if (method !== 0 && method !== 8) throw refuse(archive, `${name} has method ${method}`)
-    if (names.has(name)) throw refuse(archive, `${name} is in it twice`)
-    names.add(name)
-    entries.push({ name, method, crc: bytes.readUInt32LE(at + 16), ...sizesOf(bytes, at, nameEnd) })
-    at = extraEnd + bytes.readUInt16LE(at + 32)
+    if (![0, 0o100000, 0o040000].includes(type)) throw new Refusal(`${name} is no regular file`)
+    if (entry.isEncrypted()) throw new Refusal(`${name} is encrypted`)
+    if (!entry.canDecodeFileData()) {
+      throw new Refusal(`${name} has method ${entry.compressionMethod}`)
+    }
+    if (entries.has(name)) throw new Refusal(`${name} is in it twice`)
+    entries.set(name, entry)
   }
   return entries
 }
 
-/** Sizes and offset; those that are 0xffffffff stand in the zip64 extra field, in this order. */
-function sizesOf(
-  /** @type {Buffer} */ bytes,
-  /** @type {number} */ at,
-  /** @type {number} */ extra,
-) {
-  const fields = [24, 20, 42].map((field) => bytes.readUInt32LE(at + field))
-  const extraEnd = Math.min(extra + bytes.readUInt16LE(at + 30), bytes.length)
-  for (let field = extra; field + 4 <= extraEnd; field += 4 + bytes.readUInt16LE(field + 2)) {
-    if (bytes.readUInt16LE(field) !== 1) continue
-    let next = field + 4
-    for (let index = 0; index < fields.length && next + 8 <= extraEnd; index++) {
-      if (fields[index] !== 0xffffffff) continue
-      fields[index] = Number(bytes.readBigUInt64LE(next))
-      next += 8
+/** @param {import('yauzl').ZipFile} zip @param {import('yauzl').Entry} entry @param {string} output */
+async function unpack(zip, entry, output) {
+  const content = await zip.openReadStreamPromise(entry)
+  const checked = async function* (/** @type {AsyncIterable<Buffer>} */ source) {
+    let crc = 0
+    for await (const bytes of source) {
+      crc = crc32(bytes, crc)
+      yield bytes
     }
+    if (crc !== entry.crc32) throw new Refusal('its bytes have another CRC-32 than it claims')
   }
-  const [size = 0, packed = 0, offset = 0] = fields
-  return { size, packed, offset }
-}
-
-/**
- * @param {import('node:fs/promises').FileHandle} file
- * @param {string} archive
- * @param {Entry} entry
- * @param {string} output
- */
-async function unpack(file, archive, entry, output) {
-  const header = await readAt(file, archive, entry.offset, entry.offset + 30)
-  if (header.readUInt32LE(0) !== 0x04034b50) {
-    throw refuse(archive, `the header of ${entry.name} is damaged`)
-  }
-  const start = entry.offset + 30 + header.readUInt16LE(26) + header.readUInt16LE(28)
-  const check = checker(archive, entry)
-  const write = createWriteStream(output, { flags: 'wx' })
-  if (entry.packed === 0) {
-    await pipeline([Buffer.alloc(0)], check, write)
-    return
-  }
-  const source = createReadStream(archive, { start, end: start + entry.packed - 1 })
-  try {
-    if (entry.method === 0) await pipeline(source, check, write)
-    else await pipeline(source, createInflateRaw(), check, write)
-  } catch (error) {
-    if (error instanceof SetupError) throw error
-    const code = /** @type {NodeJS.ErrnoException} */ (error).code ?? ''
-    if (!code.startsWith('Z_') && !code.startsWith('ERR_')) throw error
-    throw refuse(archive, `${entry.name} cannot be unpacked (${code})`)
-  }
-}
-
-/** Passes bytes through; fails as soon as they are too many, at the end when too few or other. */
-function checker(/** @type {string} */ archive, /** @type {Entry} */ entry) {
-  let size = 0
-  let crc = 0xffffffff
-  return new Transform({
-    transform(bytes, _encoding, done) {
-      size += bytes.length
-      if (size > entry.size) {
-        done(
-          refuse(archive, `${entry.name} unpacks to more than the ${entry.size} bytes it claims`),
-        )
-        return
-      }
-      crc = updateCrc(crc, bytes)
-      done(null, bytes)
-    },
-    flush(done) {
-      if (size !== entry.size) {
-        done(refuse(archive, `${entry.name} has ${size} bytes, not the ${entry.size} it claims`))
-      } else if ((crc ^ 0xffffffff) >>> 0 !== entry.crc) {
-        done(refuse(archive, `${entry.name} has another CRC-32 than it claims`))
-      } else done()
-    },
-  })
-}
-
-// node:zlib has crc32 only from Node 20.15 on.
-const crcTable = Uint32Array.from({ length: 256 }, (_, value) => {
-  let crc = value
-  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1
-  return crc
-})
-
-/** @param {number} crc @param {Uint8Array} bytes */
-function updateCrc(crc, bytes) {
-  let next = crc
-  for (const byte of bytes) {
-    next = (next >>> 8) ^ /** @type {number} */ (crcTable[(next ^ byte) & 0xff])
-  }
-  return next
-}
-
-/**
- * Bytes from..to of a file; refuses a range the file does not have.
- * @param {import('node:fs/promises').FileHandle} file
- * @param {string} archive
- * @param {number} from
- * @param {number} to
- */
-async function readAt(file, archive, from, to) {
-  const { size } = await file.stat()
-  if (!(from >= 0 && from <= to && to <= size)) {
-    throw refuse(archive, `it points at bytes ${from}..${to} of its ${size}: damaged or cut short`)
-  }
-  const bytes = Buffer.alloc(to - from)
-  const { bytesRead } = await file.read(bytes, 0, bytes.length, from)
-  if (bytesRead !== bytes.length) throw refuse(archive, 'it became shorter while it was read')
-  return bytes
+  await pipeline(content, checked, createWriteStream(output, { flags: 'wx' }))
 }
