@@ -20,15 +20,15 @@ export interface OfficialWeights {
   beta: number
 }
 
-export type NativeLoss =
-  | { name: 'cross-entropy' }
-  | ({
-      name: 'mc'
-      keep: 'ceil-half' | number
-      maskScope: 'batch' | 'sample'
-      /** The fused operator (default), or LibTorch's own operators. */
-      impl?: 'fused' | 'reference'
-    } & (PaperWeights | OfficialWeights))
+/** A loss as lib/config/losses resolves it. */
+export type NativeLoss = { name: string; [setting: string]: unknown }
+
+/** How embeddings become logits. */
+export interface Classifier {
+  kind: 'linear' | 'cosine' | 'distance'
+  /** cosine: the factor of the cosines; norm: the length of the embedding. */
+  scale?: number | 'norm' | undefined
+}
 
 /** What decides speed and reproducibility; all but cudaGraph hold for the whole process. */
 export interface NativeSettings {

@@ -10,15 +10,14 @@ export function paddingOf({ crop, padding }: ParsedConfig['data']): number {
 
 /** The parts of a configuration whose single values are right; problems of the others are known. */
 export type RightParts = {
-  [part in 'data' | 'model' | 'loss' | 'optim']: ParsedConfig[part] | undefined
+  [part in 'data' | 'model' | 'optim']: ParsedConfig[part] | undefined
 }
 
 /** Every problem across the keys of these parts. */
-export function crossProblems({ data, model, loss, optim }: RightParts): Problem[] {
+export function crossProblems({ data, model, optim }: RightParts): Problem[] {
   return [
     ...(data ? [...dataProblems(data), ...cropProblems(data)] : []),
     ...(model ? modelProblems(model) : []),
-    ...(loss ? lossProblems(loss) : []),
     ...(optim ? optimProblems(optim) : []),
   ]
 }
@@ -62,33 +61,6 @@ function cropProblems(data: ParsedConfig['data']): Problem[] {
 function modelProblems({ backbone, channelsPerClass }: ParsedConfig['model']): Problem[] {
   if (backbone !== 'vgg-small' || channelsPerClass !== undefined) return []
   return [{ path: ['model', 'channelsPerClass'], message: 'missing: vgg-small needs it, e.g. 3' }]
-}
-
-function lossProblems({ name, ...settings }: ParsedConfig['loss']): Problem[] {
-  const bad = (key: string, message: string): Problem[] => [{ path: ['loss', key], message }]
-  const given = Object.entries(settings).flatMap(([key, value]) => (value === undefined ? [] : key))
-  if (name === 'cross-entropy') return given.flatMap((key) => bad(key, 'belongs to mc only'))
-  const has = (key: string) => given.includes(key)
-  const ways = [
-    ...(has('preset') ? ['preset'] : []),
-    ...(has('alpha') || has('beta') ? ['alpha and beta'] : []),
-    ...(has('mu') || has('lambda') ? ['mu and lambda'] : []),
-  ]
-  if (ways.length === 0) {
-    return bad('name', 'mc needs its weights: preset, or alpha and beta, or mu and lambda')
-  }
-  if (ways.length > 1) {
-    return bad('name', `mc takes its weights in one way, not in ${ways.length}: ${ways.join('; ')}`)
-  }
-  for (const [one, other] of [
-    ['alpha', 'beta'],
-    ['mu', 'lambda'],
-  ] as const) {
-    if (has(one) !== has(other)) {
-      return bad(has(one) ? other : one, `missing: ${one} and ${other} go together`)
-    }
-  }
-  return []
 }
 
 function optimProblems(optim: ParsedConfig['optim']): Problem[] {

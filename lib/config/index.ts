@@ -1,12 +1,13 @@
-// A run's configuration, checked and complete. config-schema.ts holds the options, config-checks.ts
-// what must fit between them; config-errors.ts turns every problem into one E_CONFIG;
-// config-file.ts reads files and command-line flags.
+// A run's configuration, checked and complete. schema.ts and losses/ hold the options, checks.ts what
+// must fit between them; errors.ts turns every problem into one E_CONFIG; file.ts reads files and
+// command-line flags.
 
 import { z } from 'zod'
-import type { NativeLoss, NativeSettings, NativeTrainerConfig } from '../binding.js'
+import type { NativeSettings, NativeTrainerConfig } from '../binding.js'
 import { physicalCores } from '../machine.js'
 import { crossProblems, paddingOf, type RightParts } from './checks.js'
 import { configError } from './errors.js'
+import { type ResolvedLoss, resolveLoss } from './losses/index.js'
 import { type ConfigInput, type ParsedConfig, schema } from './schema.js'
 
 export type { ConfigInput } from './schema.js'
@@ -22,7 +23,7 @@ export type Config = Omit<ParsedConfig, 'precision' | 'threads' | 'data' | 'loss
     crop: [number, number]
     padding: number
   }
-  loss: NativeLoss
+  loss: ResolvedLoss
   optim: Omit<ParsedConfig['optim'], 'headLr'> & { headLr: number }
 }
 
@@ -53,18 +54,17 @@ export function defineConfig(input: ConfigInput): Config {
       crop: data.crop ?? data.resize,
       padding: paddingOf(data),
     },
-    loss: lossOf(config.loss),
+    loss: resolveLoss(config.loss),
     optim: { ...optim, headLr: optim.headLr ?? optim.lr },
   }
 }
 
 function rightParts(input: unknown): RightParts {
-  const { data, model, loss, optim } = schema.shape
+  const { data, model, optim } = schema.shape
   const given = Object(input)
   return {
     data: data.safeParse(given.data).data,
     model: model.safeParse(given.model).data,
-    loss: loss.safeParse(given.loss).data,
     optim: optim.safeParse(given.optim).data,
   }
 }
@@ -137,20 +137,4 @@ export function nativeConfig(config: Config, numClasses: number): NativeTrainerC
 export function settingsOf(config: Config): NativeSettings {
   const { cudnnBenchmark, tf32, deterministic, cudaGraph } = config
   return { cudnnBenchmark: cudnnBenchmark && !deterministic, tf32, deterministic, cudaGraph }
-}
-
-const presets = {
-  scratch: { alpha: 1.5, beta: 20, keep: 'ceil-half' },
-  finetune: { alpha: 0.0005, beta: 0.01, keep: 0.6 },
-} as const
-
-function lossOf(loss: ParsedConfig['loss']): NativeLoss {
-  if (loss.name === 'cross-entropy') return { name: 'cross-entropy' }
-  const { maskScope = 'batch', impl = 'fused', mu, lambda } = loss
-  const preset = loss.preset && presets[loss.preset]
-  const keep = loss.keep ?? preset?.keep ?? 'ceil-half'
-  const common = { name: 'mc', keep, maskScope, impl } as const
-  if (mu !== undefined && lambda !== undefined) return { ...common, form: 'paper', mu, lambda }
-  const { alpha = 0, beta = 0 } = preset ?? loss
-  return { ...common, form: 'official', alpha, beta }
 }

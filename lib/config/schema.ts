@@ -1,8 +1,9 @@
 // Every option of a run once, with its default and its words: the source of flags, of
-// docs/config.schema.json and of the types. What one key alone cannot tell is in config-checks.ts.
+// docs/config.schema.json and of the types. What one key alone cannot tell is in checks.ts.
 
 import { z } from 'zod'
 import { type Dataset, heightWidth } from '../data/batch.js'
+import { lossSchema } from './losses/index.js'
 
 const positive = z.number().positive()
 const notNegative = z.number().nonnegative()
@@ -125,32 +126,6 @@ const model = z.strictObject({
     ),
 })
 
-const loss = z.strictObject({
-  name: z.enum(['cross-entropy', 'mc']).describe('cross-entropy alone, or with the MC-Loss'),
-  preset: z
-    .enum(['scratch', 'finetune'])
-    .optional()
-    .describe(
-      "mc: the authors' settings: alpha 1.5, beta 20; or alpha 0.0005, beta 0.01, keep 0.6",
-    ),
-  alpha: notNegative.optional().describe('mc, official form: weight of L_dis'),
-  beta: notNegative.optional().describe('mc, official form: weight of mean(1 - h / xi)'),
-  mu: notNegative.optional().describe("mc, paper's form: mu * (L_dis - lambda * L_div)"),
-  lambda: notNegative.optional().describe("mc, paper's form: mu * (L_dis - lambda * L_div)"),
-  keep: z
-    .union([z.literal('ceil-half'), positive.max(1)], "expected 'ceil-half' or a ratio in (0, 1]")
-    .optional()
-    .describe("mc: channels of a class the attention mask keeps: 'ceil-half' (default) or a ratio"),
-  maskScope: z
-    .enum(['batch', 'sample'])
-    .optional()
-    .describe('mc: one attention mask a batch (default) or a sample'),
-  impl: z
-    .enum(['fused', 'reference'])
-    .optional()
-    .describe("mc: the fused operator (default), or its slow twin of LibTorch's own operators"),
-})
-
 const optim = z.strictObject({
   lr: positive.describe('learning rate of the backbone'),
   headLr: positive.optional().describe('learning rate of the head; default: lr'),
@@ -218,7 +193,7 @@ export const schema = z.strictObject({
     .describe('cuda: replay the steps as one graph (auto: where that can be done), or launch each'),
   data,
   model,
-  loss,
+  loss: lossSchema,
   optim,
   evalEvery: count.default(1).describe('epochs between evaluations; the last is always evaluated'),
   best: best.prefault({}),
