@@ -49,7 +49,9 @@ export interface NativeTrainerConfig {
     /** The crop the network sees, pixels. */
     input: { height: number; width: number }
     /** 3x3 convolutions, batch norm with residual and ReLU: ours (default), or LibTorch's operators. */
-    impl?: 'fused' | 'reference'
+    impl?: 'fused' | 'reference' | undefined
+    /** Left out: linear. */
+    classifier?: Classifier
   }
   loss: NativeLoss
   optim: { momentum: number; nesterov: boolean; weightDecay: number; headLrScale: number }

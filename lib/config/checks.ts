@@ -1,6 +1,7 @@
 // What one key alone cannot tell: keys that belong together, exclude each other, or must fit.
 
 import type { Problem } from './errors.js'
+import { classifierOf, resolveLoss } from './losses/index.js'
 import type { ParsedConfig } from './schema.js'
 
 /** Black pixels a training crop may take in: a few where the whole image is the crop. */
@@ -10,14 +11,15 @@ export function paddingOf({ crop, padding }: ParsedConfig['data']): number {
 
 /** The parts of a configuration whose single values are right; problems of the others are known. */
 export type RightParts = {
-  [part in 'data' | 'model' | 'optim']: ParsedConfig[part] | undefined
+  [part in 'data' | 'model' | 'loss' | 'optim']: ParsedConfig[part] | undefined
 }
 
 /** Every problem across the keys of these parts. */
-export function crossProblems({ data, model, optim }: RightParts): Problem[] {
+export function crossProblems({ data, model, loss, optim }: RightParts): Problem[] {
   return [
     ...(data ? [...dataProblems(data), ...cropProblems(data)] : []),
     ...(model ? modelProblems(model) : []),
+    ...(model && loss ? classifierProblems(model, loss) : []),
     ...(optim ? optimProblems(optim) : []),
   ]
 }
@@ -61,6 +63,22 @@ function cropProblems(data: ParsedConfig['data']): Problem[] {
 function modelProblems({ backbone, channelsPerClass }: ParsedConfig['model']): Problem[] {
   if (backbone !== 'vgg-small' || channelsPerClass !== undefined) return []
   return [{ path: ['model', 'channelsPerClass'], message: 'missing: vgg-small needs it, e.g. 3' }]
+}
+
+/** Weights are trained for one kind of classifier, so a loss never changes it silently. */
+function classifierProblems(
+  { classifier }: ParsedConfig['model'],
+  loss: ParsedConfig['loss'],
+): Problem[] {
+  const needed = classifierOf(resolveLoss(loss))
+  const fits =
+    classifier === undefined ||
+    (classifier.kind === needed.kind && (classifier.scale ?? needed.scale) === needed.scale)
+  if (fits) return []
+  const message =
+    `expected what loss ${loss.name} needs, ${JSON.stringify(needed)}; leave model.classifier out ` +
+    'or choose another loss'
+  return [{ path: ['model', 'classifier'], message }]
 }
 
 function optimProblems(optim: ParsedConfig['optim']): Problem[] {

@@ -3,11 +3,11 @@
 // command-line flags.
 
 import { z } from 'zod'
-import type { NativeSettings, NativeTrainerConfig } from '../binding.js'
+import type { Classifier, NativeSettings, NativeTrainerConfig } from '../binding.js'
 import { physicalCores } from '../machine.js'
 import { crossProblems, paddingOf, type RightParts } from './checks.js'
 import { configError } from './errors.js'
-import { type ResolvedLoss, resolveLoss } from './losses/index.js'
+import { classifierOf, type ResolvedLoss, resolveLoss } from './losses/index.js'
 import { type ConfigInput, type ParsedConfig, schema } from './schema.js'
 
 export type { ConfigInput } from './schema.js'
@@ -15,7 +15,10 @@ export type { ConfigInput } from './schema.js'
 type DataName = NonNullable<ParsedConfig['data']['name']>
 
 /** A complete configuration, every default filled in. */
-export type Config = Omit<ParsedConfig, 'precision' | 'threads' | 'data' | 'loss' | 'optim'> & {
+export type Config = Omit<
+  ParsedConfig,
+  'precision' | 'threads' | 'data' | 'model' | 'loss' | 'optim'
+> & {
   precision: 'fp32' | 'bf16'
   threads: number
   data: Omit<ParsedConfig['data'], 'name' | 'crop' | 'padding'> & {
@@ -23,6 +26,8 @@ export type Config = Omit<ParsedConfig, 'precision' | 'threads' | 'data' | 'loss
     crop: [number, number]
     padding: number
   }
+  /** Without a classifier it is linear. */
+  model: Omit<ParsedConfig['model'], 'classifier'> & { classifier?: Classifier }
   loss: ResolvedLoss
   optim: Omit<ParsedConfig['optim'], 'headLr'> & { headLr: number }
 }
@@ -44,6 +49,9 @@ export function defineConfig(input: ConfigInput): Config {
   if (problems.length > 0) throw configError(schema, input, problems)
 
   const { data, optim } = config
+  const { classifier: _, ...network } = config.model
+  const loss = resolveLoss(config.loss)
+  const classifier = classifierOf(loss)
   return {
     ...config,
     precision: config.precision ?? (config.device === 'cuda' ? 'bf16' : 'fp32'),
@@ -54,17 +62,19 @@ export function defineConfig(input: ConfigInput): Config {
       crop: data.crop ?? data.resize,
       padding: paddingOf(data),
     },
-    loss: resolveLoss(config.loss),
+    model: { ...network, ...(classifier.kind !== 'linear' && { classifier }) },
+    loss,
     optim: { ...optim, headLr: optim.headLr ?? optim.lr },
   }
 }
 
 function rightParts(input: unknown): RightParts {
-  const { data, model, optim } = schema.shape
+  const { data, model, loss, optim } = schema.shape
   const given = Object(input)
   return {
     data: data.safeParse(given.data).data,
     model: model.safeParse(given.model).data,
+    loss: loss.safeParse(given.loss).data,
     optim: optim.safeParse(given.optim).data,
   }
 }
@@ -102,17 +112,11 @@ export function configToJson(config: Config): object {
 
 /** What the native trainer needs of a configuration. */
 export function nativeConfig(config: Config, numClasses: number): NativeTrainerConfig {
-  const { model, data, optim } = config
+  const { data, optim } = config
+  const { weights: _, channelsPerClass = 0, ...model } = config.model
   const [height, width] = data.crop
   return {
-    model: {
-      backbone: model.backbone,
-      head: model.head,
-      numClasses,
-      channelsPerClass: model.channelsPerClass ?? 0,
-      input: { height, width },
-      ...(model.impl && { impl: model.impl }),
-    },
+    model: { ...model, channelsPerClass, numClasses, input: { height, width } },
     loss: config.loss,
     optim: {
       momentum: optim.momentum,

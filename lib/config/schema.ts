@@ -124,6 +124,18 @@ const model = z.strictObject({
     .describe(
       "3x3 convolutions, batch norm + ReLU: ours (fused, default), or LibTorch's operators",
     ),
+  classifier: z
+    .strictObject({
+      kind: z
+        .enum(['linear', 'cosine', 'distance'])
+        .describe('what the last layer computes: a linear map, cosines, or distances from means'),
+      scale: z
+        .union([positive, z.literal('norm')], "expected a number > 0 or 'norm'")
+        .optional()
+        .describe("cosine: factor of the cosines; norm: the embedding's length"),
+    })
+    .optional()
+    .describe('how embeddings become logits; default: as the loss needs it'),
 })
 
 const optim = z.strictObject({

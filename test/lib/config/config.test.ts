@@ -106,6 +106,8 @@ const wrong: Record<string, unknown[]> = {
   'model.channelsPerClass': [0],
   'model.weights': ['', 3],
   'model.impl': ['slow'],
+  'model.classifier.kind': ['bilinear'],
+  'model.classifier.scale': [0, 'length'],
   'loss.name': ['focal'],
   'loss.preset': ['authors'],
   'loss.alpha': [-1, 'big', Number.NaN],

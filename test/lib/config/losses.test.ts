@@ -1,8 +1,13 @@
 // The losses of the configuration: what each takes, what it refuses, what it becomes.
 
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { configKeys } from '../../../lib/config/file.js'
-import { type ConfigInput, defineConfig } from '../../../lib/config/index.js'
+import {
+  type ConfigInput,
+  configToJson,
+  defineConfig,
+  nativeConfig,
+} from '../../../lib/config/index.js'
 
 function withLoss(loss: object): ConfigInput {
   return {
@@ -13,15 +18,17 @@ function withLoss(loss: object): ConfigInput {
   }
 }
 
-function refusal(loss: object): string {
+function refusalOf(input: ConfigInput): string {
   try {
-    defineConfig(withLoss(loss))
+    defineConfig(input)
   } catch (error) {
     expect(error).toMatchObject({ code: 'E_CONFIG' })
     return (error as Error).message
   }
-  throw new Error(`accepted ${JSON.stringify(loss)}`)
+  throw new Error(`accepted ${JSON.stringify(input)}`)
 }
+
+const refusal = (loss: object) => refusalOf(withLoss(loss))
 
 const common = { name: 'mc', keep: 'ceil-half', maskScope: 'batch', impl: 'fused' }
 test.each([
@@ -137,4 +144,54 @@ test('a flag of several losses says what it means to each', () => {
     'center, cross-entropy, mc: share of the target that cross entropy spreads evenly over all classes',
   )
   expect(words.get('loss.margin')).toBe('lmcl: taken off the cosine of the right class')
+})
+
+describe('model.classifier', () => {
+  const withClassifier = (loss: object, classifier: object | undefined): ConfigInput => {
+    const { model, ...rest } = withLoss(loss)
+    return { ...rest, model: { ...model, classifier } as ConfigInput['model'] }
+  }
+  const mc = { name: 'mc', preset: 'scratch' }
+
+  test.each([
+    [{ name: 'cross-entropy' }, undefined],
+    [{ name: 'cross-entropy' }, { kind: 'linear' }],
+    [mc, undefined],
+    [{ name: 'center' }, { kind: 'linear' }],
+  ])('%j, %j: linear, and stated nowhere', (loss, classifier) => {
+    const config = defineConfig(withClassifier(loss, classifier))
+    expect(config.model).toEqual({ backbone: 'toy', head: 'linear' })
+    expect(nativeConfig(config, 20).model).not.toHaveProperty('classifier')
+  })
+
+  test.each([
+    [{ name: 'lmcl' }, undefined, 30],
+    [{ name: 'lmcl' }, { kind: 'cosine' }, 30],
+    [{ name: 'lmcl', scale: 64 }, { kind: 'cosine', scale: 64 }, 64],
+  ])(
+    '%j, %j: cosine, stated in the configuration that a checkpoint keeps',
+    (loss, given, scale) => {
+      const config = defineConfig(withClassifier(loss, given))
+      const classifier = { kind: 'cosine', scale }
+      expect(config.model.classifier).toEqual(classifier)
+      expect(nativeConfig(config, 20).model).toMatchObject({ classifier })
+      const stored = JSON.parse(JSON.stringify(configToJson(config)))
+      expect(stored.model.classifier).toEqual(classifier)
+      expect(defineConfig(stored)).toEqual(config)
+    },
+  )
+
+  test.each([
+    [{ name: 'cross-entropy' }, { kind: 'cosine', scale: 30 }, '{"kind":"linear"}'],
+    [mc, { kind: 'distance' }, '{"kind":"linear"}'],
+    [{ name: 'center' }, { kind: 'linear', scale: 2 }, '{"kind":"linear"}'],
+    [{ name: 'lmcl' }, { kind: 'linear' }, '{"kind":"cosine","scale":30}'],
+    [{ name: 'lmcl' }, { kind: 'cosine', scale: 'norm' }, '{"kind":"cosine","scale":30}'],
+    [{ name: 'lmcl', scale: 64 }, { kind: 'cosine', scale: 30 }, '{"kind":"cosine","scale":64}'],
+  ])('%j refuses %j', (loss, classifier, needed) => {
+    expect(refusalOf(withClassifier(loss, classifier))).toContain(
+      `\n  model.classifier: expected what loss ${loss.name} needs, ${needed}; leave ` +
+        `model.classifier out or choose another loss (received ${JSON.stringify(classifier)})\n`,
+    )
+  })
 })
