@@ -105,6 +105,8 @@ export interface StepOptions {
   seed: number
   /** The backbone's learning rate; the head's is lr * headLrScale. */
   lr: number
+  /** Of a loss with a schedule of its own: what that gives at this step. */
+  scalar?: number
   /** Samples per forward and backward; left out: the whole batch at once. */
   microBatch?: number
 }

@@ -8,7 +8,7 @@ import { physicalCores } from '../machine.js'
 import { crossProblems, paddingOf, type RightParts } from './checks.js'
 import { configError } from './errors.js'
 import { classifierOf, type ResolvedLoss, resolveLoss } from './losses/index.js'
-import { type ConfigInput, type ParsedConfig, schema } from './schema.js'
+import { type ConfigInput, type ParsedConfig, runSettings, schema, sgd } from './schema.js'
 
 export type { ConfigInput } from './schema.js'
 
@@ -118,12 +118,7 @@ export function nativeConfig(config: Config, numClasses: number): NativeTrainerC
   return {
     model: { ...model, channelsPerClass, numClasses, input: { height, width } },
     loss: config.loss,
-    optim: {
-      momentum: optim.momentum,
-      nesterov: optim.nesterov,
-      weightDecay: optim.weightDecay,
-      headLrScale: optim.headLr / optim.lr,
-    },
+    optim: { ...pick(optim, sgd), headLrScale: optim.headLr / optim.lr },
     initSeed: config.seed,
     device: config.device,
     precision: config.precision,
@@ -139,6 +134,15 @@ export function nativeConfig(config: Config, numClasses: number): NativeTrainerC
 
 /** The settings as they take effect. */
 export function settingsOf(config: Config): NativeSettings {
-  const { cudnnBenchmark, tf32, deterministic, cudaGraph } = config
-  return { cudnnBenchmark: cudnnBenchmark && !deterministic, tf32, deterministic, cudaGraph }
+  const settings = pick(config, runSettings)
+  return { ...settings, cudnnBenchmark: settings.cudnnBenchmark && !settings.deterministic }
+}
+
+/** The keys of `shape` alone. */
+function pick<From, Key extends keyof From>(
+  from: From,
+  shape: Record<Key, z.ZodType>,
+): Pick<From, Key> {
+  const keys = Object.keys(shape) as Key[]
+  return Object.fromEntries(keys.map((key) => [key, from[key]])) as Pick<From, Key>
 }

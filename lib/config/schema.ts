@@ -138,12 +138,17 @@ const model = z.strictObject({
     .describe('how embeddings become logits; default: as the loss needs it'),
 })
 
-const optim = z.strictObject({
-  lr: positive.describe('learning rate of the backbone'),
-  headLr: positive.optional().describe('learning rate of the head; default: lr'),
+/** What native gets of `optim` as it is written. */
+export const sgd = {
   momentum: notNegative.lt(1).default(0.9).describe('of SGD'),
   nesterov: z.boolean().default(false).describe('Nesterov momentum'),
   weightDecay: notNegative.default(5e-4).describe('of all parameters'),
+}
+
+const optim = z.strictObject({
+  lr: positive.describe('learning rate of the backbone'),
+  headLr: positive.optional().describe('learning rate of the head; default: lr'),
+  ...sgd,
   schedule: z
     .union(
       [
@@ -170,6 +175,26 @@ const best = z.strictObject({
   metric: z.enum(['top1', 'top5', 'loss']).default('top1').describe('decides which epoch is best'),
 })
 
+/** What decides speed and reproducibility; native gets all of it. */
+export const runSettings = {
+  cudnnBenchmark: z
+    .boolean()
+    .default(true)
+    .describe('cuda: time the algorithms of convolutions at the first step and keep the fastest'),
+  tf32: z
+    .boolean()
+    .default(true)
+    .describe('cuda: fp32 products on tensor cores, rounded to 10 bits of mantissa'),
+  deterministic: z
+    .boolean()
+    .default(false)
+    .describe('the same bits in every run on one machine; turns cudnnBenchmark off'),
+  cudaGraph: z
+    .enum(['auto', 'off'])
+    .default('off') // until it has been run on a GPU
+    .describe('cuda: replay the steps as one graph (auto: where that can be done), or launch each'),
+}
+
 export const schema = z.strictObject({
   $schema: z.string().optional().describe('for editors'),
   about: z.string().optional().describe('what this configuration is for'),
@@ -187,22 +212,7 @@ export const schema = z.strictObject({
     .describe('of the forward and backward pass; default: fp32 on cpu, bf16 on cuda'),
   threads: z.int().min(1).max(1024).optional().describe('of LibTorch; default: physical cores'),
   channelsLast: z.boolean().default(true).describe('layout of images and weights'),
-  cudnnBenchmark: z
-    .boolean()
-    .default(true)
-    .describe('cuda: time the algorithms of convolutions at the first step and keep the fastest'),
-  tf32: z
-    .boolean()
-    .default(true)
-    .describe('cuda: fp32 products on tensor cores, rounded to 10 bits of mantissa'),
-  deterministic: z
-    .boolean()
-    .default(false)
-    .describe('the same bits in every run on one machine; turns cudnnBenchmark off'),
-  cudaGraph: z
-    .enum(['auto', 'off'])
-    .default('off') // until it has been run on a GPU
-    .describe('cuda: replay the steps as one graph (auto: where that can be done), or launch each'),
+  ...runSettings,
   data,
   model,
   loss: lossSchema,

@@ -37,3 +37,12 @@ export function resolveLoss(options: LossOptions): ResolvedLoss {
 export function classifierOf(loss: ResolvedLoss): Classifier {
   return lossNamed(loss.name).classifier(loss)
 }
+
+/** What the loss takes at each step, as it takes the learning rate; undefined for most losses. */
+export function scalarOf(
+  loss: ResolvedLoss,
+  totalSteps: number,
+): ((step: number) => number) | undefined {
+  const { scalar } = lossNamed(loss.name)
+  return scalar && ((step) => scalar(loss, step, totalSteps))
+}

@@ -8,6 +8,7 @@ import {
   defineConfig,
   nativeConfig,
 } from '../../../lib/config/index.js'
+import { scalarOf } from '../../../lib/config/losses/index.js'
 
 function withLoss(loss: object): ConfigInput {
   return {
@@ -145,6 +146,14 @@ test('a flag of several losses says what it means to each', () => {
   )
   expect(words.get('loss.margin')).toBe('lmcl: taken off the cosine of the right class')
 })
+
+test.each([['cross-entropy'], ['center'], ['lmcl'], ['mc']])(
+  '%s has no schedule of its own',
+  (name) => {
+    const { loss } = defineConfig(withLoss({ name, ...(name === 'mc' && { preset: 'scratch' }) }))
+    expect(scalarOf(loss, 100)).toBeUndefined()
+  },
+)
 
 describe('model.classifier', () => {
   const withClassifier = (loss: object, classifier: object | undefined): ConfigInput => {
