@@ -20,15 +20,15 @@ export interface OfficialWeights {
   beta: number
 }
 
-export type NativeLoss =
-  | { name: 'cross-entropy' }
-  | ({
-      name: 'mc'
-      keep: 'ceil-half' | number
-      maskScope: 'batch' | 'sample'
-      /** The fused operator (default), or LibTorch's own operators. */
-      impl?: 'fused' | 'reference'
-    } & (PaperWeights | OfficialWeights))
+/** A loss as lib/config/losses resolves it. */
+export type NativeLoss = { name: string; [setting: string]: unknown }
+
+/** How embeddings become logits. */
+export interface Classifier {
+  kind: 'linear' | 'cosine' | 'distance'
+  /** cosine: the factor of the cosines; norm: the length of the embedding. */
+  scale?: number | 'norm' | undefined
+}
 
 /** What decides speed and reproducibility; all but cudaGraph hold for the whole process. */
 export interface NativeSettings {
@@ -49,7 +49,9 @@ export interface NativeTrainerConfig {
     /** The crop the network sees, pixels. */
     input: { height: number; width: number }
     /** 3x3 convolutions, batch norm with residual and ReLU: ours (default), or LibTorch's operators. */
-    impl?: 'fused' | 'reference'
+    impl?: 'fused' | 'reference' | undefined
+    /** Left out: linear. */
+    classifier?: Classifier
   }
   loss: NativeLoss
   optim: { momentum: number; nesterov: boolean; weightDecay: number; headLrScale: number }
@@ -103,6 +105,8 @@ export interface StepOptions {
   seed: number
   /** The backbone's learning rate; the head's is lr * headLrScale. */
   lr: number
+  /** Of a loss with a schedule of its own: what that gives at this step. */
+  scalar?: number
   /** Samples per forward and backward; left out: the whole batch at once. */
   microBatch?: number
 }

@@ -1,6 +1,7 @@
 // What one key alone cannot tell: keys that belong together, exclude each other, or must fit.
 
 import type { Problem } from './errors.js'
+import { classifierOf, resolveLoss } from './losses/index.js'
 import type { ParsedConfig } from './schema.js'
 
 /** Black pixels a training crop may take in: a few where the whole image is the crop. */
@@ -18,7 +19,7 @@ export function crossProblems({ data, model, loss, optim }: RightParts): Problem
   return [
     ...(data ? [...dataProblems(data), ...cropProblems(data)] : []),
     ...(model ? modelProblems(model) : []),
-    ...(loss ? lossProblems(loss) : []),
+    ...(model && loss ? classifierProblems(model, loss) : []),
     ...(optim ? optimProblems(optim) : []),
   ]
 }
@@ -64,31 +65,20 @@ function modelProblems({ backbone, channelsPerClass }: ParsedConfig['model']): P
   return [{ path: ['model', 'channelsPerClass'], message: 'missing: vgg-small needs it, e.g. 3' }]
 }
 
-function lossProblems({ name, ...settings }: ParsedConfig['loss']): Problem[] {
-  const bad = (key: string, message: string): Problem[] => [{ path: ['loss', key], message }]
-  const given = Object.entries(settings).flatMap(([key, value]) => (value === undefined ? [] : key))
-  if (name === 'cross-entropy') return given.flatMap((key) => bad(key, 'belongs to mc only'))
-  const has = (key: string) => given.includes(key)
-  const ways = [
-    ...(has('preset') ? ['preset'] : []),
-    ...(has('alpha') || has('beta') ? ['alpha and beta'] : []),
-    ...(has('mu') || has('lambda') ? ['mu and lambda'] : []),
-  ]
-  if (ways.length === 0) {
-    return bad('name', 'mc needs its weights: preset, or alpha and beta, or mu and lambda')
-  }
-  if (ways.length > 1) {
-    return bad('name', `mc takes its weights in one way, not in ${ways.length}: ${ways.join('; ')}`)
-  }
-  for (const [one, other] of [
-    ['alpha', 'beta'],
-    ['mu', 'lambda'],
-  ] as const) {
-    if (has(one) !== has(other)) {
-      return bad(has(one) ? other : one, `missing: ${one} and ${other} go together`)
-    }
-  }
-  return []
+/** Weights are trained for one kind of classifier, so a loss never changes it silently. */
+function classifierProblems(
+  { classifier }: ParsedConfig['model'],
+  loss: ParsedConfig['loss'],
+): Problem[] {
+  const needed = classifierOf(resolveLoss(loss))
+  const fits =
+    classifier === undefined ||
+    (classifier.kind === needed.kind && (classifier.scale ?? needed.scale) === needed.scale)
+  if (fits) return []
+  const message =
+    `expected what loss ${loss.name} needs, ${JSON.stringify(needed)}; leave model.classifier out ` +
+    'or choose another loss'
+  return [{ path: ['model', 'classifier'], message }]
 }
 
 function optimProblems(optim: ParsedConfig['optim']): Problem[] {

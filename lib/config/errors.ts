@@ -16,7 +16,7 @@ export interface Problem {
 export function configError(schema: z.ZodType, input: unknown, problems: Problem[]): McLossError {
   const lines = problems.flatMap((problem) =>
     problem.code === 'unrecognized_keys'
-      ? (problem.keys ?? []).map((key) => unknownKey(schema, problem.path, key))
+      ? (problem.keys ?? []).map((key) => unknownKey(schema, input, problem.path, key))
       : [`  ${pathText(problem.path)}: ${words(problem, input)}`],
   )
   return new McLossError(
@@ -32,19 +32,40 @@ export function unwrapped(schema: z.ZodType): z.ZodType {
   return inner ? unwrapped(inner) : schema
 }
 
-function unknownKey(schema: z.ZodType, path: PropertyKey[], key: string): string {
-  const known = keysAt(schema, path)
+function unknownKey(schema: z.ZodType, input: unknown, path: PropertyKey[], key: string): string {
+  const objects = objectsAt(schema, path)
+  const name = Object(valueAt(input, path)).name
+  const chosen = objects.find((one) => nameOf(one) === name) ?? objects[0]
+  const known = Object.keys(chosen?.shape ?? {})
+  const owners = objects.filter((one) => key in one.shape).map(nameOf)
+  const where = `  ${pathText([...path, key])}: `
+  if (owners.length > 0) {
+    const part = String(path.at(-1))
+    const own = known.filter((one) => one !== 'name').join(', ')
+    return `${where}belongs to ${part} ${owners.join(', ')}; ${part} ${name} takes ${own}`
+  }
   const meant = nearest(key, known)
   const hint = meant ? ` Did you mean '${meant}'?` : ` Known keys: ${known.join(', ')}.`
-  return `  ${pathText([...path, key])}: unknown key.${hint}`
+  return `${where}unknown key.${hint}`
 }
 
-function keysAt(schema: z.ZodType, path: PropertyKey[]): string[] {
-  let at = unwrapped(schema)
-  for (const key of path) {
-    if (at instanceof z.ZodObject) at = unwrapped(at.shape[key as string] as z.ZodType)
-  }
-  return at instanceof z.ZodObject ? Object.keys(at.shape) : []
+/** The object at a path; several, told apart by their names, for a union. */
+function objectsAt(schema: z.ZodType, path: PropertyKey[]): z.ZodObject[] {
+  return path.reduce(
+    ([at], key) => objectsIn(at?.shape[key as string] as z.ZodType),
+    objectsIn(schema),
+  )
+}
+
+function objectsIn(schema: z.ZodType): z.ZodObject[] {
+  const at = unwrapped(schema)
+  if (at instanceof z.ZodObject) return [at]
+  return at instanceof z.ZodDiscriminatedUnion ? (at.options as z.ZodObject[]) : []
+}
+
+/** Of an object of a union: its literal `name`. */
+export function nameOf({ shape }: z.ZodObject): unknown {
+  return shape.name instanceof z.ZodLiteral ? shape.name.value : undefined
 }
 
 function nearest(key: string, known: string[]): string | undefined {
@@ -70,12 +91,15 @@ function editDistance(a: string, b: string): number {
 
 /** What was expected, and the value that was received in place of zod's name of its type. */
 function words({ message, path }: Problem, input: unknown): string {
-  let value: unknown = input
-  for (const key of path) value = (value as Record<PropertyKey, unknown> | undefined)?.[key]
+  const value = valueAt(input, path)
   if (value === undefined) return message
   const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? typeof value)
   const received = text.length > 60 ? `${text.slice(0, 60)}...` : text
   return `${message.replace(/, received \w+$/, '')} (received ${received})`
+}
+
+function valueAt(input: unknown, path: PropertyKey[]): unknown {
+  return path.reduce((at, key) => Object(at)[key], input)
 }
 
 function pathText(path: PropertyKey[]): string {

@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { McLossError } from '../errors.js'
-import { unwrapped } from './errors.js'
+import { nameOf, unwrapped } from './errors.js'
 import { type ConfigInput, schema } from './schema.js'
 
 /**
@@ -82,12 +82,34 @@ function parsedJson(text: string): unknown[] {
 
 const scriptsOnly = ['$schema', 'data.dataset']
 
-function leaves(at: z.ZodType, path: string[]): { path: string[]; leaf: z.ZodType }[] {
+interface Leaf {
+  path: string[]
+  leaf: z.ZodType
+}
+
+function leaves(at: z.ZodType, path: string[]): Leaf[] {
   const inner = unwrapped(at)
+  if (inner instanceof z.ZodDiscriminatedUnion) {
+    return leavesOfUnion(inner.options as z.ZodObject[], path)
+  }
   if (!(inner instanceof z.ZodObject)) {
     return scriptsOnly.includes(path.join('.')) ? [] : [{ path, leaf: at }]
   }
   return Object.entries(inner.shape).flatMap(([key, value]) =>
     leaves(value as z.ZodType, [...path, key]),
   )
+}
+
+/** Every key once, with what it means to each object that has it. */
+function leavesOfUnion(objects: z.ZodObject[], path: string[]): Leaf[] {
+  const keys = new Set(objects.flatMap(({ shape }) => Object.keys(shape)))
+  return [...keys].map((key) => {
+    const owners = objects.filter(({ shape }) => key in shape)
+    const types = owners.map(({ shape }) => shape[key] as z.ZodType)
+    const meanings = [...new Set(types.map(({ description }) => description))].map((meaning) => {
+      const those = owners.filter((_, i) => types[i]?.description === meaning)
+      return `${those.map(nameOf).join(', ')}: ${meaning}`
+    })
+    return { path: [...path, key], leaf: z.union(types).describe(meanings.join('; ')) }
+  })
 }

@@ -1,20 +1,24 @@
-// A run's configuration, checked and complete. config-schema.ts holds the options, config-checks.ts
-// what must fit between them; config-errors.ts turns every problem into one E_CONFIG;
-// config-file.ts reads files and command-line flags.
+// A run's configuration, checked and complete. schema.ts and losses/ hold the options, checks.ts what
+// must fit between them; errors.ts turns every problem into one E_CONFIG; file.ts reads files and
+// command-line flags.
 
 import { z } from 'zod'
-import type { NativeLoss, NativeSettings, NativeTrainerConfig } from '../binding.js'
+import type { Classifier, NativeSettings, NativeTrainerConfig } from '../binding.js'
 import { physicalCores } from '../machine.js'
 import { crossProblems, paddingOf, type RightParts } from './checks.js'
 import { configError } from './errors.js'
-import { type ConfigInput, type ParsedConfig, schema } from './schema.js'
+import { classifierOf, type ResolvedLoss, resolveLoss } from './losses/index.js'
+import { type ConfigInput, type ParsedConfig, runSettings, schema, sgd } from './schema.js'
 
 export type { ConfigInput } from './schema.js'
 
 type DataName = NonNullable<ParsedConfig['data']['name']>
 
 /** A complete configuration, every default filled in. */
-export type Config = Omit<ParsedConfig, 'precision' | 'threads' | 'data' | 'loss' | 'optim'> & {
+export type Config = Omit<
+  ParsedConfig,
+  'precision' | 'threads' | 'data' | 'model' | 'loss' | 'optim'
+> & {
   precision: 'fp32' | 'bf16'
   threads: number
   data: Omit<ParsedConfig['data'], 'name' | 'crop' | 'padding'> & {
@@ -22,7 +26,9 @@ export type Config = Omit<ParsedConfig, 'precision' | 'threads' | 'data' | 'loss
     crop: [number, number]
     padding: number
   }
-  loss: NativeLoss
+  /** Without a classifier it is linear. */
+  model: Omit<ParsedConfig['model'], 'classifier'> & { classifier?: Classifier }
+  loss: ResolvedLoss
   optim: Omit<ParsedConfig['optim'], 'headLr'> & { headLr: number }
 }
 
@@ -43,6 +49,9 @@ export function defineConfig(input: ConfigInput): Config {
   if (problems.length > 0) throw configError(schema, input, problems)
 
   const { data, optim } = config
+  const { classifier: _, ...network } = config.model
+  const loss = resolveLoss(config.loss)
+  const classifier = classifierOf(loss)
   return {
     ...config,
     precision: config.precision ?? (config.device === 'cuda' ? 'bf16' : 'fp32'),
@@ -53,7 +62,8 @@ export function defineConfig(input: ConfigInput): Config {
       crop: data.crop ?? data.resize,
       padding: paddingOf(data),
     },
-    loss: lossOf(config.loss),
+    model: { ...network, ...(classifier.kind !== 'linear' && { classifier }) },
+    loss,
     optim: { ...optim, headLr: optim.headLr ?? optim.lr },
   }
 }
@@ -102,24 +112,13 @@ export function configToJson(config: Config): object {
 
 /** What the native trainer needs of a configuration. */
 export function nativeConfig(config: Config, numClasses: number): NativeTrainerConfig {
-  const { model, data, optim } = config
+  const { data, optim } = config
+  const { weights: _, channelsPerClass = 0, ...model } = config.model
   const [height, width] = data.crop
   return {
-    model: {
-      backbone: model.backbone,
-      head: model.head,
-      numClasses,
-      channelsPerClass: model.channelsPerClass ?? 0,
-      input: { height, width },
-      ...(model.impl && { impl: model.impl }),
-    },
+    model: { ...model, channelsPerClass, numClasses, input: { height, width } },
     loss: config.loss,
-    optim: {
-      momentum: optim.momentum,
-      nesterov: optim.nesterov,
-      weightDecay: optim.weightDecay,
-      headLrScale: optim.headLr / optim.lr,
-    },
+    optim: { ...pick(optim, sgd), headLrScale: optim.headLr / optim.lr },
     initSeed: config.seed,
     device: config.device,
     precision: config.precision,
@@ -135,22 +134,15 @@ export function nativeConfig(config: Config, numClasses: number): NativeTrainerC
 
 /** The settings as they take effect. */
 export function settingsOf(config: Config): NativeSettings {
-  const { cudnnBenchmark, tf32, deterministic, cudaGraph } = config
-  return { cudnnBenchmark: cudnnBenchmark && !deterministic, tf32, deterministic, cudaGraph }
+  const settings = pick(config, runSettings)
+  return { ...settings, cudnnBenchmark: settings.cudnnBenchmark && !settings.deterministic }
 }
 
-const presets = {
-  scratch: { alpha: 1.5, beta: 20, keep: 'ceil-half' },
-  finetune: { alpha: 0.0005, beta: 0.01, keep: 0.6 },
-} as const
-
-function lossOf(loss: ParsedConfig['loss']): NativeLoss {
-  if (loss.name === 'cross-entropy') return { name: 'cross-entropy' }
-  const { maskScope = 'batch', impl = 'fused', mu, lambda } = loss
-  const preset = loss.preset && presets[loss.preset]
-  const keep = loss.keep ?? preset?.keep ?? 'ceil-half'
-  const common = { name: 'mc', keep, maskScope, impl } as const
-  if (mu !== undefined && lambda !== undefined) return { ...common, form: 'paper', mu, lambda }
-  const { alpha = 0, beta = 0 } = preset ?? loss
-  return { ...common, form: 'official', alpha, beta }
+/** The keys of `shape` alone. */
+function pick<From, Key extends keyof From>(
+  from: From,
+  shape: Record<Key, z.ZodType>,
+): Pick<From, Key> {
+  const keys = Object.keys(shape) as Key[]
+  return Object.fromEntries(keys.map((key) => [key, from[key]])) as Pick<From, Key>
 }

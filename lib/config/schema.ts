@@ -1,8 +1,9 @@
 // Every option of a run once, with its default and its words: the source of flags, of
-// docs/config.schema.json and of the types. What one key alone cannot tell is in config-checks.ts.
+// docs/config.schema.json and of the types. What one key alone cannot tell is in checks.ts.
 
 import { z } from 'zod'
 import { type Dataset, heightWidth } from '../data/batch.js'
+import { lossSchema } from './losses/index.js'
 
 const positive = z.number().positive()
 const notNegative = z.number().nonnegative()
@@ -123,40 +124,31 @@ const model = z.strictObject({
     .describe(
       "3x3 convolutions, batch norm + ReLU: ours (fused, default), or LibTorch's operators",
     ),
+  classifier: z
+    .strictObject({
+      kind: z
+        .enum(['linear', 'cosine', 'distance'])
+        .describe('what the last layer computes: a linear map, cosines, or distances from means'),
+      scale: z
+        .union([positive, z.literal('norm')], "expected a number > 0 or 'norm'")
+        .optional()
+        .describe("cosine: factor of the cosines; norm: the embedding's length"),
+    })
+    .optional()
+    .describe('how embeddings become logits; default: as the loss needs it'),
 })
 
-const loss = z.strictObject({
-  name: z.enum(['cross-entropy', 'mc']).describe('cross-entropy alone, or with the MC-Loss'),
-  preset: z
-    .enum(['scratch', 'finetune'])
-    .optional()
-    .describe(
-      "mc: the authors' settings: alpha 1.5, beta 20; or alpha 0.0005, beta 0.01, keep 0.6",
-    ),
-  alpha: notNegative.optional().describe('mc, official form: weight of L_dis'),
-  beta: notNegative.optional().describe('mc, official form: weight of mean(1 - h / xi)'),
-  mu: notNegative.optional().describe("mc, paper's form: mu * (L_dis - lambda * L_div)"),
-  lambda: notNegative.optional().describe("mc, paper's form: mu * (L_dis - lambda * L_div)"),
-  keep: z
-    .union([z.literal('ceil-half'), positive.max(1)], "expected 'ceil-half' or a ratio in (0, 1]")
-    .optional()
-    .describe("mc: channels of a class the attention mask keeps: 'ceil-half' (default) or a ratio"),
-  maskScope: z
-    .enum(['batch', 'sample'])
-    .optional()
-    .describe('mc: one attention mask a batch (default) or a sample'),
-  impl: z
-    .enum(['fused', 'reference'])
-    .optional()
-    .describe("mc: the fused operator (default), or its slow twin of LibTorch's own operators"),
-})
+/** What native gets of `optim` as it is written. */
+export const sgd = {
+  momentum: notNegative.lt(1).default(0.9).describe('of SGD'),
+  nesterov: z.boolean().default(false).describe('Nesterov momentum'),
+  weightDecay: notNegative.default(5e-4).describe('of all parameters'),
+}
 
 const optim = z.strictObject({
   lr: positive.describe('learning rate of the backbone'),
   headLr: positive.optional().describe('learning rate of the head; default: lr'),
-  momentum: notNegative.lt(1).default(0.9).describe('of SGD'),
-  nesterov: z.boolean().default(false).describe('Nesterov momentum'),
-  weightDecay: notNegative.default(5e-4).describe('of all parameters'),
+  ...sgd,
   schedule: z
     .union(
       [
@@ -183,6 +175,26 @@ const best = z.strictObject({
   metric: z.enum(['top1', 'top5', 'loss']).default('top1').describe('decides which epoch is best'),
 })
 
+/** What decides speed and reproducibility; native gets all of it. */
+export const runSettings = {
+  cudnnBenchmark: z
+    .boolean()
+    .default(true)
+    .describe('cuda: time the algorithms of convolutions at the first step and keep the fastest'),
+  tf32: z
+    .boolean()
+    .default(true)
+    .describe('cuda: fp32 products on tensor cores, rounded to 10 bits of mantissa'),
+  deterministic: z
+    .boolean()
+    .default(false)
+    .describe('the same bits in every run on one machine; turns cudnnBenchmark off'),
+  cudaGraph: z
+    .enum(['auto', 'off'])
+    .default('off') // until it has been run on a GPU
+    .describe('cuda: replay the steps as one graph (auto: where that can be done), or launch each'),
+}
+
 export const schema = z.strictObject({
   $schema: z.string().optional().describe('for editors'),
   about: z.string().optional().describe('what this configuration is for'),
@@ -200,25 +212,10 @@ export const schema = z.strictObject({
     .describe('of the forward and backward pass; default: fp32 on cpu, bf16 on cuda'),
   threads: z.int().min(1).max(1024).optional().describe('of LibTorch; default: physical cores'),
   channelsLast: z.boolean().default(true).describe('layout of images and weights'),
-  cudnnBenchmark: z
-    .boolean()
-    .default(true)
-    .describe('cuda: time the algorithms of convolutions at the first step and keep the fastest'),
-  tf32: z
-    .boolean()
-    .default(true)
-    .describe('cuda: fp32 products on tensor cores, rounded to 10 bits of mantissa'),
-  deterministic: z
-    .boolean()
-    .default(false)
-    .describe('the same bits in every run on one machine; turns cudnnBenchmark off'),
-  cudaGraph: z
-    .enum(['auto', 'off'])
-    .default('off') // until it has been run on a GPU
-    .describe('cuda: replay the steps as one graph (auto: where that can be done), or launch each'),
+  ...runSettings,
   data,
   model,
-  loss,
+  loss: lossSchema,
   optim,
   evalEvery: count.default(1).describe('epochs between evaluations; the last is always evaluated'),
   best: best.prefault({}),

@@ -36,6 +36,8 @@ export interface EpochContext {
   microBatch: number | undefined
   logEvery: number
   lrAt: (step: number) => number
+  /** Of a loss with a schedule of its own. */
+  scalarAt?: ((step: number) => number) | undefined
   signal: AbortSignal | undefined
   emit: (event: ProgressEvent | WarningEvent) => void
 }
@@ -88,6 +90,7 @@ export async function trainEpoch(
         step: position.step,
         seed: context.seed,
         lr: lrAt(position.step),
+        ...(context.scalarAt && { scalar: context.scalarAt(position.step) }),
         ...(context.microBatch && { microBatch: context.microBatch }),
       })
       .then(() => {

@@ -4,6 +4,7 @@
 import { join } from 'node:path'
 import { type NativeTrainer, native } from '../binding.js'
 import { type Config, configToJson, nativeConfig, settingsOf } from '../config/index.js'
+import { scalarOf } from '../config/losses/index.js'
 import type { Dataset } from '../data/batch.js'
 import { openDataset } from '../data/datasets/index.js'
 import { loader } from '../data/loader.js'
@@ -167,6 +168,7 @@ async function runEpochs(run: RunContext, signal: AbortSignal | undefined): Prom
           microBatch: gradAccumSteps > 1 ? Math.ceil(batchSize / gradAccumSteps) : undefined,
           logEvery: config.logEvery,
           lrAt,
+          scalarAt: scalarOf(config.loss, epochs * stepsPerEpoch),
           signal,
           emit,
         },

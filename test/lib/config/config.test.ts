@@ -15,7 +15,7 @@ import { McLossError } from '../../../lib/errors.js'
 
 type Plain = Record<string, Record<string, unknown>>
 
-/** A correct configuration in which every key may appear. */
+/** A correct configuration in which every key may appear that the loss takes. */
 function correct(): Plain {
   return {
     data: { name: 'drawn-birds', root: 'birds', resize: 64 },
@@ -25,8 +25,17 @@ function correct(): Plain {
   }
 }
 
+/** The losses that have a key which mc has not. */
+const lossWith: Record<string, string> = {
+  'loss.weight': 'center',
+  'loss.centerRate': 'center',
+  'loss.scale': 'lmcl',
+  'loss.margin': 'lmcl',
+}
+
 function withValue(path: string, value: unknown): Plain {
   const input = correct()
+  if (lossWith[path]) input.loss = { name: lossWith[path] }
   const keys = path.split('.')
   const last = keys.pop() as string
   const at = keys.reduce((object, key) => {
@@ -97,6 +106,8 @@ const wrong: Record<string, unknown[]> = {
   'model.channelsPerClass': [0],
   'model.weights': ['', 3],
   'model.impl': ['slow'],
+  'model.classifier.kind': ['bilinear'],
+  'model.classifier.scale': [0, 'length'],
   'loss.name': ['focal'],
   'loss.preset': ['authors'],
   'loss.alpha': [-1, 'big', Number.NaN],
@@ -106,6 +117,11 @@ const wrong: Record<string, unknown[]> = {
   'loss.keep': [0, 1.5, 'half'],
   'loss.maskScope': ['image'],
   'loss.impl': ['slow'],
+  'loss.labelSmoothing': [-0.1, 1, 'some'],
+  'loss.weight': [-1],
+  'loss.centerRate': [0, 1.5],
+  'loss.scale': [0],
+  'loss.margin': [-0.1],
   'optim.lr': [0, -1, 'fast', Number.NaN],
   'optim.headLr': [0],
   'optim.momentum': [1, -0.1],
@@ -183,48 +199,6 @@ test.each([[undefined], [null], ['text'], [[]]])('%j is no configuration', (inpu
 test.each(['data', 'model', 'loss', 'optim'])('%s cannot be left out', (part) => {
   const { [part]: _, ...rest } = correct()
   expect(refusal(rest)).toMatch(new RegExp(`  ${part}: .*expected object, received undefined`))
-})
-
-test.each([
-  ['no weights', {}, /loss\.name: mc needs its weights/],
-  ['both forms', { alpha: 1, beta: 1, mu: 1, lambda: 1 }, /alpha and beta; mu and lambda/],
-  ['halves of both', { alpha: 1, lambda: 1 }, /one way/],
-  ['preset and weights', { preset: 'scratch', alpha: 1, beta: 1 }, /preset; alpha and beta/],
-  ['alpha alone', { alpha: 1 }, /loss\.beta: missing/],
-  ['beta alone', { beta: 1 }, /loss\.alpha: missing/],
-  ['mu alone', { mu: 1 }, /loss\.lambda: missing/],
-  ['lambda alone', { lambda: 1 }, /loss\.mu: missing/],
-])('mc refuses %s', (_, weights, words) => {
-  expect(refusal({ ...correct(), loss: { name: 'mc', ...weights } })).toMatch(words)
-})
-
-test('cross entropy takes no setting of mc', () => {
-  const message = refusal({ ...correct(), loss: { name: 'cross-entropy', keep: 0.5, mu: 1 } })
-  expect(message).toMatch(/loss\.mu: belongs to mc only.*\n.*loss\.keep: belongs to mc only/)
-})
-
-const common = { name: 'mc', keep: 'ceil-half', maskScope: 'batch', impl: 'fused' }
-test.each([
-  [
-    { alpha: 3, beta: 0 },
-    { ...common, form: 'official', alpha: 3, beta: 0 },
-  ],
-  [
-    { mu: 0.005, lambda: 10, maskScope: 'sample' },
-    { ...common, form: 'paper', mu: 0.005, lambda: 10, maskScope: 'sample' },
-  ],
-  [
-    { alpha: 1, beta: 2, impl: 'reference' },
-    { ...common, form: 'official', alpha: 1, beta: 2, impl: 'reference' },
-  ],
-  [{ preset: 'scratch' }, { ...common, form: 'official', alpha: 1.5, beta: 20 }],
-  [{ preset: 'finetune' }, { ...common, form: 'official', alpha: 0.0005, beta: 0.01, keep: 0.6 }],
-  [
-    { preset: 'finetune', keep: 1 },
-    { ...common, form: 'official', alpha: 0.0005, beta: 0.01, keep: 1 },
-  ],
-])('mc %j', (weights, expected) => {
-  expect(define({ ...correct(), loss: { name: 'mc', ...weights } }).loss).toEqual(expected)
 })
 
 const dataset = { classes: ['a'], train: [], test: [] }
@@ -306,6 +280,8 @@ test.each([
   { ...correct(), loss: { name: 'cross-entropy' }, device: 'cuda', about: 'words', name: 'run-1' },
   { ...correct(), loss: { name: 'mc', mu: 1, lambda: 2, keep: 0.3 } },
   { ...correct(), loss: { name: 'mc', preset: 'finetune' }, best: { metric: 'loss' } },
+  { ...correct(), loss: { name: 'center', labelSmoothing: 0.1 } },
+  { ...correct(), loss: { name: 'lmcl', scale: 16 } },
   withValue('data.crop', [32, 40]),
   { ...correct(), optim: { ...correct().optim, schedule: 'multi-step', milestones: [1, 3] } },
 ])('a configuration survives the way through JSON: %j', (input) => {

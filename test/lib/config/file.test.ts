@@ -8,6 +8,11 @@ import { z } from 'zod'
 import { configKeys, loadConfigFile, setConfigValue } from '../../../lib/config/file.js'
 import { type ConfigInput, configJsonSchema } from '../../../lib/config/index.js'
 
+interface JsonObject {
+  properties: Record<string, { description: string; const?: string }>
+  additionalProperties: boolean
+}
+
 const folder = mkdtempSync(join(tmpdir(), 'mcloss-test-'))
 const schemaFile = join(import.meta.dirname, '../../..', 'docs', 'config.schema.json')
 
@@ -29,6 +34,9 @@ test.each([
   ['data.mean', '0.5,0.4,0.3', [0.5, 0.4, 0.3]],
   ['loss.keep', 'ceil-half', 'ceil-half'],
   ['loss.keep', '0.6', 0.6],
+  ['loss.name', 'lmcl', 'lmcl'],
+  ['loss.labelSmoothing', '0.1', 0.1],
+  ['loss.margin', 'wide', 'wide'],
   ['optim.lr', '1e-3', 0.001],
   ['optim.schedule', 'cosine', 'cosine'],
   ['optim.milestones', '150,225', [150, 225]],
@@ -95,6 +103,7 @@ test('docs/config.schema.json is the schema (UPDATE_SCHEMA=1 writes it)', () => 
 test('the schema describes every key, and a validator made from it judges as it should', () => {
   const schema = JSON.parse(readFileSync(schemaFile, 'utf8'))
   for (const { path, description } of configKeys()) {
+    if (path.startsWith('loss.')) continue // the next test
     const at = path.split('.').reduce((node, key) => node.properties[key], schema)
     expect(at.description, path).toBe(description)
   }
@@ -112,7 +121,30 @@ test('the schema describes every key, and a validator made from it judges as it 
     { ...good, data: { ...good.data, dataset: {} } },
     { ...good, optim: { ...good.optim, schedule: 'linear' } },
     { ...good, optim: { ...good.optim, lr: 'fast' } },
+    { ...good, loss: { name: 'focal' } },
+    { ...good, loss: { ...good.loss, margin: 0.1 } },
+    { ...good, loss: { name: 'cross-entropy', preset: 'finetune' } },
   ]) {
     expect(validator.safeParse(bad).success, JSON.stringify(bad)).toBe(false)
   }
+})
+
+test('the schema has one object per loss, told apart by its name, and a flag for every key of one', () => {
+  const { oneOf, ...rest } = JSON.parse(readFileSync(schemaFile, 'utf8')).properties.loss
+  expect(rest).toEqual({})
+  const names = oneOf.map((one: JsonObject) => one.properties.name?.const)
+  expect(names).toEqual(['center', 'cross-entropy', 'lmcl', 'mc'])
+  const words = new Map(configKeys().map(({ path, description }) => [path, description]))
+  const keys = new Set<string>()
+  for (const { properties, additionalProperties } of oneOf as JsonObject[]) {
+    expect(additionalProperties).toBe(false)
+    for (const [key, { description }] of Object.entries(properties)) {
+      keys.add(`loss.${key}`)
+      expect(description).toMatch(/./)
+      expect(words.get(`loss.${key}`)).toContain(description)
+    }
+  }
+  expect([...words.keys()].filter((path) => path.startsWith('loss.')).sort()).toEqual(
+    [...keys].sort(),
+  )
 })

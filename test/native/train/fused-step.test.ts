@@ -7,12 +7,7 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import {
-  type NativeLoss,
-  type NativeTrainer,
-  native,
-  type StepStats,
-} from '../../../lib/binding.js'
+import { type NativeTrainer, native, type StepStats } from '../../../lib/binding.js'
 import { nativeConfig } from '../../../lib/config/index.js'
 import { openDataset } from '../../../lib/data/datasets/index.js'
 import { loader } from '../../../lib/data/loader.js'
@@ -46,7 +41,7 @@ const { momentum, weightDecay } = demo.optim
 afterAll(() => rmSync(folder, { recursive: true }))
 
 function create(impl: 'fused' | 'reference'): Promise<NativeTrainer> {
-  const loss = { ...demo.loss, impl } as NativeLoss
+  const loss = { ...demo.loss, impl } as typeof demo.loss
   return native().NativeTrainer.create(nativeConfig({ ...demo, loss }, 20))
 }
 

@@ -1,0 +1,6 @@
+// Every loss, one line each.
+
+export { center } from './center.js'
+export { crossEntropy } from './cross-entropy.js'
+export { lmcl } from './lmcl.js'
+export { mc } from './mc.js'
