@@ -72,28 +72,3 @@ export async function* runDemo(
   }
   return rows
 }
-
-/** The rows as a table for people. */
-export function demoTable(rows: DemoRow[]): string {
-  const percent = (share: number) => (100 * share).toFixed(1)
-  const cells = [
-    ['loss', 'train loss', 'test loss', 'top-1 %', 'top-5 %', 'seconds'],
-    ...rows.map(({ loss, trainLoss, test, seconds }) => [
-      loss === 'ce' ? 'cross entropy' : 'MC-Loss',
-      trainLoss.toFixed(3),
-      test.loss.toFixed(3),
-      percent(test.top1),
-      percent(test.top5),
-      seconds.toFixed(0),
-    ]),
-  ]
-  const widths =
-    cells[0]?.map((_, i) => Math.max(...cells.map((row) => (row[i] ?? '').length))) ?? []
-  return cells
-    .map((row) =>
-      row
-        .map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)))
-        .join('  '),
-    )
-    .join('\n')
-}

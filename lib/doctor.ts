@@ -1,11 +1,12 @@
 // What is found on this machine: the LibTorch the add-on was built with, the add-on, CUDA, the
-// build tools, and whether a loss computed here is right. Gathers only; the command line prints it.
+// build tools, and whether a loss computed here is right. Gathers only; lib/cli/doctor-report.ts puts it into words.
 
 import { execFile } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { type BuildInfo, native } from './binding.js'
+import { join } from 'node:path'
+import { addonPath, type BuildInfo, native } from './binding.js'
+import { reasonOf } from './errors.js'
+import { packageRoot, packageVersion } from './machine.js'
 import { mcLoss } from './mc-loss.js'
 
 export interface LibtorchRecord {
@@ -39,11 +40,8 @@ export interface DoctorReport {
   tinyRun: { ok: boolean; detail: string }
 }
 
-const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '..')
-
 /** Looks at everything; never throws for what is missing, the report says it. */
 export async function doctor(): Promise<DoctorReport> {
-  const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'))
   const addon = loadAddon()
   const tinyRun = await runTiny(addon.loaded)
   const [gpus, compiler, cmake, nvcc] = await Promise.all([
@@ -54,7 +52,7 @@ export async function doctor(): Promise<DoctorReport> {
   ])
   return {
     ok: addon.loaded && tinyRun.ok,
-    mcloss: version,
+    mcloss: packageVersion(),
     node: process.version,
     platform: `${process.platform} ${process.arch}`,
     libtorch: libtorchRecord(),
@@ -67,12 +65,12 @@ export async function doctor(): Promise<DoctorReport> {
 }
 
 function loadAddon(): DoctorReport['addon'] {
-  const path = process.env.MCLOSS_NATIVE ?? join(packageRoot, 'build', 'Release', 'mcloss.node')
+  const path = addonPath()
   try {
     native()
     return { path, loaded: true }
   } catch (error) {
-    return { path, loaded: false, error: messageOf(error) }
+    return { path, loaded: false, error: reasonOf(error) }
   }
 }
 
@@ -104,7 +102,7 @@ async function runTiny(loaded: boolean): Promise<DoctorReport['tinyRun']> {
     const ok = Math.abs(loss - expected) < 1e-5
     return { ok, detail: `MC-Loss ${loss.toFixed(6)}, expected ${expected.toFixed(6)}` }
   } catch (error) {
-    return { ok: false, detail: messageOf(error) }
+    return { ok: false, detail: reasonOf(error) }
   }
 }
 
@@ -129,37 +127,4 @@ function output(program: string, args: string[]): Promise<string | null> {
   return new Promise((settle) => {
     execFile(program, args, { timeout: 10_000 }, (error, stdout) => settle(error ? null : stdout))
   })
-}
-
-const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
-
-/** The report as aligned lines for a terminal. */
-export function formatDoctor(report: DoctorReport): string {
-  const { libtorch, addon, buildInfo, cuda, tools, tinyRun } = report
-  const rows: [string, string][] = [
-    ['mcloss', `${report.mcloss}, Node ${report.node}, ${report.platform}`],
-    ['LibTorch', libtorch ? libtorchLine(libtorch) : 'none built in'],
-    ['add-on', `${addon.path}: ${addon.loaded ? 'loads' : 'does not load'}`],
-  ]
-  if (buildInfo) {
-    const { compiler, cppStandard, cpuCapability } = buildInfo
-    const named = (name: string, version: string | null) =>
-      version ? `${name} ${version}` : `no ${name}`
-    const libraries = `${named('CUDA', buildInfo.cuda)}, ${named('cuDNN', buildInfo.cudnn)}`
-    rows.push(['build', `${compiler}, C++${cppStandard}, ${cpuCapability}, ${libraries}`])
-  }
-  rows.push(['CUDA devices', String(cuda.deviceCount)])
-  rows.push(['driver', cuda.driver ?? 'no nvidia-smi'])
-  for (const gpu of cuda.gpus) rows.push(['GPU', gpu])
-  for (const [name, version] of Object.entries(tools)) rows.push([name, version ?? 'not found'])
-  rows.push(['tiny run', `${tinyRun.ok ? 'ok' : 'FAILED'}: ${tinyRun.detail}`])
-  const lines = rows.map(([name, value]) => `${name.padEnd(13)}${value}`)
-  if (addon.error) lines.push('', addon.error)
-  return lines.join('\n')
-}
-
-function libtorchLine(libtorch: LibtorchRecord & { present: boolean }): string {
-  const kind = libtorch.cuda ? 'CUDA' : 'CPU'
-  const gone = libtorch.present ? '' : ' (no longer there: npx mcloss setup)'
-  return `${libtorch.version} ${kind}, ${libtorch.path}, from ${libtorch.source}${gone}`
 }

@@ -29,3 +29,8 @@ export class McLossError extends Error {
     super(message, options)
   }
 }
+
+/** The words of whatever was thrown. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -2,6 +2,7 @@
 
 import type { BenchReport, Measured } from '../bench/index.js'
 import { median, type Setting } from '../bench/settings.js'
+import { percent } from './percent.js'
 
 /** Operators that a profile names; the rest is one line. */
 const NAMED = 15
@@ -28,7 +29,7 @@ export function formatBench(report: BenchReport): string {
     lines.push(
       `${'with its data'.padEnd(label)}${data.imagesPerSecond.toFixed(2)} images/s over ` +
         `${data.steps} steps, ${share.toFixed(3)} of the above; waited for data ` +
-        `${(100 * data.dataWait).toFixed(1)} %; store ${data.store}`,
+        `${percent(data.dataWait)}; store ${data.store}`,
     )
   }
   if (profile) lines.push('', ...profileLines(profile))
@@ -52,7 +53,7 @@ function recommendationLines(recommended: BenchReport['recommended']): string[] 
 function profileLines(profile: NonNullable<BenchReport['profile']>): string[] {
   const total = profile.reduce((sum, { selfMs }) => sum + selfMs, 0)
   const line = (name: string, calls: number, ms: number) =>
-    `${ms.toFixed(2).padStart(10)} ms ${((100 * ms) / total).toFixed(1).padStart(5)} % ` +
+    `${ms.toFixed(2).padStart(10)} ms ${percent(ms / total).padStart(7)} ` +
     `${String(calls).padStart(6)}  ${name}`
   const rest = profile.slice(NAMED)
   return [

@@ -6,7 +6,7 @@ import { loadConfigFile } from '../config/file.js'
 import { type Config, type ConfigInput, defineConfig } from '../config/index.js'
 import { changeText, formatBench } from './bench-report.js'
 import { addConfigFlags, positiveInteger, setFlags } from './flags.js'
-import { print, printJson, stopOnSignals, withLogger } from './terminal.js'
+import { print, printJson, stopOnSignals, withProgress } from './terminal.js'
 
 export function addBenchCommand(program: Command): void {
   const command = program
@@ -35,11 +35,11 @@ async function runBench(file: string | undefined, options: Flags) {
   const measure = { rounds, steps, classes, alternatives, withData, profile }
   const signal = stopOnSignals()
   if (json) return printJson(await bench(config, { ...measure, signal }))
-  const report = await withLogger((log) =>
+  const report = await withProgress((progress) =>
     bench(config, {
       ...measure,
       signal,
-      onEvent: log.show,
+      onEvent: progress.show,
       onTurn: ({ round, rounds, setting, imagesPerSecond }) =>
         print(
           `round ${round + 1}/${rounds}  ${imagesPerSecond.toFixed(2)} images/s  ${changeText(setting)}`,

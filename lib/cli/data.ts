@@ -8,13 +8,13 @@ import { type Config, type ConfigInput, defineConfig } from '../config/index.js'
 import { checkData } from '../data/check.js'
 import { openDataset } from '../data/datasets/index.js'
 import { prepareStores } from '../data/store/index.js'
-import { gigabytes } from '../data/store/mode.js'
 import { McLossError } from '../errors.js'
+import { sizeText } from '../machine.js'
 import { contactSheet } from '../pictures/contact-sheet.js'
-import { countProgress } from '../train/logger.js'
 import { formatDataReport } from './data-report.js'
 import { addConfigFlags, positiveInteger, setFlags, wholeNumber } from './flags.js'
-import { exitCodes, print, printJson, stopOnSignals, withLogger } from './terminal.js'
+import { countText, statusLine } from './progress.js'
+import { exitCodes, print, printJson, stopOnSignals, withProgress } from './terminal.js'
 
 export function addDataCommand(program: Command): void {
   const data = program.command('data').description('a data set before training on it')
@@ -51,13 +51,17 @@ export function addDataCommand(program: Command): void {
 }
 
 async function runCheck(name: string, root: string, options: { json?: boolean; strict?: boolean }) {
-  const progress = process.stderr.isTTY ? countProgress(process.stderr, 'files') : undefined
+  const status = process.stderr.isTTY ? statusLine(process.stderr) : undefined
+  const began = performance.now()
   const report = await checkData(name, {
     root,
     strict: options.strict,
     signal: stopOnSignals(),
-    onProgress: progress?.show,
-  }).finally(progress?.close)
+    onProgress: (done, total) => {
+      const seconds = (performance.now() - began) / 1000
+      status?.show(countText(done, total, 'files', seconds))
+    },
+  }).finally(status?.clear)
   if (options.json) printJson(report)
   else print(formatDataReport(report))
   if (!report.ok) process.exitCode = exitCodes.failure
@@ -85,11 +89,11 @@ async function runPrepare(
   const config = await dataConfig(file, flags)
   const signal = stopOnSignals()
   const dataset = await openDataset({ ...config.data, signal })
-  await withLogger(async (log) => {
-    for (const message of dataset.warnings ?? []) log.show({ type: 'warning', message })
-    const options = { signal, verify, onEvent: log.show }
+  await withProgress(async (progress) => {
+    for (const message of dataset.warnings ?? []) progress.show({ type: 'warning', message })
+    const options = { signal, verify, onEvent: progress.show }
     const { bytes, files } = await prepareStores(dataset, config, options)
-    print(`${gigabytes(bytes)} decoded${verify ? ', every checksum right' : ''}`)
+    print(`${sizeText(bytes)} decoded${verify ? ', every checksum right' : ''}`)
     for (const path of files) print(path)
   })
 }

@@ -1,24 +1,27 @@
 #!/usr/bin/env node
-// The command line: words in, library calls, words out. Only this file and its parts (cli-*.ts) print
-// or exit.
+// The command line: words in, library calls, words out. Only this folder prints
+// or exits.
 
 import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join, resolve } from 'node:path'
 import { Command, CommanderError, Option } from 'commander'
 import { loadConfigFile } from '../config/file.js'
 import { type ConfigInput, defineConfig } from '../config/index.js'
-import { demoTable, runDemo } from '../demo.js'
-import { doctor, formatDoctor } from '../doctor.js'
+import { runDemo } from '../demo.js'
+import { doctor } from '../doctor.js'
 import { McLossError } from '../errors.js'
+import type { TestFigures } from '../events.js'
+import { packageRoot, packageVersion } from '../machine.js'
 import { channelGroups } from '../mc-loss.js'
 import { evaluate, type ModelOptions, predict } from '../predict/inference.js'
 import { openCheckpoint } from '../train/checkpoint.js'
 import { train } from '../train/train.js'
 import { addBenchCommand } from './bench.js'
 import { addDataCommand } from './data.js'
+import { formatDemo } from './demo-report.js'
+import { formatDoctor } from './doctor-report.js'
 import { addConfigFlags, positiveInteger, setFlags } from './flags.js'
+import { percent } from './percent.js'
 import {
   exitCodes,
   print,
@@ -26,17 +29,14 @@ import {
   signals,
   stopOnSignals,
   stoppedBy,
-  withLogger,
+  withProgress,
 } from './terminal.js'
-
-const packageRoot = join(dirname(fileURLToPath(import.meta.url)), '../..')
-const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'))
 
 // ---- commands ----
 
 const program = new Command('mcloss')
   .description('Train fine-grained image classifiers with the Mutual-Channel Loss.')
-  .version(version)
+  .version(packageVersion())
   .showSuggestionAfterError()
   .exitOverride()
 
@@ -112,13 +112,12 @@ async function runTrain(file: string | undefined, options: Record<string, string
       : ({} as ConfigInput)
   const config = defineConfig(setFlags(input, flags))
   const run = train(config, { signal: stopOnSignals(), ...(resume && { resume }) })
-  await withLogger(async (log) => {
-    for await (const event of run) log.show(event)
+  await withProgress(async (progress) => {
+    for await (const event of run) progress.show(event)
   })
   const { best, last, runDir } = await run.result
-  const percent = (share: number) => `${(100 * share).toFixed(2)} %`
-  print(`best  epoch ${best.epoch + 1}: top-1 ${percent(best.top1)}, top-5 ${percent(best.top5)}`)
-  print(`last  epoch ${last.epoch + 1}: top-1 ${percent(last.top1)}, top-5 ${percent(last.top5)}`)
+  print(`best  epoch ${best.epoch + 1}: ${accuracyText(best)}`)
+  print(`last  epoch ${last.epoch + 1}: ${accuracyText(last)}`)
   print(`run   ${runDir}`)
 }
 
@@ -127,7 +126,7 @@ async function runEval(options: ModelOptions & { json?: boolean; 'data.root'?: s
   const figures = await evaluate({ ...model, ...(root && { data: { root } }) })
   if (json) return printJson(figures)
   print(`loss ${figures.loss.toFixed(4)}`)
-  print(`top-1 ${(100 * figures.top1).toFixed(2)} %, top-5 ${(100 * figures.top5).toFixed(2)} %`)
+  print(accuracyText(figures))
   print(`${figures.n} images`)
 }
 
@@ -140,9 +139,13 @@ async function runPredict(
   for (const { path, top } of predictions) {
     print(path)
     for (const { class: name, probability } of top) {
-      print(`  ${(100 * probability).toFixed(1).padStart(5)} %  ${name}`)
+      print(`  ${percent(probability).padStart(7)}  ${name}`)
     }
   }
+}
+
+function accuracyText({ top1, top5 }: TestFigures): string {
+  return `top-1 ${percent(top1, 2)}, top-5 ${percent(top5, 2)}`
 }
 
 function runGroups(options: { channels: number; classes: number; json?: boolean }) {
@@ -194,13 +197,13 @@ async function runDemoCommand(options: {
 }) {
   const out = resolve(options.out)
   const demo = runDemo({ ...options, out, root: join(out, 'drawn-birds') }, stopOnSignals())
-  const rows = await withLogger(async (log) => {
+  const rows = await withProgress(async (progress) => {
     let next = await demo.next()
-    for (; !next.done; next = await demo.next()) log.show(next.value)
+    for (; !next.done; next = await demo.next()) progress.show(next.value)
     return next.value
   })
   print('')
-  print(demoTable(rows))
+  print(formatDemo(rows))
   print('')
   for (const { loss, runDir } of rows) print(`${loss}  ${runDir}`)
 }

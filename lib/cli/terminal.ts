@@ -1,6 +1,6 @@
 // The terminal's side of the commands: exit codes, signals, printing.
 
-import { createLogger, type Logger } from '../train/logger.js'
+import { createProgress, type Progress } from './progress.js'
 
 export const exitCodes = { failure: 1, usage: 2, SIGINT: 130, SIGTERM: 143 } as const
 
@@ -30,8 +30,8 @@ export function stopOnSignals(): AbortSignal {
 }
 
 // A reader that has gone (a closed pipe) ends no run; what it would have read is dropped.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
+for (const output of [process.stdout, process.stderr]) {
+  output.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error
   })
 }
@@ -43,11 +43,11 @@ export function printJson(value: unknown): void {
   print(JSON.stringify(value, null, 2))
 }
 
-export async function withLogger<T>(use: (log: Logger) => Promise<T>): Promise<T> {
-  const log = createLogger({ stream: process.stdout, isTty: process.stdout.isTTY })
+export async function withProgress<T>(use: (progress: Progress) => Promise<T>): Promise<T> {
+  const progress = createProgress(process.stdout, process.stdout.isTTY)
   try {
-    return await use(log)
+    return await use(progress)
   } finally {
-    log.close()
+    progress.close()
   }
 }

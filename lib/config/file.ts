@@ -2,7 +2,7 @@
 
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
-import { McLossError } from '../errors.js'
+import { McLossError, reasonOf } from '../errors.js'
 import { nameOf, unwrapped } from './errors.js'
 import { type ConfigInput, schema } from './schema.js'
 
@@ -19,7 +19,7 @@ export async function loadConfigFile(path: string): Promise<ConfigInput> {
       return value as ConfigInput
     }
   } catch (cause) {
-    reason = cause instanceof Error ? cause.message : String(cause)
+    reason = reasonOf(cause)
   }
   throw new McLossError(
     'E_CONFIG',

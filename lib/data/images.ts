@@ -9,7 +9,7 @@ import { open } from 'node:fs/promises'
 import { setImmediate } from 'node:timers/promises'
 import sharp, { type Sharp } from 'sharp'
 import { native } from '../binding.js'
-import { McLossError } from '../errors.js'
+import { McLossError, reasonOf } from '../errors.js'
 
 sharp.cache(false) // a training image is read once an epoch
 sharp.concurrency(1) // images run beside each other, not threads within an image
@@ -165,7 +165,7 @@ async function decodeBytes(
     if (frame.channels === 4) return await decodeCmyk(sharp(bytes, options))
     return await imageOf(sharp(bytes, options).removeAlpha().toColourspace('srgb'))
   } catch (cause) {
-    const lines = (cause instanceof Error ? cause.message : String(cause)).split('\n')
+    const lines = reasonOf(cause).split('\n')
     const reason = [...new Set(lines.map((line) => line.trim()))].join(' ').trim()
     throw unusable(path, `cannot be decoded (${reason})`, cause, limitInputPixels)
   }

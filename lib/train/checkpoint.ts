@@ -16,7 +16,7 @@ import {
 } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { NativeTrainer } from '../binding.js'
-import { McLossError } from '../errors.js'
+import { McLossError, reasonOf } from '../errors.js'
 import type { TestFigures, TrainFigures } from '../events.js'
 import { damaged, MANIFEST, manifestOf, newestWhole, verify } from './manifest.js'
 import type { StatSums } from './metrics.js'
@@ -84,10 +84,9 @@ export async function saveCheckpoint(options: SaveOptions): Promise<string> {
   } catch (cause) {
     await rm(unfinished, { recursive: true, force: true }).catch(() => {})
     if (cause instanceof McLossError) throw cause
-    const reason = cause instanceof Error ? cause.message : String(cause)
     throw new McLossError(
       'E_IO',
-      `checkpoint: ${path} could not be saved: ${reason}. The checkpoints saved before are as they ` +
+      `checkpoint: ${path} could not be saved: ${reasonOf(cause)}. The checkpoints saved before are as they ` +
         `were; free some space, then go on with: mcloss train --resume ${runDir}`,
       { cause },
     )

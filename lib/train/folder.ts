@@ -3,7 +3,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type Config, configToJson } from '../config/index.js'
-import { McLossError } from '../errors.js'
+import { McLossError, reasonOf } from '../errors.js'
 
 /**
  * Makes a new folder under config.out: config.name, or date-data-backbone-loss; a name that is
@@ -25,10 +25,9 @@ export async function createRunDir(config: Config): Promise<string> {
     )
     return runDir
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
     throw new McLossError(
       'E_IO',
-      `train: the run folder ${join(out, name)} could not be made: ${reason}. Set out to a folder ` +
+      `train: the run folder ${join(out, name)} could not be made: ${reasonOf(cause)}. Set out to a folder ` +
         'that can be written.',
       { cause },
     )

@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { doctor, formatDoctor } from '../../lib/doctor.js'
+import { doctor } from '../../lib/doctor.js'
 
 const given = process.env.MCLOSS_NATIVE
 
@@ -23,7 +23,6 @@ test('an add-on that cannot be loaded is reported, not thrown', async () => {
     cuda: { deviceCount: 0 },
     tinyRun: { ok: false },
   })
-  expect(formatDoctor(report)).toMatch(/does not load[\s\S]*FAILED[\s\S]*npx mcloss setup/)
 })
 
 test('the built add-on loads and computes the loss of a map worked out by hand', async () => {
@@ -34,9 +33,6 @@ test('the built add-on loads and computes the loss of a map worked out by hand',
   expect(report.ok).toBe(true)
   expect(report.buildInfo?.libtorch).toMatch(/^2\.\d+/)
   expect(report.node).toBe(process.version)
-  const text = formatDoctor(report)
-  expect(text).toMatch(/^mcloss {7}\d+\.\d+\.\d+, Node v/)
-  for (const line of text.split('\n')) expect(line).toMatch(/^.{13}\S/)
   expect(JSON.parse(JSON.stringify(report))).toEqual(report)
 })
 

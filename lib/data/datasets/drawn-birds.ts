@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { McLossError } from '../../errors.js'
+import { McLossError, reasonOf } from '../../errors.js'
 import { checkSeed } from '../../random.js'
 import type { Dataset } from '../batch.js'
 import { encodeGreyPng, encodeJpeg } from '../images.js'
@@ -74,8 +74,9 @@ export async function writeDrawnBirds(options: DrawnBirdsOptions): Promise<void>
     })
   } catch (cause) {
     if (cause instanceof McLossError) throw cause
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new McLossError('E_IO', `drawn-birds: cannot write ${root}: ${reason}.`, { cause })
+    throw new McLossError('E_IO', `drawn-birds: cannot write ${root}: ${reasonOf(cause)}.`, {
+      cause,
+    })
   } finally {
     await rm(unfinished, { recursive: true, force: true }).catch(() => {}) // the first error counts
   }

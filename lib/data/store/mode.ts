@@ -2,6 +2,7 @@
 
 import type { StoreMode } from '../../binding.js'
 import { McLossError } from '../../errors.js'
+import { sizeText } from '../../machine.js'
 
 export type StoreChoice = StoreMode | 'off'
 
@@ -37,7 +38,7 @@ export function chooseStore(sizes: StoreSizes): { mode: StoreChoice; reason: str
       'config: data.store gpu needs device cuda but device is cpu. Set data.store to auto.',
     )
   }
-  const disk = `${gigabytes(toBuild)} are needed in ${folder}, ${gigabytes(sizes.freeDisk)} are free`
+  const disk = `${sizeText(toBuild)} are needed in ${folder}, ${sizeText(sizes.freeDisk)} are free`
   if (toBuild > sizes.freeDisk) {
     if (wanted === 'auto') return { mode: 'off', reason: disk }
     throw new McLossError(
@@ -48,12 +49,8 @@ export function chooseStore(sizes: StoreSizes): { mode: StoreChoice; reason: str
   if (wanted !== 'auto') return { mode: wanted, reason: `data.store is ${wanted}` }
   const { freeMemory, freeDeviceMemory } = sizes
   if (device === 'cuda' && bytes <= DEVICE_SHARE * freeDeviceMemory) {
-    return { mode: 'gpu', reason: `${gigabytes(freeDeviceMemory)} of GPU memory are free` }
+    return { mode: 'gpu', reason: `${sizeText(freeDeviceMemory)} of GPU memory are free` }
   }
-  const memory = `${gigabytes(freeMemory)} of memory are free`
+  const memory = `${sizeText(freeMemory)} of memory are free`
   return { mode: bytes <= MEMORY_SHARE * freeMemory ? 'mmap' : 'off', reason: memory }
-}
-
-export function gigabytes(bytes: number): string {
-  return bytes < 1e9 ? `${Math.ceil(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`
 }

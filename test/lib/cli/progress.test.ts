@@ -1,13 +1,10 @@
-// What a person sees of a run, on a terminal and in a file, and the lines of metrics.jsonl.
+// What a person sees of a run, on a terminal and in a file.
 
-import { existsSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { stripVTControlCharacters } from 'node:util'
 import { expect, test } from 'vitest'
+import { createProgress, statusLine } from '../../../lib/cli/progress.js'
 import type { EpochEvent, ProgressEvent, RunEvent, StartEvent } from '../../../lib/events.js'
-import { createLogger, journalOf } from '../../../lib/train/logger.js'
 
 const figures = {
   loss: 2.5,
@@ -64,7 +61,10 @@ const epoch: EpochEvent = {
 class Screen extends Writable {
   text = ''
   readonly isTTY = true
-  readonly columns = 200
+
+  constructor(readonly columns = 200) {
+    super()
+  }
 
   override _write(chunk: Buffer, _: string, done: () => void) {
     this.text += chunk
@@ -73,11 +73,11 @@ class Screen extends Writable {
 }
 
 function shown(events: RunEvent[], isTty: boolean): string {
-  const stream = new Screen()
-  const log = createLogger({ stream, isTty })
-  for (const event of events) log.show(event)
-  log.close()
-  return stream.text
+  const screen = new Screen()
+  const progress = createProgress(screen, isTty)
+  for (const event of events) progress.show(event)
+  progress.close()
+  return screen.text
 }
 
 test('not a terminal: plain lines with the figures of the events', () => {
@@ -145,42 +145,32 @@ test('a bar that nobody clears (an error) does not keep the process alive', () =
   expect(timers()).toBe(before)
 })
 
-test('metrics.jsonl: an event a line, in order, progress aside; opened again it goes on', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'mcloss-test-'))
-  const published: RunEvent[] = []
-  const first = journalOf((event) => published.push(event))
-  const early: RunEvent = { type: 'warning', message: 'before the run has its folder' }
-  const steps = Array.from({ length: 200 }, (_, step): RunEvent => ({ ...epoch, step }))
-  first.emit(early)
-  await first.open(folder)
-  for (const event of steps) {
-    first.emit(progress())
-    first.emit(event)
-  }
-  await first.close()
-  const second = journalOf(() => {})
-  await second.open(folder)
-  second.emit(epoch)
-  await second.close()
-  const lines = readFileSync(join(folder, 'metrics.jsonl'), 'utf8').trimEnd().split('\n')
-  expect(lines.map((line) => JSON.parse(line))).toEqual([early, ...steps, epoch])
-  expect(published.filter(({ type }) => type !== 'progress')).toEqual([early, ...steps])
-  expect(published).toHaveLength(401)
+test('a store that is built: a line each tenth in a file, one line in place on a terminal', () => {
+  const prepared = (done: number): RunEvent => ({
+    type: 'prepare',
+    split: 'train',
+    done,
+    total: 40,
+    seconds: 2,
+  })
+  const events = [1, 2, 4, 5, 7, 40].map(prepared)
+  expect(shown(events, false)).toBe(
+    'decoding train  4/40 images  2.0 images/s\n' + 'decoded train  40/40 images  20.0 images/s\n',
+  )
+  expect(shown([1, 40].map(prepared), true)).toBe(
+    `\r\x1b[2Kdecoding train ${'░'.repeat(20)} 1/40 images  0.5 images/s` +
+      '\r\x1b[2Kdecoded train  40/40 images  20.0 images/s\n',
+  )
 })
 
-test('metrics.jsonl that cannot be opened or written is an E_IO that names it', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'mcloss-test-'))
-  writeFileSync(join(folder, 'file'), '')
-  const refused = (path: string) => ({ code: 'E_IO', message: expect.stringContaining(path) })
-  await expect(journalOf(() => {}).open(join(folder, 'file'))).rejects.toMatchObject(
-    refused('metrics.jsonl'),
-  )
-
-  expect(existsSync('/dev/full')).toBe(true)
-  symlinkSync('/dev/full', join(folder, 'metrics.jsonl'))
-  const full = journalOf(() => {})
-  await full.open(folder)
-  full.emit(epoch)
-  full.emit(epoch)
-  await expect(full.close()).rejects.toMatchObject(refused('metrics.jsonl'))
+test('the line of a terminal is no wider than it, and not written more than five times a second', () => {
+  const screen = new Screen(20)
+  const status = statusLine(screen)
+  status.clear()
+  expect(screen.text).toBe('')
+  for (let i = 0; i < 3; i++) status.show(`${i} ${'x'.repeat(30)}`)
+  expect(screen.text).toBe(`\r\x1b[2K0 ${'x'.repeat(17)}`)
+  status.clear()
+  status.show('after')
+  expect(screen.text.endsWith('\r\x1b[2K\r\x1b[2Kafter')).toBe(true)
 })

@@ -1,0 +1,147 @@
+// What a person sees of a run: on a terminal its progress is one line that is overwritten, elsewhere
+// plain lines.
+
+import type { EpochEvent, ProgressEvent, RunEvent, StartEvent, StoreEvent } from '../events.js'
+import { sizeText } from '../machine.js'
+import { percent } from './percent.js'
+
+type Output = NodeJS.WritableStream & { columns?: number }
+
+export interface Progress {
+  show(event: RunEvent): void
+  /** Takes the progress line away; also when the run failed. */
+  close(): void
+}
+
+export function createProgress(output: Output, isTty: boolean): Progress {
+  const print = (line: string) => output.write(`${line}\n`)
+  const status = isTty ? statusLine(output) : undefined
+  let tenths = 0 // of a store, said so far
+  const show = (event: RunEvent) => {
+    if (event.type === 'progress') {
+      const { stepInEpoch, stepsPerEpoch } = event
+      if (status) {
+        status.show(`${where(event)} ${bar(stepInEpoch, stepsPerEpoch)} ${progressText(event)}`)
+      } else print(`${where(event)}  ${progressText(event)}`)
+      return
+    }
+    if (event.type === 'prepare') {
+      const { split, done, total, seconds } = event
+      const count = countText(done, total, 'images', seconds)
+      const reached = Math.floor((10 * done) / total)
+      if (done === total) {
+        status?.clear()
+        print(`decoded ${split}  ${count}`)
+      } else if (status) status.show(`decoding ${split} ${bar(done, total)} ${count}`)
+      else if (reached > tenths) print(`decoding ${split}  ${count}`)
+      tenths = done === total ? 0 : reached
+      return
+    }
+    status?.clear()
+    if (event.type === 'start') print(startText(event))
+    if (event.type === 'store') print(storeText(event))
+    if (event.type === 'epoch') print(epochText(event))
+    if (event.type === 'warning') print(`warning: ${event.message}`)
+    if (event.type === 'checkpoint' && event.kind !== 'last') print(`${event.kind} ${event.path}`)
+  }
+  return { show, close: () => status?.clear() }
+}
+
+const STATUS_MS = 200
+
+/** The last line of a terminal, cut to its width, written anew at most five times a second. */
+export function statusLine(output: Output) {
+  let shown = Number.NEGATIVE_INFINITY
+  return {
+    show(text: string): void {
+      const now = performance.now()
+      if (now - shown < STATUS_MS) return
+      shown = now
+      output.write(`\r\x1b[2K${text.slice(0, (output.columns ?? 80) - 1)}`)
+    },
+    clear(): void {
+      if (shown > Number.NEGATIVE_INFINITY) output.write('\r\x1b[2K')
+      shown = Number.NEGATIVE_INFINITY
+    },
+  }
+}
+
+const BAR = 20 // columns
+
+function bar(done: number, total: number): string {
+  return '█'.repeat(Math.floor((BAR * done) / total)).padEnd(BAR, '░')
+}
+
+function where({ epoch, epochs, stepInEpoch, stepsPerEpoch }: ProgressEvent): string {
+  return `epoch ${epoch + 1}/${epochs} step ${stepInEpoch}/${stepsPerEpoch}`
+}
+
+function progressText(event: ProgressEvent): string {
+  const { loss, parts, lr, imagesPerSecond, dataWait, etaSeconds, skipped } = event
+  const terms = Object.entries(parts).map(([name, value]) => `${name} ${value.toFixed(3)}`)
+  return [
+    `loss ${loss.toFixed(3)} (${terms.join(', ')})`,
+    `lr ${lr.toPrecision(3)}`,
+    `${imagesPerSecond.toFixed(1)} images/s`,
+    `data wait ${percent(dataWait)}`,
+    `ETA ${duration(etaSeconds)}`,
+    ...(skipped > 0 ? [`${skipped} steps skipped`] : []),
+  ].join('  ')
+}
+
+function startText(event: StartEvent): string {
+  return [
+    `run ${event.runDir}`,
+    `${event.classes} classes, ${event.trainSamples} training and ${event.testSamples} test images`,
+    `${event.device}, ${event.precision}, ${event.threads} threads, LibTorch ${event.libtorch}; ` +
+      `${event.epochs} epochs of ${event.stepsPerEpoch} steps, from step ${event.step}`,
+    settingsText(event),
+  ].join('\n')
+}
+
+function settingsText(event: StartEvent): string {
+  const { device, channelsLast, cudnnBenchmark, tf32, deterministic, cudaGraph } = event
+  const onOff = (name: string, on: boolean) => `${name} ${on ? 'on' : 'off'}`
+  return [
+    onOff('channelsLast', channelsLast),
+    onOff('deterministic', deterministic),
+    ...(device === 'cuda'
+      ? [onOff('cudnnBenchmark', cudnnBenchmark), onOff('tf32', tf32), `cudaGraph ${cudaGraph}`]
+      : []),
+  ].join(', ')
+}
+
+/** E.g. '12/100 images  31.3 images/s'. */
+export function countText(done: number, total: number, what: string, seconds: number): string {
+  return `${done}/${total} ${what}  ${(done / seconds).toFixed(1)} ${what}/s`
+}
+
+function storeText({ mode, reason, bytes, files }: StoreEvent): string {
+  const how = mode === 'off' ? 'decoded in every epoch' : files.join(', ')
+  return `images: ${mode}, ${sizeText(bytes)} decoded (${reason}); ${how}`
+}
+
+function epochText({ epoch, epochs, train, test, lr, seconds }: EpochEvent): string {
+  const figures = [
+    `train loss ${train.loss.toFixed(3)} top-1 ${percent(train.top1)}`,
+    ...(test
+      ? [
+          `test loss ${test.loss.toFixed(3)} top-1 ${percent(test.top1)} top-5 ${percent(test.top5)}`,
+        ]
+      : []),
+    `lr ${lr.toPrecision(3)}`,
+    `${train.imagesPerSecond.toFixed(1)} images/s`,
+    `data wait ${percent(train.dataWait)}`,
+    `${seconds.toFixed(1)} s`,
+    ...(train.skipped > 0 ? [`${train.skipped} steps skipped`] : []),
+  ]
+  return `epoch ${epoch + 1}/${epochs}  ${figures.join('  ')}`
+}
+
+function duration(seconds: number): string {
+  if (!Number.isFinite(seconds)) return '-'
+  const whole = Math.round(seconds)
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60]
+  const two = (value: number) => String(value).padStart(2, '0')
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`
+}

@@ -1,0 +1,27 @@
+// What `mcloss doctor` prints with and without an add-on that loads.
+
+import { afterAll, expect, test } from 'vitest'
+import { formatDoctor } from '../../../lib/cli/doctor-report.js'
+import { doctor } from '../../../lib/doctor.js'
+
+const given = process.env.MCLOSS_NATIVE
+
+function restore() {
+  if (given === undefined) delete process.env.MCLOSS_NATIVE
+  else process.env.MCLOSS_NATIVE = given
+}
+afterAll(restore)
+
+// First: an add-on that loaded once stays loaded.
+test('an add-on that cannot be loaded: what failed, and what to do', async () => {
+  process.env.MCLOSS_NATIVE = '/nowhere/mcloss.node'
+  const text = formatDoctor(await doctor())
+  expect(text).toMatch(/does not load[\s\S]*FAILED[\s\S]*npx mcloss setup/)
+})
+
+test('the built add-on: a name and a value a line, aligned', async () => {
+  restore()
+  const text = formatDoctor(await doctor())
+  expect(text).toMatch(/^mcloss {7}\d+\.\d+\.\d+, Node v/)
+  for (const line of text.split('\n')) expect(line).toMatch(/^.{13}\S/)
+})
