@@ -1,5 +1,6 @@
 // What one key alone cannot tell: keys that belong together, exclude each other, or must fit.
 
+import { type ReaderShape, readerOptions } from '../data/datasets/index.js'
 import type { Problem } from './errors.js'
 import { classifierOf, resolveLoss } from './losses/index.js'
 import type { ParsedConfig } from './schema.js'
@@ -24,12 +25,6 @@ export function crossProblems({ data, model, loss, optim }: RightParts): Problem
   ]
 }
 
-/** Keys of `data` that one reader alone takes. */
-const ofOneReader = {
-  'drawn-birds': ['classes', 'trainPerClass', 'testPerClass', 'size', 'seed', 'masks'],
-  'fgvc-aircraft': ['level', 'cropStrip'],
-} as const satisfies Record<string, (keyof ParsedConfig['data'])[]>
-
 function dataProblems(data: ParsedConfig['data']): Problem[] {
   const problems: Problem[] = []
   const bad = (key: keyof typeof data, message: string) =>
@@ -42,8 +37,8 @@ function dataProblems(data: ParsedConfig['data']): Problem[] {
   } else if (data.name !== 'own' && data.root === undefined) {
     bad('root', 'missing: the folder of the data')
   }
-  for (const [name, keys] of Object.entries(ofOneReader)) {
-    for (const key of data.name === name ? [] : keys) {
+  for (const [name, options] of readerOptions) {
+    for (const key of data.name === name ? [] : (Object.keys(options) as (keyof ReaderShape)[])) {
       if (data[key] !== undefined) bad(key, `belongs to ${name} only`)
     }
   }

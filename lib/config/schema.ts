@@ -3,6 +3,7 @@
 
 import { z } from 'zod'
 import { type Dataset, heightWidth } from '../data/batch.js'
+import { datasetNames, type ReaderShape, readerOptions } from '../data/datasets/index.js'
 import { lossSchema } from './losses/index.js'
 
 const positive = z.number().positive()
@@ -18,18 +19,19 @@ const size = z
   .transform((side): [number, number] => heightWidth(side))
 const perChannel = z.tuple([z.number(), z.number(), z.number()])
 
+/** The keys of the readers, their words headed by whom they belong to. */
+const readerKeys = Object.fromEntries(
+  [...readerOptions].flatMap(([name, options]) =>
+    Object.entries(options as Record<string, z.ZodType>).map(([key, type]) => [
+      key,
+      type.describe(`${name}: ${type.description}`),
+    ]),
+  ),
+) as ReaderShape
+
 const data = z.strictObject({
   name: z
-    .enum([
-      'image-folder',
-      'csv',
-      'cub200',
-      'fgvc-aircraft',
-      'flowers102',
-      'stanford-cars',
-      'drawn-birds',
-      'own',
-    ])
+    .enum([...datasetNames, 'own'])
     .optional()
     .describe('the reader of the data; own: a Dataset object given by a script'),
   root: z.string().min(1).optional().describe('folder of the data; csv: also the file'),
@@ -41,29 +43,7 @@ const data = z.strictObject({
     .boolean()
     .default(false)
     .describe('an error where the data differs from what it is said to be, in place of a warning'),
-  level: z
-    .enum(['variant', 'family', 'manufacturer'])
-    .optional()
-    .describe('fgvc-aircraft: what the classes are, default variant'),
-  cropStrip: z
-    .boolean()
-    .optional()
-    .describe('fgvc-aircraft: cut the 20 pixels with the copyright off the bottom, default true'),
-  classes: count.optional().describe('drawn-birds: classes to draw, default 20'),
-  trainPerClass: count.optional().describe('drawn-birds: training images a class, default 30'),
-  testPerClass: count.optional().describe('drawn-birds: test images a class, default 50'),
-  size: z
-    .int()
-    .min(16)
-    .max(1000)
-    .optional()
-    .describe('drawn-birds: side of the images, pixels, default 96'),
-  seed: z
-    .int()
-    .min(0)
-    .optional()
-    .describe('drawn-birds: other images of the same classes, default 1'),
-  masks: z.boolean().optional().describe("drawn-birds: also write each bird's mask"),
+  ...readerKeys,
   resize: size
     .default([224, 224])
     .describe('every image is resized to this, pixels: side or [h, w]'),

@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { z } from 'zod'
 import { McLossError, reasonOf } from '../../errors.js'
 import { checkSeed } from '../../random.js'
 import type { Dataset } from '../batch.js'
@@ -14,20 +15,21 @@ import { birdClassNames, MAX_BIRD_CLASSES } from './birds/classes.js'
 import { drawBird } from './birds/drawing.js'
 import { imageFolder } from './image-folder.js'
 
-export interface DrawnBirdsOptions {
+const count = z.int().min(1)
+
+/** Keys of `data` in a configuration. */
+export const drawnBirdsOptions = {
+  classes: count.optional().describe('classes to draw, default 20'),
+  trainPerClass: count.optional().describe('training images a class, default 30'),
+  testPerClass: count.optional().describe('test images a class, default 50'),
+  size: z.int().min(16).max(1000).optional().describe('side of the images, pixels, default 96'),
+  seed: z.int().min(0).optional().describe('other images of the same classes, default 1'),
+  masks: z.boolean().optional().describe("also write each bird's mask"),
+}
+
+/** Images in ROOT/{train,test}/CLASS, masks in ROOT/masks/{train,test}/CLASS as PNG. */
+export interface DrawnBirdsOptions extends z.output<z.ZodObject<typeof drawnBirdsOptions>> {
   root: string
-  /** Default 20. */
-  classes?: number | undefined
-  /** Images in ROOT/train/CLASS. Default 30. */
-  trainPerClass?: number | undefined
-  /** Images in ROOT/test/CLASS. Default 50. */
-  testPerClass?: number | undefined
-  /** Side of the square images, pixels, 16..1000. Default 96. */
-  size?: number | undefined
-  /** 0..2^53-1: other images of the same classes. Default 1. */
-  seed?: number | undefined
-  /** Also write each bird's mask to ROOT/masks/{train,test}/CLASS as a PNG. Default false. */
-  masks?: boolean | undefined
   /** Stops the drawing with E_ABORTED; nothing of it is left. */
   signal?: AbortSignal | undefined
 }

@@ -3,6 +3,7 @@
 // images_{variant,family,manufacturer}_{trainval,test}.txt, boxes in images_box.txt.
 
 import { join } from 'node:path'
+import { z } from 'zod'
 import type { Dataset, Sample } from '../batch.js'
 import { checkDataset } from './lists/check.js'
 import { type Counts, withCountWarning } from './lists/counts.js'
@@ -10,8 +11,23 @@ import { findFolder, isFile, openRoot } from './lists/inside.js'
 import { type ListedFile, listedFile, requireFiles } from './lists/listed-files.js'
 import { pixelBox } from './lists/pixel-box.js'
 import { placeError } from './lists/place.js'
-import type { AircraftLevel, ReaderOptions } from './lists/reader.js'
+import type { ReaderOptions } from './lists/reader.js'
 import { integerOf, readLines } from './lists/text-list.js'
+
+/** Keys of `data` in a configuration. */
+export const aircraftOptions = {
+  level: z
+    .enum(['variant', 'family', 'manufacturer'])
+    .optional()
+    .describe('what the classes are, default variant'),
+  cropStrip: z
+    .boolean()
+    .optional()
+    .describe('cut the 20 pixels with the copyright off the bottom, default true'),
+}
+
+type AircraftOptions = ReaderOptions & z.output<z.ZodObject<typeof aircraftOptions>>
+export type AircraftLevel = NonNullable<AircraftOptions['level']>
 
 const images = { train: 6_667, test: 3_333 } // lines of images_variant_{trainval,test}.txt
 /**
@@ -47,7 +63,7 @@ const LAYOUT =
  * @throws McLossError E_DATA naming file and line for a line that cannot be read, a class that is
  * not in the class list, an image listed twice or that is not there.
  */
-export async function fgvcAircraft(options: ReaderOptions): Promise<Dataset> {
+export async function fgvcAircraft(options: AircraftOptions): Promise<Dataset> {
   const { root, checkFiles, level = 'variant', cropStrip = true } = options
   const real = await openRoot(root, LAYOUT)
   const folders = ['data', '.', 'fgvc-aircraft-2013b/data']

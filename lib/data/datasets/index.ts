@@ -1,29 +1,45 @@
-// The registry of data sets: a name in the configuration to a reader.
+// The registry of data sets: a name in the configuration to a reader and what it takes.
 
+import type { z } from 'zod'
 import { McLossError } from '../../errors.js'
 import type { Dataset } from '../batch.js'
-import { csv } from './csv.js'
-import { cub200 } from './cub200.js'
-import { type DrawnBirdsOptions, drawnBirds } from './drawn-birds.js'
-import { fgvcAircraft } from './fgvc-aircraft.js'
-import { flowers102 } from './flowers102.js'
-import { imageFolder } from './image-folder.js'
 import { checkDataset } from './lists/check.js'
-import type { ReaderOptions } from './lists/reader.js'
-import { stanfordCars } from './stanford-cars.js'
+import * as readers from './readers.js'
 
 export { type BirdDrawing, type DrawnBird, drawBird } from './birds/drawing.js'
-export { csv } from './csv.js'
-export { CUB200_OFFICIAL, cub200 } from './cub200.js'
-export { type DrawnBirdsOptions, drawnBirds, writeDrawnBirds } from './drawn-birds.js'
-export { AIRCRAFT_OFFICIAL, fgvcAircraft } from './fgvc-aircraft.js'
-export { FLOWERS102_OFFICIAL, flowers102 } from './flowers102.js'
-export { imageFolder } from './image-folder.js'
 export type { Counts } from './lists/counts.js'
-export type { AircraftLevel, ReaderOptions } from './lists/reader.js'
-export { CARS_OFFICIAL, stanfordCars } from './stanford-cars.js'
+export type { ReaderOptions } from './lists/reader.js'
+export * from './readers.js'
 
-type AnyReaderOptions = ReaderOptions & DrawnBirdsOptions
+const registry = {
+  'image-folder': { read: readers.imageFolder, options: {} },
+  csv: { read: readers.csv, options: {} },
+  cub200: { read: readers.cub200, options: {} },
+  'fgvc-aircraft': { read: readers.fgvcAircraft, options: readers.aircraftOptions },
+  flowers102: { read: readers.flowers102, options: {} },
+  'stanford-cars': { read: readers.stanfordCars, options: {} },
+  'drawn-birds': { read: readers.drawnBirds, options: readers.drawnBirdsOptions },
+} satisfies Record<string, { read: unknown; options: z.ZodRawShape }>
+
+export type DatasetName = keyof typeof registry
+type Entry = (typeof registry)[DatasetName]
+
+export const datasetNames = Object.keys(registry) as DatasetName[]
+
+/** What T1 | T2 | ... have between them, as T1 & T2 & ... */
+type All<Union> = (Union extends unknown ? (one: Union) => void : never) extends (
+  all: infer Each,
+) => void
+  ? Each
+  : never
+
+/** What the readers take beyond a root: the keys of each, and what they mean. */
+export const readerOptions = new Map<string, z.ZodRawShape>(
+  datasetNames.map((name) => [name, registry[name].options]),
+)
+export type ReaderShape = All<Entry['options']>
+
+type AnyReaderOptions = All<Parameters<Entry['read']>[0]>
 
 /** A data set by name, folder and what its reader takes, or one of one's own. */
 export interface DatasetOptions extends Omit<AnyReaderOptions, 'root'> {
@@ -33,18 +49,6 @@ export interface DatasetOptions extends Omit<AnyReaderOptions, 'root'> {
   /** What a reader would warn of is an error. Default false. */
   strict?: boolean | undefined
 }
-
-const readers = new Map<string, (options: AnyReaderOptions) => Promise<Dataset>>([
-  ['image-folder', imageFolder],
-  ['csv', csv],
-  ['cub200', cub200],
-  ['fgvc-aircraft', fgvcAircraft],
-  ['flowers102', flowers102],
-  ['stanford-cars', stanfordCars],
-  ['drawn-birds', drawnBirds],
-])
-
-export const datasetNames = [...readers.keys()]
 
 /**
  * Opens a data set: reads its lists and checks them, opens no image.
@@ -65,8 +69,8 @@ export async function openDataset(options: DatasetOptions): Promise<Dataset> {
 
 async function readByName(options: DatasetOptions): Promise<Dataset> {
   const { name = 'own', root = '' } = options
-  const read = readers.get(name)
-  if (read) return read({ ...options, root })
+  const entry = Object.hasOwn(registry, name) ? registry[name as DatasetName] : undefined
+  if (entry) return entry.read({ ...options, root })
   throw new McLossError(
     'E_CONFIG',
     name === 'own'

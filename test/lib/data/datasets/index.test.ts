@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import type { z } from 'zod'
 import type { Dataset } from '../../../../lib/data/batch.js'
-import { datasetNames, openDataset } from '../../../../lib/data/datasets/index.js'
+import { datasetNames, openDataset, readerOptions } from '../../../../lib/data/datasets/index.js'
 import { dataError, empty, tree } from '../../../support/tree.js'
 
 describe('openDataset', () => {
@@ -78,4 +79,19 @@ describe("a script's own dataset", () => {
       )
     },
   )
+})
+
+test('a key of one reader is no key of another, and says what it means', () => {
+  const keys = [...readerOptions.values()].flatMap((options) => Object.entries(options))
+  expect(keys.map(([key]) => key).sort()).toEqual([
+    'classes',
+    'cropStrip',
+    'level',
+    'masks',
+    'seed',
+    'size',
+    'testPerClass',
+    'trainPerClass',
+  ])
+  for (const [key, type] of keys) expect((type as z.ZodType).description, key).toMatch(/./)
 })
