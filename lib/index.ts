@@ -41,12 +41,7 @@ export {
   type Prediction,
   predict,
 } from './predict/inference.js'
+export type { EpochResult, RunResult } from './train/run.js'
 export { makeSchedule } from './train/schedule.js'
-export {
-  type EpochResult,
-  type Run,
-  type RunResult,
-  Trainer,
-  type TrainOptions,
-  train,
-} from './train/train.js'
+export { type Run, type TrainOptions, train } from './train/train.js'
+export { Trainer } from './train/trainer.js'

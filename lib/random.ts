@@ -1,11 +1,11 @@
 // Philox4x32-10 (Salmon et al., SC 2011): the one generator of the whole product, the same bits as
 // native/ops/kernel/philox.h. There is no state: a random number is a pure function of where it is used,
-// (seed, step or epoch, sample, draw, stream), so a resume or a number of threads changes nothing.
+// (seed, step or epoch, sample, draw, purpose), so a resume or a number of threads changes nothing.
 
 import { McLossError } from './errors.js'
 
-/** The stream ids of native/ops/kernel/philox.h. A purpose never shares another's stream. */
-export const Stream = {
+/** As native/ops/kernel/philox.h numbers them. No purpose shares another's numbers. */
+export const Purpose = {
   order: 0,
   window: 1,
   flip: 2,
@@ -14,7 +14,7 @@ export const Stream = {
   drawing: 5,
   jitter: 6,
 } as const
-export type Stream = (typeof Stream)[keyof typeof Stream]
+export type Purpose = (typeof Purpose)[keyof typeof Purpose]
 
 const high32 = (seed: number) => Math.floor(seed / 2 ** 32)
 
@@ -67,24 +67,24 @@ export function philox(
 
 const block = new Uint32Array(4)
 
-/** Draw number `draw` of (seed, step, sample, stream): 32 uniform bits as a uint32. */
+/** Draw number `draw` of (seed, step, sample, purpose): 32 uniform bits as a uint32. */
 export function draw(
   seed: number,
   step: number,
   sample: number,
   draw: number,
-  stream: Stream,
+  purpose: Purpose,
 ): number {
-  philox([step, sample, draw >>> 2, stream], [seed >>> 0, high32(seed)], block)
+  philox([step, sample, draw >>> 2, purpose], [seed >>> 0, high32(seed)], block)
   return block[draw & 3] as number
 }
 
-/** The draws `first`, `first` + 1, ... of (seed, step, sample, stream), one uint32 a call. */
+/** The draws `first`, `first` + 1, ... of (seed, step, sample, purpose), one uint32 a call. */
 export function draws(
   seed: number,
   step: number,
   sample: number,
-  stream: Stream,
+  purpose: Purpose,
   first = 0,
 ): () => number {
   const words = new Uint32Array(4)
@@ -94,7 +94,7 @@ export function draws(
   return () => {
     if (next >>> 2 !== filled) {
       filled = next >>> 2
-      philox([step, sample, filled, stream], key, words)
+      philox([step, sample, filled, purpose], key, words)
     }
     return words[next++ & 3] as number
   }
@@ -111,9 +111,9 @@ export function below(word: number, n: number): number {
 }
 
 /** A permutation of 0..count-1 (Fisher-Yates), a pure function of its arguments. */
-export function shuffle(count: number, seed: number, step: number, stream: Stream): Int32Array {
+export function shuffle(count: number, seed: number, step: number, purpose: Purpose): Int32Array {
   const order = Int32Array.from({ length: count }, (_, index) => index)
-  const next = draws(seed, step, 0, stream)
+  const next = draws(seed, step, 0, purpose)
   for (let last = count - 1; last > 0; last--) {
     const other = below(next(), last + 1)
     const value = order[last] as number

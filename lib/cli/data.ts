@@ -5,6 +5,7 @@ import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { loadConfigFile } from '../config/file.js'
 import { type Config, type ConfigInput, defineConfig } from '../config/index.js'
+import type { Split } from '../data/batch.js'
 import { checkData } from '../data/check.js'
 import { openDataset } from '../data/datasets/index.js'
 import { prepareStores } from '../data/store/index.js'
@@ -69,7 +70,7 @@ async function runCheck(name: string, root: string, options: { json?: boolean; s
 
 async function runShow(
   file: string | undefined,
-  options: { split: 'train' | 'test'; epoch: number; count: number; out: string },
+  options: { split: Split; epoch: number; count: number; out: string },
 ) {
   const { split, epoch, count, out, ...flags } = options
   const config = await dataConfig(file, flags)

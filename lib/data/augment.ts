@@ -3,7 +3,8 @@
 // leaves uncovered.
 
 import { McLossError } from '../errors.js'
-import { below, draw, Stream, uniform } from '../random.js'
+import { below, draw, Purpose, uniform } from '../random.js'
+import type { Split } from './batch.js'
 
 /** How every image of a run is brought to the network's input. Sizes are [height, width], pixels. */
 export interface Transform {
@@ -69,7 +70,7 @@ export function window(
   epoch: number,
   sampleIndex: number,
   transform: Transform,
-  split: 'train' | 'test',
+  split: Split,
 ): Window {
   checkTransform(transform)
   const { resize, crop, padding } = transform
@@ -78,13 +79,13 @@ export function window(
   }
   const at = (number: number, axis: 0 | 1) =>
     below(
-      draw(seed, epoch, sampleIndex, number, Stream.window),
+      draw(seed, epoch, sampleIndex, number, Purpose.window),
       resize[axis] + 2 * padding - crop[axis] + 1,
     ) - padding
   return {
     top: at(0, 0),
     left: at(1, 1),
-    flip: transform.flip && below(draw(seed, epoch, sampleIndex, 0, Stream.flip), 2) === 1,
+    flip: transform.flip && below(draw(seed, epoch, sampleIndex, 0, Purpose.flip), 2) === 1,
   }
 }
 
@@ -100,7 +101,7 @@ export function jitter(
 ): [number, number, number] {
   const factor = (number: number, amount: number) => {
     const least = Math.max(0, 1 - amount)
-    const at = uniform(draw(seed, epoch, sampleIndex, number, Stream.jitter))
+    const at = uniform(draw(seed, epoch, sampleIndex, number, Purpose.jitter))
     return least + at * (1 + amount - least)
   }
   const { brightness, contrast, saturation } = amounts

@@ -14,6 +14,9 @@ export interface Sample {
   cropBottom?: number
 }
 
+export const SPLITS = ['train', 'test'] as const
+export type Split = (typeof SPLITS)[number]
+
 /** What a run needs of its data. Class i owns the i-th group of channels. */
 export interface Dataset {
   name?: string

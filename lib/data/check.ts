@@ -4,9 +4,10 @@
 import { realpath, stat } from 'node:fs/promises'
 import { dirname, resolve, sep } from 'node:path'
 import { McLossError } from '../errors.js'
-import type { Dataset } from './batch.js'
+import { type Dataset, SPLITS, type Split } from './batch.js'
 import { type DatasetOptions, openDataset } from './datasets/index.js'
 import { describe, type ImageInfo } from './images.js'
+import { forEachOf } from './pool.js'
 
 export interface CheckOptions extends Omit<DatasetOptions, 'name' | 'checkFiles'> {
   /** A count that differs from the official one makes the report not ok. Default false. */
@@ -14,8 +15,6 @@ export interface CheckOptions extends Omit<DatasetOptions, 'name' | 'checkFiles'
   /** Called after each file. */
   onProgress?: ((done: number, total: number) => void) | undefined
 }
-
-type Split = 'train' | 'test'
 
 export interface DataReport {
   /** No file is missing or unreadable and, where `strict` was asked for, the counts are official. */
@@ -145,7 +144,7 @@ type Use = Duplicates['files'][number]
 /** Where each path is listed. */
 function usesOf(dataset: Dataset): Map<string, Use[]> {
   const uses = new Map<string, Use[]>()
-  for (const split of ['train', 'test'] as const) {
+  for (const split of SPLITS) {
     for (const { path, label } of dataset[split]) {
       const use = { path, split, class: dataset.classes[label] as string }
       const others = uses.get(path)
@@ -169,19 +168,12 @@ async function lookAtAll(
   signal: AbortSignal | undefined,
 ): Promise<Finding[]> {
   const found: Finding[] = []
-  const queue = paths.entries()
   let done = 0
-  const work = async () => {
-    for (const [index, path] of queue) {
-      if (signal?.aborted) return
-      found[index] = await lookAt(path, root)
-      onProgress?.(++done, paths.length)
-    }
-  }
-  await Promise.all(Array.from({ length: PARALLEL }, work))
-  if (signal?.aborted) {
-    throw new McLossError('E_ABORTED', 'data check: stopped by its AbortSignal.')
-  }
+  const isWhole = await forEachOf(paths.entries(), PARALLEL, signal, async ([index, path]) => {
+    found[index] = await lookAt(path, root)
+    onProgress?.(++done, paths.length)
+  })
+  if (!isWhole) throw new McLossError('E_ABORTED', 'data check: stopped by its AbortSignal.')
   return found
 }
 

@@ -1,12 +1,12 @@
 // From a split to batches: rows of an open store, or pixels decoded ahead of the reader
-// (loader-stream.ts). Order, windows and jitter are pure functions of (seed, epoch, index), so both
+// (stream.ts). Order, windows and jitter are pure functions of (seed, epoch, index), so both
 // give the same batches, whatever the number of decoders.
 
 import { McLossError } from '../errors.js'
 import { checkSeed } from '../random.js'
 import { checkTransform, jitter, type Transform, window } from './augment.js'
 import { type BadImages, badImages } from './bad-images.js'
-import type { Batch, Dataset } from './batch.js'
+import type { Batch, Dataset, Split } from './batch.js'
 import { checkSplit } from './datasets/lists/check.js'
 import { batches, order } from './sampler.js'
 import { aborted, type BatchPlan, emptyBatch, streamBatches } from './stream.js'
@@ -32,7 +32,7 @@ export interface LoaderOptions {
 export interface EpochOptions {
   /** From 0; the test split is the same in every epoch. */
   epoch: number
-  split: 'train' | 'test'
+  split: Split
   /** Of openStores: the split's store and its bad images. Left out: decode, refuse bad images. */
   source?: { store: number | undefined; badImages: BadImages } | undefined
   /** Batches of the epoch to leave out, for a resume. Default 0. */

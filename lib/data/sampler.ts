@@ -1,7 +1,7 @@
 // Which samples, in which order, in which batch, on which rank: pure functions.
 
 import { McLossError } from '../errors.js'
-import { checkSeed, Stream, shuffle } from '../random.js'
+import { checkSeed, Purpose, shuffle } from '../random.js'
 
 /**
  * The training order of an epoch: a permutation of 0..count-1, a pure function of its arguments.
@@ -10,7 +10,7 @@ import { checkSeed, Stream, shuffle } from '../random.js'
  */
 export function order(count: number, seed: number, epoch: number): Int32Array {
   checkSeed(seed)
-  return shuffle(count, seed, epoch, Stream.order)
+  return shuffle(count, seed, epoch, Purpose.order)
 }
 
 /** Batches in an epoch, the same on every rank. */

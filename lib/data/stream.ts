@@ -5,6 +5,7 @@ import { McLossError } from '../errors.js'
 import type { BadImages } from './bad-images.js'
 import type { Batch, Sample } from './batch.js'
 import { decodeTo } from './images.js'
+import { gate } from './pool.js'
 
 /** A batch before its pixels are known. */
 export type BatchPlan = Pick<Batch, 'index' | 'samples' | 'labels' | 'windows' | 'jitter'>
@@ -33,13 +34,14 @@ export async function* streamBatches(
 ): AsyncGenerator<Batch, void, undefined> {
   const { first, end, prefetch, decoders, signal } = options
   let left = false
-  const run = gate(decoders, () => left || signal?.aborted === true)
+  const isOver = () => left || signal?.aborted === true
+  const decoding = gate(decoders)
   const staging: Staging = []
   const ahead: Promise<Batch>[] = []
   let next = first
   const decodeAhead = () => {
     while (ahead.length < prefetch && next < end) {
-      const batch = assemble(next, options, staging, run)
+      const batch = assemble(next, options, staging, decoding, isOver)
       batch.catch(() => {}) // seen by whoever awaits it in turn
       ahead.push(batch)
       next++
@@ -67,7 +69,8 @@ async function assemble(
   index: number,
   options: StreamOptions,
   staging: Staging,
-  run: Gate,
+  decoding: ReturnType<typeof gate>,
+  isOver: () => boolean,
 ): Promise<Batch> {
   const { samples, size, bad } = options
   const [height, width] = size
@@ -77,12 +80,16 @@ async function assemble(
   const isGood = await allOrFirstError(
     Array.from(indices, async (sample, row) => {
       const out = buffer.subarray(row * bytes, (row + 1) * bytes)
+      await decoding.enter()
       try {
-        await run(() => decodeTo(samples[sample] as Sample, size, out))
+        if (isOver()) throw aborted()
+        await decodeTo(samples[sample] as Sample, size, out)
         return true
       } catch (error) {
         bad.report(sample, error)
         return false
+      } finally {
+        decoding.leave()
       }
     }),
   )
@@ -107,26 +114,6 @@ async function assemble(
 async function allOrFirstError<T>(promises: Promise<T>[]): Promise<T[]> {
   await Promise.allSettled(promises)
   return Promise.all(promises)
-}
-
-/** Runs a task when fewer than `limit` are running, in the order asked; none once it is over. */
-type Gate = (task: () => Promise<void>) => Promise<void>
-
-function gate(limit: number, isOver: () => boolean): Gate {
-  const waiting: (() => void)[] = []
-  let running = 0
-  return async (task) => {
-    if (running === limit) await new Promise<void>((admit) => waiting.push(admit))
-    else running++
-    try {
-      if (isOver()) throw aborted()
-      await task()
-    } finally {
-      const admit = waiting.shift()
-      if (admit) admit()
-      else running--
-    }
-  }
 }
 
 export function aborted(): McLossError {

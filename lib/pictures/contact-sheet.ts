@@ -2,13 +2,13 @@
 // native pixel path make it, with its class's name below.
 
 import { native } from '../binding.js'
-import type { Batch, Dataset } from '../data/batch.js'
+import type { Batch, Dataset, Split } from '../data/batch.js'
 import { encodePng, type Image, renderSvg } from '../data/images.js'
 import { type LoaderOptions, loader } from '../data/loader.js'
 import { McLossError } from '../errors.js'
 
 export interface ContactSheetOptions {
-  split: 'train' | 'test'
+  split: Split
   /** From 0. */
   epoch: number
   /** Tiles, >= 1; a shorter split gives fewer. */

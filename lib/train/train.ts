@@ -1,23 +1,20 @@
-// A training run, top to bottom: open, start or resume, epochs, evaluation, checkpoints. What is
-// computed is native's; this file decides the order of things.
+// A training run from the outside: what is opened and checked before the first epoch (run.ts), and how its
+// events and its result come out.
 
-import { join } from 'node:path'
-import { type NativeTrainer, native } from '../binding.js'
-import { type Config, configToJson, nativeConfig, settingsOf } from '../config/index.js'
-import { scalarOf } from '../config/losses/index.js'
-import type { Dataset } from '../data/batch.js'
+import { native } from '../binding.js'
+import { type Config, nativeConfig } from '../config/index.js'
 import { openDataset } from '../data/datasets/index.js'
 import { loader } from '../data/loader.js'
-import { openStores, type Stores } from '../data/store/index.js'
+import { openStores } from '../data/store/index.js'
 import { McLossError } from '../errors.js'
-import type { RunEvent, StartEvent, TestFigures } from '../events.js'
-import { type CheckpointState, openCheckpoint, saveCheckpoint } from './checkpoint.js'
-import { emptyTotals, evaluateBatches, trainEpoch } from './epoch.js'
-import { EventStream } from './event-stream.js'
-import { type Journal, journalOf } from './journal.js'
-import { isBetter, trainFigures } from './metrics.js'
+import type { RunEvent } from '../events.js'
+import { openCheckpoint } from './checkpoint.js'
+import { EventQueue } from './event-queue.js'
+import { journalOf } from './journal.js'
+import { type RunResult, runEpochs } from './run.js'
 import { makeSchedule } from './schedule.js'
-import { freshSession, requireSameRun, resumedSession, type Session } from './session.js'
+import { freshSession, requireSameRun, resumedSession } from './session.js'
+import { Trainer } from './trainer.js'
 
 export interface TrainOptions {
   /** Ends the run within a step; it is saved, then `result` rejects with E_ABORTED. */
@@ -26,24 +23,9 @@ export interface TrainOptions {
   resume?: string
 }
 
-export interface RunResult {
-  runDir: string
-  /** The epoch with the best value of config.best.metric on the test split, and the link to it. */
-  best: EpochResult
-  /** The last epoch. */
-  last: EpochResult
-}
-
-export interface EpochResult extends TestFigures {
-  epoch: number
-  checkpoint: string
-}
-
 export interface Run extends AsyncIterable<RunEvent> {
   readonly result: Promise<RunResult>
 }
-
-type Publish = (event: RunEvent) => void
 
 /**
  * Starts training. The run goes on whether or not anyone iterates over its events; unread progress
@@ -55,7 +37,7 @@ type Publish = (event: RunEvent) => void
  * abort, naming the checkpoint.
  */
 export function train(config: Config, options: TrainOptions = {}): Run {
-  const events = new EventStream()
+  const events = new EventQueue()
   const run = async () => {
     try {
       const result = await execute(config, options, (event) => events.push(event))
@@ -76,7 +58,7 @@ export function train(config: Config, options: TrainOptions = {}): Run {
   }
 }
 
-async function execute(config: Config, options: TrainOptions, publish: Publish) {
+async function execute(config: Config, options: TrainOptions, publish: (event: RunEvent) => void) {
   const { signal, resume } = options
   requireNotAborted(signal)
   native().checkDevice(config.device) // before data is drawn or read
@@ -131,187 +113,4 @@ function checkSmallestBatch({ model, optim }: Config, samples: number): void {
       `${samples} images in batches of ${batchSize} with gradAccumSteps ${gradAccumSteps} leave a ` +
       'pass of one. Change optim.batchSize, lower optim.gradAccumSteps or set optim.dropLast to true.',
   )
-}
-
-type RunContext = Session & {
-  config: Config
-  dataset: Dataset
-  stores: Stores
-  trainer: NativeTrainer
-  stepsPerEpoch: number
-  lrAt: (step: number) => number
-  journal: Journal
-}
-
-async function runEpochs(run: RunContext, signal: AbortSignal | undefined): Promise<RunResult> {
-  const { config, dataset, stores, trainer, stepsPerEpoch, lrAt, position } = run
-  const { epochs, batchSize, gradAccumSteps } = config.optim
-  const { emit } = run.journal
-  await run.journal.open(run.runDir)
-  let last: EpochResult | undefined
-  try {
-    emit(startEvent(run))
-    emit(stores.event)
-    while (position.epoch < epochs) {
-      const finished = await trainEpoch(
-        {
-          trainer,
-          batches: loader(dataset, config, {
-            split: 'train',
-            epoch: position.epoch,
-            source: stores.train,
-            startBatch: position.stepInEpoch,
-          }),
-          stepsPerEpoch,
-          epochs,
-          seed: config.seed,
-          microBatch: gradAccumSteps > 1 ? Math.ceil(batchSize / gradAccumSteps) : undefined,
-          logEvery: config.logEvery,
-          lrAt,
-          scalarAt: scalarOf(config.loss, epochs * stepsPerEpoch),
-          signal,
-          emit,
-        },
-        position,
-        run.totals,
-      )
-      if (!finished) await saveAndAbort(run, emit)
-      last = await finishEpoch(run, signal, emit)
-    }
-  } finally {
-    await run.journal.close()
-  }
-  if (!last || !run.best) {
-    throw new McLossError(
-      'E_CHECKPOINT',
-      `train: ${run.runDir} has already done its ${epochs} epochs; nothing is left to train. ` +
-        'Raise optim.epochs to go on.',
-    )
-  }
-  const best = { ...run.best, checkpoint: join(run.runDir, 'best') }
-  return { runDir: run.runDir, best, last }
-}
-
-/** Evaluates, saves and reports the epoch that has just ended. */
-async function finishEpoch(
-  run: RunContext,
-  signal: AbortSignal | undefined,
-  emit: Publish,
-): Promise<EpochResult | undefined> {
-  const { config, dataset, stores, trainer, position, totals } = run
-  const { epochs } = config.optim
-  const epoch = position.epoch
-  const due = (every: number) => epoch + 1 === epochs || (epoch + 1) % every === 0
-  const began = performance.now()
-  let test: TestFigures | undefined
-  if (due(config.evalEvery)) {
-    const batches = loader(dataset, config, { split: 'test', epoch, source: stores.test })
-    test = await evaluateBatches(trainer, batches, signal)
-    // Saved as all steps done, epoch not: a resume evaluates it first.
-    if (!test) return await saveAndAbort(run, emit)
-  }
-  position.epoch++
-  position.stepInEpoch = 0
-  run.totals = emptyTotals()
-  const train = trainFigures(totals.stats, totals.seconds, totals.waitSeconds)
-  const isBest = test !== undefined && isBetter(config.best.metric, test, run.best)
-  let checkpoint = ''
-  if (isBest || due(config.checkpointEvery)) {
-    // best first: a run killed between the two goes on from the checkpoint before, and gets here again.
-    const links = isBest ? (['best', 'last'] as const) : (['last'] as const)
-    if (isBest && test) run.best = { ...test, epoch }
-    checkpoint = await saveRun(run, [...links], { train, ...(test && { test }) })
-    for (const kind of links) {
-      emit({ type: 'checkpoint', kind, path: checkpoint, epoch, step: position.step })
-    }
-  }
-  const seconds = totals.seconds + (performance.now() - began) / 1000
-  emit({
-    type: 'epoch',
-    epoch,
-    epochs,
-    step: position.step,
-    lr: run.lrAt(position.step - 1),
-    train,
-    ...(test && { test }),
-    seconds,
-  })
-  return test && { ...test, epoch, checkpoint }
-}
-
-async function saveAndAbort(run: RunContext, emit: Publish): Promise<never> {
-  const path = await saveRun(run, ['last'], {})
-  const { epoch, step } = run.position
-  emit({ type: 'checkpoint', kind: 'abort', path, epoch, step })
-  throw new McLossError(
-    'E_ABORTED',
-    `train: stopped at epoch ${epoch + 1}, step ${step}; saved ${path}. ` +
-      `Go on with: mcloss train --resume ${run.runDir}`,
-  )
-}
-
-function saveRun(
-  run: RunContext,
-  links: ('last' | 'best')[],
-  metrics: CheckpointState['metrics'],
-): Promise<string> {
-  const { config, dataset, trainer, stepsPerEpoch, runDir, position, totals, best } = run
-  return saveCheckpoint({
-    runDir,
-    trainer,
-    links,
-    state: {
-      version: 1,
-      ...position,
-      totals,
-      best,
-      metrics,
-      config: configToJson(config),
-      classes: dataset.classes,
-      trainSamples: dataset.train.length,
-      stepsPerEpoch,
-      libtorch: native().buildInfo().libtorch,
-    },
-  })
-}
-
-function startEvent(run: RunContext): StartEvent {
-  const { config, dataset } = run
-  return {
-    type: 'start',
-    runDir: run.runDir,
-    device: config.device,
-    precision: config.precision,
-    threads: config.threads,
-    channelsLast: config.channelsLast,
-    ...settingsOf(config),
-    libtorch: native().buildInfo().libtorch,
-    classes: dataset.classes.length,
-    trainSamples: dataset.train.length,
-    testSamples: dataset.test.length,
-    epochs: config.optim.epochs,
-    stepsPerEpoch: run.stepsPerEpoch,
-    step: run.position.step,
-  }
-}
-
-/** The native trainer, for a loop of one's own (examples/own-loop.ts). */
-export const Trainer = {
-  /**
-   * Builds the model of `config` for `numClasses` classes with weights from config.seed, or from
-   * config.model.weights. Call dispose() when done.
-   *
-   * @throws McLossError E_ARGUMENT, E_CONFIG, E_DEVICE, E_WEIGHTS.
-   */
-  async create(config: Config, numClasses: number): Promise<NativeTrainer> {
-    const trainer = await native().NativeTrainer.create(nativeConfig(config, numClasses))
-    if (config.model.weights === undefined) return trainer
-    try {
-      await trainer.loadWeights(config.model.weights, { backboneOnly: true })
-      return trainer
-    } catch (error) {
-      await trainer.dispose()
-      throw error
-    }
-  },
 }

@@ -11,6 +11,7 @@ import { McLossError, reasonOf } from '../../errors.js'
 import { checkSeed } from '../../random.js'
 import type { Dataset } from '../batch.js'
 import { encodeGreyPng, encodeJpeg } from '../images.js'
+import { forEachOf } from '../pool.js'
 import { birdClassNames, MAX_BIRD_CLASSES } from './birds/classes.js'
 import { drawBird } from './birds/drawing.js'
 import { imageFolder } from './image-folder.js'
@@ -107,7 +108,7 @@ function parametersOf(options: DrawnBirdsOptions) {
 async function drawAll(root: string, parameters: Parameters, signal?: AbortSignal): Promise<void> {
   const { classes, trainPerClass, testPerClass, size, seed, masks } = parameters
   const names = birdClassNames(classes)
-  const pending: (() => Promise<void>)[] = []
+  const drawings: (() => Promise<void>)[] = []
   for (const [split, count] of Object.entries({ train: trainPerClass, test: testPerClass })) {
     const digits = Math.max(3, String(count - 1).length)
     for (const [cls, name] of names.entries()) {
@@ -117,7 +118,7 @@ async function drawAll(root: string, parameters: Parameters, signal?: AbortSigna
       for (let index = 0; index < count; index++) {
         const file = join(folder, String(index).padStart(digits, '0'))
         const drawing = { cls, split: split as 'train' | 'test', index, seed, size, mask: masks }
-        pending.push(async () => {
+        drawings.push(async () => {
           const { pixels, mask } = await drawBird(drawing)
           const jpeg = await encodeJpeg({ pixels, width: size, height: size }, JPEG_QUALITY)
           await writeFile(join(root, `${file}.jpg`), jpeg)
@@ -127,21 +128,8 @@ async function drawAll(root: string, parameters: Parameters, signal?: AbortSigna
       }
     }
   }
-  const draw = async () => {
-    for (let next = pending.pop(); next; next = pending.pop()) {
-      if (signal?.aborted) {
-        throw new McLossError('E_ABORTED', `drawn-birds: stopped; nothing of ${root} is kept.`)
-      }
-      await next()
-    }
-  }
-  const hands = Array.from({ length: PARALLEL }, draw)
-  try {
-    await Promise.all(hands)
-  } finally {
-    pending.length = 0 // after a failure nothing goes on writing behind its error
-    await Promise.allSettled(hands)
-  }
+  if (await forEachOf(drawings, PARALLEL, signal, (draw) => draw())) return
+  throw new McLossError('E_ABORTED', `drawn-birds: stopped; nothing of ${root} is kept.`)
 }
 
 /** The sheet of a drawing; undefined for a folder that is empty or not there. */

@@ -10,6 +10,7 @@ import { McLossError } from '../../errors.js'
 import type { BadImages } from '../bad-images.js'
 import type { Sample } from '../batch.js'
 import { decodeTo } from '../images.js'
+import { forEachOf } from '../pool.js'
 import {
   bootId,
   headerBytes,
@@ -133,7 +134,9 @@ async function decodeAll(
   const before = await readMarks(file, header)
   // Processes that build the same begin at different images and so share the work.
   const first = (process.pid * 7919) % count
-  let [taken, done, failed] = [0, 0, false]
+  const indices = Array.from({ length: count }, (_, at) => (first + at) % count)
+  const buffers: Uint8Array[] = [] // that nothing is decoded into at the moment
+  let done = 0
 
   const isThere = async (index: number, buffer: Uint8Array) => {
     const mark = Buffer.from(markAt(before, index))
@@ -156,24 +159,13 @@ async function decodeAll(
     }
     await file.write(mark, 0, MARK_BYTES, layout.markAt(index))
   }
-  const work = async () => {
-    const buffer = new Uint8Array(layout.imageBytes)
-    while (taken < count && !failed) {
-      if (signal?.aborted) throw stopped(options.path)
-      const index = (first + taken++) % count
-      if (!(await isThere(index, buffer))) await decode(index, buffer)
-      onProgress?.(++done)
-    }
-  }
-  const hands = Array.from({ length: decoders }, () =>
-    work().catch((error) => {
-      failed = true
-      throw error
-    }),
-  )
-  // Nothing goes on behind an error.
-  const errors = (await Promise.allSettled(hands)).filter(({ status }) => status === 'rejected')
-  if (errors[0]) throw (errors[0] as PromiseRejectedResult).reason
+  const isWhole = await forEachOf(indices, decoders, signal, async (index) => {
+    const buffer = buffers.pop() ?? new Uint8Array(layout.imageBytes)
+    if (!(await isThere(index, buffer))) await decode(index, buffer)
+    buffers.push(buffer)
+    onProgress?.(++done)
+  })
+  if (!isWhole) throw stopped(options.path)
 }
 
 /** Reads every image of a finished store against its checksum; returns the rows that differ. */

@@ -6,16 +6,13 @@ import { native, type StoreMode } from '../../binding.js'
 import { McLossError } from '../../errors.js'
 import type { PrepareEvent, StoreEvent, WarningEvent } from '../../events.js'
 import { type BadImages, badImages, type OnBadImage } from '../bad-images.js'
-import type { Dataset, Sample } from '../batch.js'
+import { type Dataset, type Sample, SPLITS, type Split } from '../batch.js'
 import { decoderName, decodeTo } from '../images.js'
 import { buildStore, bytesToBuild, freeDisk, recheck, wrongRows } from './build.js'
 import { readStore, storeIdentity, storeLayout } from './format.js'
 import { chooseStore, type StoreChoice } from './mode.js'
 
 const PROGRESS_MS = 500
-
-export type Split = 'train' | 'test'
-const SPLITS = ['train', 'test'] as const
 
 /** What stores need of a run's configuration; a Config is one. */
 export interface StoreOptions {
@@ -137,9 +134,9 @@ async function plansOf(
   options: StoreOptions,
   onEvent: OpenOptions['onEvent'],
 ): Promise<Plan[]> {
-  const { data, out } = options
+  const { data } = options
   const [height, width] = data.resize
-  const folder = resolve(data.storeDir ?? join(out, 'stores'))
+  const folder = storeFolder(options)
   return Promise.all(
     SPLITS.map(async (split) => {
       const samples = dataset[split]
@@ -158,11 +155,14 @@ async function plansOf(
   )
 }
 
+const storeFolder = ({ data, out }: StoreOptions) => resolve(data.storeDir ?? join(out, 'stores'))
+
 const totalBytes = (plans: Plan[]) =>
   plans.reduce((sum, { layout }) => sum + storeLayout(layout).fileBytes, 0)
 
-async function choose(plans: Plan[], { data, device, out }: StoreOptions) {
-  const folder = resolve(data.storeDir ?? join(out, 'stores'))
+async function choose(plans: Plan[], options: StoreOptions) {
+  const { data, device } = options
+  const folder = storeFolder(options)
   let toBuild = 0
   for (const { path, key, layout } of plans) {
     const found = data.store === 'off' ? undefined : await readStore(path, key)

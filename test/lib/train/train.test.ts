@@ -9,8 +9,11 @@ import { type ConfigInput, defineConfig } from '../../../lib/config/index.js'
 import { openDataset } from '../../../lib/data/datasets/index.js'
 import type { RunEvent } from '../../../lib/events.js'
 import { evaluate, predict } from '../../../lib/predict/inference.js'
-import { type RunResult, train } from '../../../lib/train/train.js'
+
+import type { RunResult } from '../../../lib/train/run.js'
+import { train } from '../../../lib/train/train.js'
 import { plainRead } from '../../support/safetensors-files.js'
+
 import { temporaryFolder, toyConfig } from '../../support/small-birds.js'
 
 const folder = temporaryFolder()

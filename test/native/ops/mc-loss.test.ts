@@ -4,7 +4,7 @@
 import { describe, expect, test } from 'vitest'
 import type { McLossResult } from '../../../lib/binding.js'
 import { type McLossOptions, mcLoss } from '../../../lib/mc-loss.js'
-import { below, draws, Stream, uniform } from '../../../lib/random.js'
+import { below, draws, Purpose, uniform } from '../../../lib/random.js'
 import { mcLossTwin, type TwinResult } from '../../reference/mc-loss.js'
 
 type Shape = readonly [number, number, number, number]
@@ -31,7 +31,7 @@ const kinds = shapes.flatMap(([about, shape, classes]) =>
 /** Seeded features (-1..2, or after a ReLU, which makes a third of them tie at 0), labels, mask. */
 function drawn(seed: number, shape: Shape, numClasses: number, mask: string, relu: boolean) {
   const [n, c, height, width] = shape
-  const next = draws(seed, 0, 0, Stream.order)
+  const next = draws(seed, 0, 0, Purpose.order)
   const features = Float64Array.from({ length: n * c * height * width }, () =>
     Math.max(3 * uniform(next()) - 1, relu ? 0 : -1),
   )

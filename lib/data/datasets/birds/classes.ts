@@ -3,7 +3,7 @@
 // i looks like never depends on a seed or on the number of classes.
 
 import { McLossError } from '../../../errors.js'
-import { Stream, shuffle } from '../../../random.js'
+import { Purpose, shuffle } from '../../../random.js'
 
 export type Colour = readonly [number, number, number]
 
@@ -97,7 +97,7 @@ function kindsOf(family: (typeof FAMILIES)[number], index: number): Bird[] {
     }
   }
   // Steps no image uses: images count theirs from 0.
-  const order = shuffle(kinds.length, 0, 0xffffffff - index, Stream.drawing)
+  const order = shuffle(kinds.length, 0, 0xffffffff - index, Purpose.drawing)
   return Array.from(order, (position) => kinds[position] as Bird)
 }
 

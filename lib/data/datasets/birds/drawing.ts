@@ -2,7 +2,7 @@
 // with the image, the marks of its class do not. A pure function of (seed, class, split, index).
 
 import { setImmediate } from 'node:timers/promises'
-import { below, draws, Stream, uniform } from '../../../random.js'
+import { below, draws, Purpose, uniform } from '../../../random.js'
 import { renderSvg } from '../../images.js'
 import { birdClass } from './classes.js'
 import { birdScene, svgDocument } from './scene.js'
@@ -39,7 +39,7 @@ export async function drawBird(drawing: BirdDrawing): Promise<DrawnBird> {
   const { cls, split, index, seed, size } = drawing
   // Even steps are training images, odd ones test images: they never share a draw.
   const step = 2 * cls + (split === 'test' ? 1 : 0)
-  const next = draws(seed, step, index, Stream.drawing)
+  const next = draws(seed, step, index, Purpose.drawing)
   const random = {
     int: (least: number, end: number) => least + below(next(), end - least),
     real: (least: number, end: number) => least + uniform(next()) * (end - least),
@@ -47,7 +47,7 @@ export async function drawBird(drawing: BirdDrawing): Promise<DrawnBird> {
   const { behind, bird, before } = birdScene(birdClass(cls), random)
   const light = random.real(0.75, 1.2)
   const { pixels } = await renderSvg(svgDocument(size, behind + bird + before))
-  await addLightAndNoise(pixels, light, draws(seed, step, index, Stream.drawing, NOISE_DRAWS))
+  await addLightAndNoise(pixels, light, draws(seed, step, index, Purpose.drawing, NOISE_DRAWS))
   return drawing.mask ? { pixels, mask: await birdMask(size, bird) } : { pixels }
 }
 

@@ -3,7 +3,7 @@
 
 import type { RunEvent } from '../events.js'
 
-export class EventStream implements AsyncIterable<RunEvent> {
+export class EventQueue implements AsyncIterable<RunEvent> {
   readonly #unread: RunEvent[] = []
   #wake: (() => void) | undefined
   #ended = false

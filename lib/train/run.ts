@@ -1,0 +1,195 @@
+// The epochs of a run: training, evaluation, checkpoints, and what is reported of them. What is computed is
+// native's; this file decides the order of things.
+
+import { join } from 'node:path'
+import { type NativeTrainer, native } from '../binding.js'
+import { type Config, configToJson, settingsOf } from '../config/index.js'
+import { scalarOf } from '../config/losses/index.js'
+import type { Dataset } from '../data/batch.js'
+import { loader } from '../data/loader.js'
+import type { Stores } from '../data/store/index.js'
+import { McLossError } from '../errors.js'
+import type { StartEvent, TestFigures } from '../events.js'
+import { type CheckpointState, saveCheckpoint } from './checkpoint.js'
+import { emptyTotals, evaluateBatches, trainEpoch } from './epoch.js'
+import type { Journal } from './journal.js'
+import { isBetter, trainFigures } from './metrics.js'
+import type { Session } from './session.js'
+
+export interface RunResult {
+  runDir: string
+  /** The epoch with the best value of config.best.metric on the test split, and the link to it. */
+  best: EpochResult
+  /** The last epoch. */
+  last: EpochResult
+}
+
+export interface EpochResult extends TestFigures {
+  epoch: number
+  checkpoint: string
+}
+
+type RunContext = Session & {
+  config: Config
+  dataset: Dataset
+  stores: Stores
+  trainer: NativeTrainer
+  stepsPerEpoch: number
+  lrAt: (step: number) => number
+  journal: Journal
+}
+
+export async function runEpochs(
+  run: RunContext,
+  signal: AbortSignal | undefined,
+): Promise<RunResult> {
+  const { config, dataset, stores, trainer, stepsPerEpoch, lrAt, position } = run
+  const { epochs, batchSize, gradAccumSteps } = config.optim
+  const { emit } = run.journal
+  await run.journal.open(run.runDir)
+  let last: EpochResult | undefined
+  try {
+    emit(startEvent(run))
+    emit(stores.event)
+    while (position.epoch < epochs) {
+      const finished = await trainEpoch(
+        {
+          trainer,
+          batches: loader(dataset, config, {
+            split: 'train',
+            epoch: position.epoch,
+            source: stores.train,
+            startBatch: position.stepInEpoch,
+          }),
+          stepsPerEpoch,
+          epochs,
+          seed: config.seed,
+          microBatch: gradAccumSteps > 1 ? Math.ceil(batchSize / gradAccumSteps) : undefined,
+          logEvery: config.logEvery,
+          lrAt,
+          scalarAt: scalarOf(config.loss, epochs * stepsPerEpoch),
+          signal,
+          emit,
+        },
+        position,
+        run.totals,
+      )
+      if (!finished) await saveAndAbort(run)
+      last = await finishEpoch(run, signal)
+    }
+  } finally {
+    await run.journal.close()
+  }
+  if (!last || !run.best) {
+    throw new McLossError(
+      'E_CHECKPOINT',
+      `train: ${run.runDir} has already done its ${epochs} epochs; nothing is left to train. ` +
+        'Raise optim.epochs to go on.',
+    )
+  }
+  const best = { ...run.best, checkpoint: join(run.runDir, 'best') }
+  return { runDir: run.runDir, best, last }
+}
+
+/** Evaluates, saves and reports the epoch that has just ended. */
+async function finishEpoch(
+  run: RunContext,
+  signal: AbortSignal | undefined,
+): Promise<EpochResult | undefined> {
+  const { config, dataset, stores, trainer, position, totals } = run
+  const { emit } = run.journal
+  const { epochs } = config.optim
+  const epoch = position.epoch
+  const due = (every: number) => epoch + 1 === epochs || (epoch + 1) % every === 0
+  const began = performance.now()
+  let test: TestFigures | undefined
+  if (due(config.evalEvery)) {
+    const batches = loader(dataset, config, { split: 'test', epoch, source: stores.test })
+    test = await evaluateBatches(trainer, batches, signal)
+    // Saved as all steps done, epoch not: a resume evaluates it first.
+    if (!test) return await saveAndAbort(run)
+  }
+  position.epoch++
+  position.stepInEpoch = 0
+  run.totals = emptyTotals()
+  const train = trainFigures(totals.stats, totals.seconds, totals.waitSeconds)
+  const isBest = test !== undefined && isBetter(config.best.metric, test, run.best)
+  let checkpoint = ''
+  if (isBest || due(config.checkpointEvery)) {
+    // best first: a run killed between the two goes on from the checkpoint before, and gets here again.
+    const links = isBest ? (['best', 'last'] as const) : (['last'] as const)
+    if (isBest && test) run.best = { ...test, epoch }
+    checkpoint = await saveRun(run, [...links], { train, ...(test && { test }) })
+    for (const kind of links) {
+      emit({ type: 'checkpoint', kind, path: checkpoint, epoch, step: position.step })
+    }
+  }
+  const seconds = totals.seconds + (performance.now() - began) / 1000
+  emit({
+    type: 'epoch',
+    epoch,
+    epochs,
+    step: position.step,
+    lr: run.lrAt(position.step - 1),
+    train,
+    ...(test && { test }),
+    seconds,
+  })
+  return test && { ...test, epoch, checkpoint }
+}
+
+async function saveAndAbort(run: RunContext): Promise<never> {
+  const path = await saveRun(run, ['last'], {})
+  const { epoch, step } = run.position
+  run.journal.emit({ type: 'checkpoint', kind: 'abort', path, epoch, step })
+  throw new McLossError(
+    'E_ABORTED',
+    `train: stopped at epoch ${epoch + 1}, step ${step}; saved ${path}. ` +
+      `Go on with: mcloss train --resume ${run.runDir}`,
+  )
+}
+
+function saveRun(
+  run: RunContext,
+  links: ('last' | 'best')[],
+  metrics: CheckpointState['metrics'],
+): Promise<string> {
+  const { config, dataset, trainer, stepsPerEpoch, runDir, position, totals, best } = run
+  return saveCheckpoint({
+    runDir,
+    trainer,
+    links,
+    state: {
+      version: 1,
+      ...position,
+      totals,
+      best,
+      metrics,
+      config: configToJson(config),
+      classes: dataset.classes,
+      trainSamples: dataset.train.length,
+      stepsPerEpoch,
+      libtorch: native().buildInfo().libtorch,
+    },
+  })
+}
+
+function startEvent(run: RunContext): StartEvent {
+  const { config, dataset } = run
+  return {
+    type: 'start',
+    runDir: run.runDir,
+    device: config.device,
+    precision: config.precision,
+    threads: config.threads,
+    channelsLast: config.channelsLast,
+    ...settingsOf(config),
+    libtorch: native().buildInfo().libtorch,
+    classes: dataset.classes.length,
+    trainSamples: dataset.train.length,
+    testSamples: dataset.test.length,
+    epochs: config.optim.epochs,
+    stepsPerEpoch: run.stepsPerEpoch,
+    step: run.position.step,
+  }
+}

@@ -1,0 +1,25 @@
+// The native trainer of a configuration.
+
+import { type NativeTrainer, native } from '../binding.js'
+import { type Config, nativeConfig } from '../config/index.js'
+
+/** The native trainer, for a loop of one's own (examples/own-loop.ts). */
+export const Trainer = {
+  /**
+   * Builds the model of `config` for `numClasses` classes with weights from config.seed, or from
+   * config.model.weights. Call dispose() when done.
+   *
+   * @throws McLossError E_ARGUMENT, E_CONFIG, E_DEVICE, E_WEIGHTS.
+   */
+  async create(config: Config, numClasses: number): Promise<NativeTrainer> {
+    const trainer = await native().NativeTrainer.create(nativeConfig(config, numClasses))
+    if (config.model.weights === undefined) return trainer
+    try {
+      await trainer.loadWeights(config.model.weights, { backboneOnly: true })
+      return trainer
+    } catch (error) {
+      await trainer.dispose()
+      throw error
+    }
+  },
+}
