@@ -18,8 +18,8 @@ export function gate(limit: number) {
 }
 
 /**
- * Works on the items, begun in their order, at most `limit` at a time. After an error or an abort none
- * is begun, and those that run are waited for, so that nothing goes on behind its caller's back.
+ * Works on the items, begun in their order, at most `limit` at a time. After an error or an abort
+ * none is begun, and those that run are waited for, so that nothing goes on behind its caller's back.
  *
  * Rejects with the first error; else returns whether every item was worked on: false after an abort.
  */

@@ -86,8 +86,8 @@ export async function saveCheckpoint(options: SaveOptions): Promise<string> {
     if (cause instanceof McLossError) throw cause
     throw new McLossError(
       'E_IO',
-      `checkpoint: ${path} could not be saved: ${reasonOf(cause)}. The checkpoints saved before are as they ` +
-        `were; free some space, then go on with: mcloss train --resume ${runDir}`,
+      `checkpoint: ${path} could not be saved: ${reasonOf(cause)}. The checkpoints saved before are ` +
+        `as they were; free some space, then go on with: mcloss train --resume ${runDir}`,
       { cause },
     )
   }

@@ -27,8 +27,8 @@ export async function createRunDir(config: Config): Promise<string> {
   } catch (cause) {
     throw new McLossError(
       'E_IO',
-      `train: the run folder ${join(out, name)} could not be made: ${reasonOf(cause)}. Set out to a folder ` +
-        'that can be written.',
+      `train: the run folder ${join(out, name)} could not be made: ${reasonOf(cause)}. Set out to ` +
+        'a folder that can be written.',
       { cause },
     )
   }

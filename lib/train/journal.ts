@@ -22,7 +22,8 @@ export function journalOf(publish: (event: RunEvent) => void): Journal {
   const failed = (cause: unknown): never => {
     throw new McLossError(
       'E_IO',
-      `metrics: ${path} cannot be written: ${reasonOf(cause)}. Free some space or set out to another folder.`,
+      `metrics: ${path} cannot be written: ${reasonOf(cause)}. Free some space or set out ` +
+        'to another folder.',
       { cause },
     )
   }

@@ -1,5 +1,5 @@
-// The epochs of a run: training, evaluation, checkpoints, and what is reported of them. What is computed is
-// native's; this file decides the order of things.
+// The epochs of a run: training, evaluation, checkpoints, and what is reported of them. What is
+// computed is native's; this file decides the order of things.
 
 import { join } from 'node:path'
 import { type NativeTrainer, native } from '../binding.js'

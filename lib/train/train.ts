@@ -1,5 +1,5 @@
-// A training run from the outside: what is opened and checked before the first epoch (run.ts), and how its
-// events and its result come out.
+// A training run from the outside: what is opened and checked before its epochs (run.ts) begin, and
+// how its events and its result come out.
 
 import { native } from '../binding.js'
 import { type Config, nativeConfig } from '../config/index.js'
