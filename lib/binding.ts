@@ -20,15 +20,36 @@ export interface OfficialWeights {
   beta: number
 }
 
+/** Cross entropy's target is 1 - labelSmoothing on the label plus an even share of the rest. */
+interface SmoothedLabels {
+  /** 0..1, 1 left out. Default 0. */
+  labelSmoothing?: number
+}
+
+/** native/losses: a file each. */
 export type NativeLoss =
-  | { name: 'cross-entropy' }
+  | ({ name: 'cross-entropy' } & SmoothedLabels)
+  /** centerRate: how far a step moves the centres, (0, 1]. */
+  | ({ name: 'center'; weight: number; centerRate: number } & SmoothedLabels)
+  /** Needs a cosine classifier of the same scale. */
+  | { name: 'lmcl'; scale: number; margin: number }
   | ({
       name: 'mc'
       keep: 'ceil-half' | number
       maskScope: 'batch' | 'sample'
       /** The fused operator (default), or LibTorch's own operators. */
       impl?: 'fused' | 'reference'
-    } & (PaperWeights | OfficialWeights))
+    } & SmoothedLabels &
+      (PaperWeights | OfficialWeights))
+
+/**
+ * How the last layer of the head makes logits z of its input x: W x + b; scale * cos(x, W_k), where
+ * the scale 'norm' is the length of x; or -|x - mu_k|^2 / 2.
+ */
+export type NativeClassifier =
+  | { kind: 'linear' }
+  | { kind: 'cosine'; scale: number | 'norm' }
+  | { kind: 'distance' }
 
 /** What decides speed and reproducibility; all but cudaGraph hold for the whole process. */
 export interface NativeSettings {
@@ -50,6 +71,8 @@ export interface NativeTrainerConfig {
     input: { height: number; width: number }
     /** 3x3 convolutions, batch norm with residual and ReLU: ours (default), or LibTorch's operators. */
     impl?: 'fused' | 'reference'
+    /** Default linear. */
+    classifier?: NativeClassifier
   }
   loss: NativeLoss
   optim: { momentum: number; nesterov: boolean; weightDecay: number; headLrScale: number }
@@ -103,6 +126,8 @@ export interface StepOptions {
   seed: number
   /** The backbone's learning rate; the head's is lr * headLrScale. */
   lr: number
+  /** For a loss with a schedule. Default 0. */
+  scalar?: number
   /** Samples per forward and backward; left out: the whole batch at once. */
   microBatch?: number
 }

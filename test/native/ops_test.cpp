@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
     test::batch_norm_act_edges();
     test::winograd_conv_cases();
     test::pixels(fixtures + "/resize");
+    test::losses();
     test::step();
     test::threads();
   } catch (const std::exception& error) {
