@@ -17,10 +17,13 @@ export interface OfficialWeights {
 /** A loss as lib/config/losses resolves it. */
 export type NativeLoss = { name: string; [setting: string]: unknown }
 
-/** How embeddings become logits. */
+/**
+ * How the last layer of the head makes logits z of its input x: W x + b; scale * cos(x, W_k), where
+ * the scale 'norm' is the length of x; or -|x - mu_k|^2 / 2.
+ */
 export interface Classifier {
   kind: 'linear' | 'cosine' | 'distance'
-  /** cosine: the factor of the cosines; norm: the length of the embedding. */
+  /** Of cosine alone. */
   scale?: number | 'norm' | undefined
 }
 

@@ -4,10 +4,12 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace mcloss {
@@ -42,12 +44,19 @@ struct McWeights {
   double alpha = 0, beta = 0;  // official
 };
 
+// A loss by its name, with its options as JavaScript gave them: which there are is the loss's own
+// matter (losses/options.h).
 struct LossConfig {
-  std::string name = "cross-entropy";  // or "mc"
-  McWeights weights;
-  Keep keep;
-  MaskScope mask_scope = MaskScope::batch;
-  Impl impl = Impl::fused;
+  using Value = std::variant<double, bool, std::string>;
+  std::string name = "cross-entropy";
+  std::map<std::string, Value> options;
+};
+
+// How the last layer of a head makes logits of its input x (models/last_layer.h).
+enum class ClassifierKind { linear, cosine, distance };
+struct ClassifierConfig {
+  ClassifierKind kind = ClassifierKind::linear;
+  double scale = 0;  // of cosine: z = scale * cos; 0 means the length of x
 };
 
 struct ModelConfig {
@@ -58,6 +67,7 @@ struct ModelConfig {
       0;  // 0: the backbone's own width; xi > 0: widened to numClasses * xi
   int64_t input_height = 0, input_width = 0;  // the crop the network sees, pixels
   Impl impl = Impl::fused;  // of 3x3 convolutions and of batch norm + residual + ReLU
+  ClassifierConfig classifier;
 };
 
 struct OptimConfig {
@@ -111,6 +121,7 @@ struct StepArgs {
   int64_t step = 0;         // of the whole run, from 0; with seed it decides masks and dropout
   uint64_t seed = 0;        // the run's seed
   double lr = 0;            // of the backbone; the head's is lr * head_lr_scale
+  double scalar = 0;        // for the loss, from its schedule
   int64_t micro_batch = 0;  // samples per forward and backward; 0: the whole batch at once
 };
 

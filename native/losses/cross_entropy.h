@@ -1,13 +1,19 @@
+// The mean cross entropy of several losses, with their option labelSmoothing (eps, default 0): the
+// target is 1 - eps on the label plus eps / K on all K classes, as PyTorch's.
 #pragma once
 
 #include "losses/loss.h"
 
 namespace mcloss {
 
-// L = CE(logits, target), the mean over the batch. parts: ce.
-class CrossEntropy : public Loss {
+class CrossEntropy {
  public:
-  LossOutput forward(const LossInput& input) override;
+  explicit CrossEntropy(LossOptions& options)
+      : smoothing_(options.number("labelSmoothing", below_one, 0)) {}
+  at::Tensor operator()(const LossInput& input) const;
+
+ private:
+  double smoothing_;
 };
 
 }  // namespace mcloss

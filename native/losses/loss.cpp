@@ -1,15 +1,30 @@
 #include "losses/loss.h"
 
-#include "losses/cross_entropy.h"
-#include "losses/mc.h"
+#include <c10/util/StringUtil.h>
 
 namespace mcloss {
+namespace {
 
-std::shared_ptr<Loss> make_loss(const LossConfig& config, int64_t num_classes) {
-  if (config.name == "cross-entropy") return std::make_shared<CrossEntropy>();
-  if (config.name == "mc") return std::make_shared<Mc>(config, num_classes);
-  throw Error("E_CONFIG",
-              "loss: expected name cross-entropy or mc but received '" + config.name + "'.");
+// As it stands in a configuration.
+std::string text_of(const ClassifierConfig& classifier) {
+  switch (classifier.kind) {
+    case ClassifierKind::linear: return "{kind: 'linear'}";
+    case ClassifierKind::distance: return "{kind: 'distance'}";
+    case ClassifierKind::cosine: break;
+  }
+  if (classifier.scale == 0) return "{kind: 'cosine', scale: 'norm'}";
+  return c10::str("{kind: 'cosine', scale: ", classifier.scale, "}");
+}
+
+}  // namespace
+
+void require_classifier(const LossContext& context, const std::string& loss,
+                        const ClassifierConfig& needed) {
+  const std::string expected = text_of(needed), received = text_of(context.model.classifier);
+  if (received == expected) return;
+  throw Error("E_CONFIG", c10::str("loss ", loss, ": expected model.classifier to be ", expected,
+                                   " but received ", received,
+                                   ". Set model.classifier to what this loss needs."));
 }
 
 }  // namespace mcloss

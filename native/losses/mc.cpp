@@ -1,21 +1,79 @@
-#include "losses/mc.h"
+// L = CE(logits, target) + loss_mc(features, target) (ops/mc_loss.h). parts: ce, dis (L_dis), div
+// (L_div). The attention mask comes from (seed, step); of scope batch it is the same for every
+// micro-batch. labelSmoothing acts on CE alone.
+#include "ops/mc_loss.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/cross_entropy_loss.h>
 
+#include "losses/cross_entropy.h"
+#include "ops/channel_groups.h"
 #include "ops/cwa_mask.h"
 
 namespace mcloss {
+namespace {
 
-LossOutput Mc::forward(const LossInput& input) {
-  const ChannelGroups groups(input.features.size(1), num_classes_);
-  const at::Tensor mask = cwa_mask(groups, config_.keep, config_.mask_scope, input.seed_step,
-                                   input.features.size(0), input.first_sample);
-  const auto form = config_.impl == Impl::fused ? &mc_loss : &mc_loss_reference;
-  const McLoss mc =
-      form(input.features, input.target, num_classes_, mask, mc_terms(config_.weights));
-  const at::Tensor ce = at::cross_entropy_loss(input.logits, input.target);
-  return {ce + mc.loss, {{"ce", ce}, {"dis", mc.dis}, {"div", mc.div}}};
+McWeights weights_of(LossOptions& options) {
+  McWeights weights;
+  if (options.choice("form", {"paper", "official"}) == 0) {
+    weights.form = LossForm::paper;
+    weights.mu = options.number("mu", not_negative);
+    weights.lambda = options.number("lambda", not_negative);
+  } else {
+    weights.form = LossForm::official;
+    weights.alpha = options.number("alpha", not_negative);
+    weights.beta = options.number("beta", not_negative);
+  }
+  return weights;
+}
+
+Keep keep_of(LossOptions& options) {
+  if (!options.is_text("keep")) return {options.number("keep", up_to_one)};
+  options.choice("keep", {"ceil-half"});
+  return {};
+}
+
+class Mc : public Loss {
+ public:
+  Mc(LossOptions& options, const LossContext& context)
+      : cross_entropy_(options),
+        terms_(mc_terms(weights_of(options))),
+        keep_(keep_of(options)),
+        mask_scope_(options.choice("maskScope", {"batch", "sample"}) == 0 ? MaskScope::batch
+                                                                          : MaskScope::sample),
+        form_(options.choice("impl", {"fused", "reference"}, 0) == 0 ? &mc_loss
+                                                                     : &mc_loss_reference),
+        num_classes_(context.model.num_classes) {
+    const ChannelGroups at_least_one_each(context.map_channels, num_classes_);
+    if (context.map_positions == 1 && (terms_.div != 0 || terms_.per_xi != 0)) {
+      throw Error("E_ARGUMENT",
+                  "loss mc: the feature map of " + context.model.backbone +
+                      " has one position (1x1), where the diversity of the MC-Loss is constant. "
+                      "Use a larger crop, or a diversity weight of 0.");
+    }
+  }
+
+  LossOutput forward(const LossInput& input) override {
+    const ChannelGroups groups(input.features.size(1), num_classes_);
+    const at::Tensor mask = cwa_mask(groups, keep_, mask_scope_, input.seed_step,
+                                     input.features.size(0), input.first_sample);
+    const McLoss mc = form_(input.features, input.target, num_classes_, mask, terms_);
+    const at::Tensor ce = cross_entropy_(input);
+    return {ce + mc.loss, {{"ce", ce}, {"dis", mc.dis}, {"div", mc.div}}};
+  }
+
+ private:
+  const CrossEntropy cross_entropy_;
+  const McTerms terms_;
+  const Keep keep_;
+  const MaskScope mask_scope_;
+  decltype(&mc_loss) const form_;
+  const int64_t num_classes_;
+};
+
+}  // namespace
+
+std::shared_ptr<Loss> make_mc(LossOptions& options, const LossContext& context) {
+  return std::make_shared<Mc>(options, context);
 }
 
 }  // namespace mcloss

@@ -1,10 +1,10 @@
 // What a classifier needs of a convolutional backbone. Parameter names equal torchvision's.
 #pragma once
 
+#include <ATen/core/Generator.h>
 #include <torch/nn/module.h>
 
 #include <memory>
-#include <string>
 
 #include "types.h"
 
@@ -20,5 +20,9 @@ class Backbone : public torch::nn::Module {
   // feature map of the MC-Loss, [N, C, H, W].
   virtual at::Tensor forward(const at::Tensor& x) = 0;
 };
+
+// The two functions that a backbone's file defines for its rows in models/registry.cpp.
+using MakeBackbone = std::shared_ptr<Backbone>(const ModelConfig& config, at::Generator& generator);
+using MapShapeOf = MapShape(const ModelConfig& config);
 
 }  // namespace mcloss

@@ -5,25 +5,12 @@
 #include <map>
 
 #include "models/layers.h"
-#include "models/resnet.h"
-#include "models/vgg.h"
+#include "models/registry.h"
 
 namespace mcloss {
 namespace {
 
-bool is_resnet(const std::string& name) { return name == "resnet18" || name == "resnet50"; }
-bool is_vgg(const std::string& name) {
-  return name == "vgg16" || name == "vgg16_bn" || name == "vgg-small" || name == "toy";
-}
-
-void check_names_and_sizes(const ModelConfig& config) {
-  if (!is_resnet(config.backbone) && !is_vgg(config.backbone)) {
-    throw Error(
-        "E_CONFIG",
-        "model: expected backbone resnet18, resnet50, vgg16, vgg16_bn, vgg-small or toy but "
-        "received '" +
-            config.backbone + "'.");
-  }
+void check_sizes(const ModelConfig& config) {
   if (config.num_classes < 1 || config.channels_per_class < 0) {
     throw Error("E_ARGUMENT",
                 "model: expected at least 1 class and channelsPerClass >= 0 but "
@@ -59,40 +46,34 @@ void append_list(std::string& message, const char* title, const std::vector<std:
 }  // namespace
 
 MapShape map_shape(const ModelConfig& config) {
-  check_names_and_sizes(config);
-  const MapShape shape =
-      is_resnet(config.backbone) ? resnet_map_shape(config) : vgg_map_shape(config);
+  const BackboneRow& row = backbone_row(config.backbone);
+  check_sizes(config);
+  const MapShape shape = row.map_shape(config);
   if (shape.height < 1 || shape.width < 1) {
     throw Error("E_ARGUMENT", "model " + config.backbone + ": an input of " +
                                   std::to_string(config.input_height) + "x" +
                                   std::to_string(config.input_width) +
                                   " pixels leaves no feature map; use a larger crop.");
   }
-  const bool pools_again = config.head == "torchvision" && is_vgg(config.backbone);
-  if (pools_again && (shape.height < 2 || shape.width < 2)) {
-    throw Error("E_ARGUMENT",
-                "model " + config.backbone +
-                    ": torchvision's head pools the feature "
-                    "map once more and needs at least 2x2 positions, this input leaves " +
-                    std::to_string(shape.height) + "x" + std::to_string(shape.width) +
-                    "; use a larger crop.");
-  }
+  head_row(config.head).width(config, shape);  // throws where the head does not fit
   return shape;
+}
+
+int64_t embedding_width(const ModelConfig& config) {
+  return head_row(config.head).width(config, map_shape(config));
 }
 
 Classifier::Classifier(const ModelConfig& config, uint64_t init_seed) {
   const MapShape map = map_shape(config);
   at::Generator generator = init_generator(init_seed);
-  backbone_ =
-      is_resnet(config.backbone) ? make_resnet(config, generator) : make_vgg(config, generator);
-  head_ = make_head(config, map, generator);
+  backbone_ = backbone_row(config.backbone).make(config, generator);
+  head_ = head_row(config.head).make(config, map, generator);
 }
 
 ClassifierOutput Classifier::forward(const at::Tensor& input, const DropoutDraw& dropout) {
-  ClassifierOutput output;
-  output.features = backbone_->forward(input);
-  output.logits = head_->forward(output.features, dropout);
-  return output;
+  const at::Tensor features = backbone_->forward(input);
+  const HeadOutput output = head_->forward(features, dropout);
+  return {features, output.embedding, output.logits};
 }
 
 void Classifier::train(bool on) {
@@ -158,7 +139,8 @@ Classifier::Copies Classifier::check(const NamedTensors& weights, bool backbone_
     append_list(message, "unexpected", unexpected);
     append_list(message, "mis-shaped", mis_shaped);
     message +=
-        "\n  Check model.backbone, model.head, model.channelsPerClass and the number of classes.";
+        "\n  Check model.backbone, model.head, model.classifier, model.channelsPerClass and the number "
+        "of classes.";
     throw Error("E_WEIGHTS", message);
   }
   return copies;

@@ -1,4 +1,4 @@
-// A backbone and a head, by name: the only registry of models.
+// A backbone and a head, as a configuration names them.
 #pragma once
 
 #include <memory>
@@ -14,8 +14,9 @@
 namespace mcloss {
 
 struct ClassifierOutput {
-  at::Tensor features;  // [N, C, H, W]
-  at::Tensor logits;    // [N, K]
+  at::Tensor features;   // [N, C, H, W]
+  at::Tensor embedding;  // [N, D], the input of the last layer
+  at::Tensor logits;     // [N, K]
 };
 
 class Classifier {
@@ -48,8 +49,9 @@ class Classifier {
   std::shared_ptr<Head> head_;
 };
 
-// The feature map's shape for a configuration, without building it. Throws E_CONFIG for an unknown
-// backbone, E_ARGUMENT for sizes that cannot be.
+// The feature map's shape and the width D of the embedding for a configuration, without building it.
+// Both throw as the constructor.
 MapShape map_shape(const ModelConfig& config);
+int64_t embedding_width(const ModelConfig& config);
 
 }  // namespace mcloss

@@ -1,4 +1,4 @@
-// The heads, by name: torchvision | linear | two-layer (docs/mc-loss.md, "Heads").
+// A head turns the feature map into logits; its last layer is a LastLayer (docs/mc-loss.md, "Heads").
 #pragma once
 
 #include <ATen/core/Generator.h>
@@ -19,16 +19,23 @@ struct DropoutDraw {
   int64_t first_sample = 0;  // the position of sample 0 in the whole batch
 };
 
-class Head : public torch::nn::Module {
- public:
-  // features: [N, C, H, W] -> logits [N, K].
-  virtual at::Tensor forward(const at::Tensor& features, const DropoutDraw& dropout) = 0;
+struct HeadOutput {
+  at::Tensor embedding;  // [N, D], the input of the last layer
+  at::Tensor logits;     // [N, K]
 };
 
-// map: the shape of the features `config` gives. Throws E_CONFIG for an unknown name, or a
-// torchvision head on a backbone torchvision does not have.
-std::shared_ptr<Head> make_head(const ModelConfig& config, const MapShape& map,
-                                at::Generator& generator);
+class Head : public torch::nn::Module {
+ public:
+  // features: [N, C, H, W].
+  virtual HeadOutput forward(const at::Tensor& features, const DropoutDraw& dropout) = 0;
+};
+
+// The two functions that a head's file defines for its row in models/registry.cpp. map: the shape of
+// the features that `config` gives. The second gives D without building anything; it throws
+// E_CONFIG for a backbone that the head does not go with, E_ARGUMENT for a map too small for it.
+using MakeHead = std::shared_ptr<Head>(const ModelConfig& config, const MapShape& map,
+                                       at::Generator& generator);
+using EmbeddingWidth = int64_t(const ModelConfig& config, const MapShape& map);
 
 // Whether a parameter or buffer of that name belongs to one of the heads.
 bool is_head_name(const std::string& name);

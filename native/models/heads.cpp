@@ -1,3 +1,4 @@
+// The heads: torchvision | linear | two-layer.
 #include <ATen/ops/adaptive_avg_pool2d.h>
 #include <ATen/ops/adaptive_max_pool2d.h>
 #include <ATen/ops/elu.h>
@@ -5,19 +6,13 @@
 #include <ATen/ops/relu.h>
 
 #include "models/head.h"
+#include "models/last_layer.h"
 #include "models/layers.h"
+#include "models/registry.h"
 #include "ops/half_dropout.h"
 
 namespace mcloss {
 namespace {
-
-bool is_vgg16(const ModelConfig& config) {
-  return config.backbone == "vgg16" || config.backbone == "vgg16_bn";
-}
-
-bool is_resnet(const ModelConfig& config) {
-  return config.backbone == "resnet18" || config.backbone == "resnet50";
-}
 
 at::Tensor global_average(const at::Tensor& x) { return x.mean(at::IntArrayRef{2, 3}); }
 
@@ -29,117 +24,138 @@ at::Tensor half_dropout(const at::Tensor& x, const DropoutDraw& dropout, int64_t
   return x * scale.to(x.scalar_type());
 }
 
-// One linear layer on the mean over positions: torchvision's for ResNets (fc), ours (head.fc).
+// One layer on the mean over positions: torchvision's for ResNets (fc), ours (head.fc).
 class LinearHead : public Head {
  public:
-  LinearHead(bool torchvision_names, int64_t channels, int64_t classes, at::Generator& generator)
-      : fc_(std::make_shared<Linear>(channels, classes)) {
+  LinearHead(bool torchvision_names, const ModelConfig& config, int64_t channels,
+             at::Generator& generator)
+      : fc_(std::make_shared<LastLayer>(config.classifier, channels, config.num_classes)) {
     if (torchvision_names) {
       register_module("fc", fc_);
     } else {
       register_module("head", std::make_shared<torch::nn::Module>("Linear"))
           ->register_module("fc", fc_);
     }
-    init_linear_uniform(*fc_, generator);
+    init_linear_uniform(fc_->rows, fc_->bias, generator);
   }
-  at::Tensor forward(const at::Tensor& features, const DropoutDraw&) override {
-    return fc_->forward(global_average(features));
+  HeadOutput forward(const at::Tensor& features, const DropoutDraw&) override {
+    const at::Tensor x = global_average(features);
+    return {x, fc_->forward(x)};
   }
 
  private:
-  std::shared_ptr<Linear> fc_;
+  std::shared_ptr<LastLayer> fc_;
 };
 
-// torchvision's VGG classifier: the backbone's last pool, average pool to 7x7, three linear layers
-// with dropout between them.
+// torchvision's VGG classifier: the backbone's last pool, average pool to 7x7, three layers with
+// dropout between them.
 class VggHead : public Head {
  public:
-  VggHead(int64_t channels, int64_t classes, at::Generator& generator) {
+  static constexpr int64_t hidden = 4096;
+
+  VggHead(const ModelConfig& config, int64_t channels, at::Generator& generator) {
     const auto classifier =
         register_module("classifier", std::make_shared<torch::nn::Module>("Classifier"));
-    const auto add = [&](const char* name, int64_t in, int64_t out) {
-      const auto layer = classifier->register_module(name, std::make_shared<Linear>(in, out));
-      init_linear_normal(*layer, generator);
+    const auto add = [&](const char* name, int64_t in) {
+      const auto layer = classifier->register_module(name, std::make_shared<Linear>(in, hidden));
+      init_linear_normal(layer->weight, layer->bias, generator);
       return layer;
     };
-    fc1_ = add("0", channels * 7 * 7, hidden);
-    fc2_ = add("3", hidden, hidden);
-    fc3_ = add("6", hidden, classes);
+    fc1_ = add("0", channels * 7 * 7);
+    fc2_ = add("3", hidden);
+    fc3_ = classifier->register_module(
+        "6", std::make_shared<LastLayer>(config.classifier, hidden, config.num_classes));
+    init_linear_normal(fc3_->rows, fc3_->bias, generator);
   }
 
-  at::Tensor forward(const at::Tensor& features, const DropoutDraw& dropout) override {
+  HeadOutput forward(const at::Tensor& features, const DropoutDraw& dropout) override {
     at::Tensor x = at::adaptive_avg_pool2d(at::max_pool2d(features, 2), {7, 7}).flatten(1);
     x = at::relu(fc1_->forward(x));
     if (is_training()) x = half_dropout(x, dropout, 0);
     x = at::relu(fc2_->forward(x));
     if (is_training()) x = half_dropout(x, dropout, 1);
-    return fc3_->forward(x);
+    return {x, fc3_->forward(x)};
   }
 
  private:
-  static constexpr int64_t hidden = 4096;
-  std::shared_ptr<Linear> fc1_, fc2_, fc3_;
+  std::shared_ptr<Linear> fc1_, fc2_;
+  std::shared_ptr<LastLayer> fc3_;
 };
 
-// The authors' head: max-pool (to pool x pool positions), BN, linear, BN, ELU, linear.
+// The authors' head: max-pool (to pool x pool positions), BN, linear, BN, ELU, last layer.
 class TwoLayerHead : public Head {
  public:
-  TwoLayerHead(int64_t channels, int64_t pool, int64_t hidden, int64_t classes, Impl impl,
-               at::Generator& generator)
-      : pool_(pool) {
+  TwoLayerHead(const ModelConfig& config, int64_t channels, at::Generator& generator)
+      : pool_(backbone_row(config.backbone).pool) {
+    const int64_t in = channels * pool_ * pool_, hidden = backbone_row(config.backbone).hidden;
     const auto head = register_module("head", std::make_shared<torch::nn::Module>("TwoLayer"));
-    const int64_t in = channels * pool * pool;
-    norm1_ = head->register_module("norm1", std::make_shared<BatchNorm>(in, impl));
+    norm1_ = head->register_module("norm1", std::make_shared<BatchNorm>(in, config.impl));
     fc1_ = head->register_module("fc1", std::make_shared<Linear>(in, hidden));
-    norm2_ = head->register_module("norm2", std::make_shared<BatchNorm>(hidden, impl));
-    fc2_ = head->register_module("fc2", std::make_shared<Linear>(hidden, classes));
-    init_linear_uniform(*fc1_, generator);
-    init_linear_uniform(*fc2_, generator);
+    norm2_ = head->register_module("norm2", std::make_shared<BatchNorm>(hidden, config.impl));
+    fc2_ = head->register_module(
+        "fc2", std::make_shared<LastLayer>(config.classifier, hidden, config.num_classes));
+    init_linear_uniform(fc1_->weight, fc1_->bias, generator);
+    init_linear_uniform(fc2_->rows, fc2_->bias, generator);
   }
 
-  at::Tensor forward(const at::Tensor& features, const DropoutDraw&) override {
+  HeadOutput forward(const at::Tensor& features, const DropoutDraw&) override {
     // adaptive_max_pool2d sends a gradient to one position of a tie, where amax would split it.
     const at::Tensor pooled =
         std::get<0>(at::adaptive_max_pool2d(features, {pool_, pool_})).flatten(1);
-    const at::Tensor x = norm2_->forward(fc1_->forward(norm1_->forward(pooled)));
-    return fc2_->forward(at::elu(x));
+    const at::Tensor x = at::elu(norm2_->forward(fc1_->forward(norm1_->forward(pooled))));
+    return {x, fc2_->forward(x)};
   }
 
  private:
-  int64_t pool_;
+  const int64_t pool_;
   std::shared_ptr<BatchNorm> norm1_, norm2_;
-  std::shared_ptr<Linear> fc1_, fc2_;
+  std::shared_ptr<Linear> fc1_;
+  std::shared_ptr<LastLayer> fc2_;
 };
-
-int64_t hidden_width(const ModelConfig& config) {
-  if (config.backbone == "toy") return 32;
-  return config.backbone == "vgg-small" ? 128 : 512;
-}
 
 }  // namespace
 
-std::shared_ptr<Head> make_head(const ModelConfig& config, const MapShape& map,
-                                at::Generator& generator) {
-  const int64_t classes = config.num_classes;
-  if (config.head == "two-layer") {
-    return std::make_shared<TwoLayerHead>(map.channels, is_vgg16(config) ? 7 : 1,
-                                          hidden_width(config), classes, config.impl, generator);
+std::shared_ptr<Head> make_linear_head(const ModelConfig& config, const MapShape& map,
+                                       at::Generator& generator) {
+  return std::make_shared<LinearHead>(false, config, map.channels, generator);
+}
+
+int64_t linear_head_width(const ModelConfig&, const MapShape& map) { return map.channels; }
+
+std::shared_ptr<Head> make_two_layer_head(const ModelConfig& config, const MapShape& map,
+                                          at::Generator& generator) {
+  return std::make_shared<TwoLayerHead>(config, map.channels, generator);
+}
+
+int64_t two_layer_head_width(const ModelConfig& config, const MapShape&) {
+  return backbone_row(config.backbone).hidden;
+}
+
+std::shared_ptr<Head> make_torchvision_head(const ModelConfig& config, const MapShape& map,
+                                            at::Generator& generator) {
+  if (backbone_row(config.backbone).torchvision == TorchvisionHead::classifier) {
+    return std::make_shared<VggHead>(config, map.channels, generator);
   }
-  if (config.head == "linear") {
-    return std::make_shared<LinearHead>(false, map.channels, classes, generator);
-  }
-  if (config.head != "torchvision") {
-    throw Error("E_CONFIG", "model: expected head torchvision, linear or two-layer but received '" +
-                                config.head + "'.");
-  }
-  const bool has_form = is_resnet(config) || (is_vgg16(config) && config.channels_per_class == 0);
-  if (!has_form) {
+  return std::make_shared<LinearHead>(true, config, map.channels, generator);
+}
+
+int64_t torchvision_head_width(const ModelConfig& config, const MapShape& map) {
+  const TorchvisionHead head = backbone_row(config.backbone).torchvision;
+  if (head == TorchvisionHead::fc) return map.channels;
+  if (head == TorchvisionHead::none || config.channels_per_class > 0) {
     throw Error("E_CONFIG", "model: torchvision has no head for " + config.backbone +
                                 (config.channels_per_class > 0 ? " with channelsPerClass" : "") +
                                 "; choose head linear or two-layer.");
   }
-  if (is_vgg16(config)) return std::make_shared<VggHead>(map.channels, classes, generator);
-  return std::make_shared<LinearHead>(true, map.channels, classes, generator);
+  if (map.height < 2 || map.width < 2) {
+    throw Error("E_ARGUMENT",
+                "model " + config.backbone +
+                    ": torchvision's head pools the feature map once more and needs at least 2x2 "
+                    "positions, this input leaves " +
+                    std::to_string(map.height) + "x" + std::to_string(map.width) +
+                    "; use a larger crop.");
+  }
+  return VggHead::hidden;
 }
 
 bool is_head_name(const std::string& name) {

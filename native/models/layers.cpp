@@ -85,17 +85,19 @@ void init_conv(Conv2d& conv, at::Generator& generator) {
   if (conv.bias.defined()) conv.bias.zero_();
 }
 
-void init_linear_uniform(Linear& linear, at::Generator& generator) {
+void init_linear_uniform(const at::Tensor& weight, const at::Tensor& bias,
+                         at::Generator& generator) {
   const c10::NoGradGuard no_grad;
-  const double bound = 1 / std::sqrt(static_cast<double>(linear.weight.size(1)));
-  linear.weight.uniform_(-bound, bound, generator);
-  linear.bias.uniform_(-bound, bound, generator);
+  const double bound = 1 / std::sqrt(static_cast<double>(weight.size(1)));
+  weight.uniform_(-bound, bound, generator);
+  if (bias.defined()) bias.uniform_(-bound, bound, generator);
 }
 
-void init_linear_normal(Linear& linear, at::Generator& generator) {
+void init_linear_normal(const at::Tensor& weight, const at::Tensor& bias,
+                        at::Generator& generator) {
   const c10::NoGradGuard no_grad;
-  linear.weight.normal_(0, 0.01, generator);
-  linear.bias.zero_();
+  weight.normal_(0, 0.01, generator);
+  if (bias.defined()) bias.zero_();
 }
 
 }  // namespace mcloss

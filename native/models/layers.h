@@ -64,9 +64,10 @@ at::Generator init_generator(uint64_t seed);
 // Normal(0, sqrt(2 / (out * kernel^2))), bias 0: torchvision's for convolutions before a ReLU
 // ("kaiming normal, fan out").
 void init_conv(Conv2d& conv, at::Generator& generator);
-// Uniform(-b, b), b = 1 / sqrt(in), for weight and bias: PyTorch's default.
-void init_linear_uniform(Linear& linear, at::Generator& generator);
+// Uniform(-b, b), b = 1 / sqrt(in), for weight and bias: PyTorch's default. The bias may be undefined.
+void init_linear_uniform(const at::Tensor& weight, const at::Tensor& bias,
+                         at::Generator& generator);
 // Normal(0, 0.01), bias 0: torchvision's for the VGG classifier.
-void init_linear_normal(Linear& linear, at::Generator& generator);
+void init_linear_normal(const at::Tensor& weight, const at::Tensor& bias, at::Generator& generator);
 
 }  // namespace mcloss

@@ -1,11 +1,13 @@
-#include "models/resnet.h"
-
+// ResNet-18 and ResNet-50 (He et al., CVPR 2016), stride in the 3x3 convolution as torchvision's.
+// Widened (channels_per_class = xi > 0): layer4 puts out num_classes * xi channels at stride 1, so
+// the map keeps layer3's size; the inner width of ResNet-50's layer4 is then ceil(C / 4).
 #include <ATen/ops/max_pool2d.h>
 
 #include <array>
 #include <string>
 #include <vector>
 
+#include "models/backbone.h"
 #include "models/layers.h"
 
 namespace mcloss {

@@ -1,11 +1,15 @@
-#include "models/vgg.h"
-
+// The plain stacks of 3x3 convolutions, ReLUs and 2x2 max-pools: VGG-16 and VGG-16-BN (Simonyan &
+// Zisserman, 2015), the small ones of our own (vgg-small: the demo's; toy: the tests'). Parameters
+// are features.N.* as torchvision counts them: convolution, batch norm, ReLU and pool each take one
+// number. The last ReLU is the end; torchvision's last pool belongs to its head here. vgg-small
+// exists only widened.
 #include <ATen/ops/max_pool2d.h>
 #include <ATen/ops/relu.h>
 
 #include <string>
 #include <vector>
 
+#include "models/backbone.h"
 #include "models/layers.h"
 
 namespace mcloss {

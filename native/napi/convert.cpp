@@ -23,15 +23,37 @@ std::array<float, 3> per_channel(const Fields& fields, const char* name) {
           static_cast<float>(values[2])};
 }
 
+// Which options there are, and what they may be, is the loss's own matter.
 LossConfig loss_config(const Fields& fields) {
   LossConfig config;
   config.name = fields.text("name");
-  if (config.name != "mc") return config;
-  config.weights = mc_weights(fields);
-  config.keep = keep_of(fields);
-  config.mask_scope = mask_scope_of(fields);
-  config.impl = impl_of(fields);
+  for (const std::string& name : fields.names()) {
+    const Napi::Value value = fields.value(name.c_str());
+    if (name == "name" || value.IsUndefined()) continue;
+    if (value.IsNumber()) {
+      config.options[name] = value.As<Napi::Number>().DoubleValue();
+    } else if (value.IsBoolean()) {
+      config.options[name] = value.As<Napi::Boolean>().Value();
+    } else {
+      config.options[name] = fields.text(name.c_str());
+    }
+  }
   return config;
+}
+
+ClassifierConfig classifier_config(const Fields& fields) {
+  const std::string kind = fields.text("kind");
+  if (kind == "linear") return {};
+  if (kind == "distance") return {.kind = ClassifierKind::distance};
+  if (kind != "cosine") fields.refuse("kind", "linear, cosine or distance");
+  if (fields.value("scale").IsString() && fields.text("scale") == "norm") {
+    return {.kind = ClassifierKind::cosine};
+  }
+  const char* const expected = "'norm' or a finite number > 0";
+  if (!fields.value("scale").IsNumber()) fields.refuse("scale", expected);
+  const double scale = fields.number("scale");
+  if (!std::isfinite(scale) || scale <= 0) fields.refuse("scale", expected);
+  return {.kind = ClassifierKind::cosine, .scale = scale};
 }
 
 RunSettings run_settings(const Fields& fields) {
@@ -57,6 +79,14 @@ void Fields::refuse(const char* name, const std::string& expected) const {
 }
 
 Napi::Value Fields::value(const char* name) const { return object_.Get(name); }
+std::vector<std::string> Fields::names() const {
+  const Napi::Array keys = object_.GetPropertyNames();
+  std::vector<std::string> names;
+  for (uint32_t i = 0; i < keys.Length(); ++i) {
+    names.push_back(Napi::Value(keys[i]).ToString().Utf8Value());
+  }
+  return names;
+}
 bool Fields::has(const char* name) const { return !object_.Get(name).IsUndefined(); }
 
 std::string Fields::text(const char* name) const {
@@ -159,6 +189,7 @@ ModelConfig model_config(const Fields& fields) {
   config.input_height = size_of(input, "height");
   config.input_width = size_of(input, "width");
   config.impl = impl_of(fields);
+  if (fields.has("classifier")) config.classifier = classifier_config(fields.object("classifier"));
   return config;
 }
 
@@ -244,6 +275,8 @@ StepArgs step_args(const Napi::Value& value) {
   args.seed = static_cast<uint64_t>(fields.integer("seed"));
   args.lr = fields.number("lr");
   if (!std::isfinite(args.lr) || args.lr < 0) fields.refuse("lr", "a finite number >= 0");
+  if (fields.has("scalar")) args.scalar = fields.number("scalar");
+  if (!std::isfinite(args.scalar)) fields.refuse("scalar", "a finite number");
   if (fields.has("microBatch")) args.micro_batch = size_of(fields, "microBatch");
   return args;
 }

@@ -17,6 +17,7 @@ class Fields {
  public:
   Fields(const Napi::Value& value, std::string who);
 
+  std::vector<std::string> names() const;
   bool has(const char* name) const;
   std::string text(const char* name) const;
   bool boolean(const char* name) const;

@@ -18,6 +18,7 @@ void batch_norm_act_edges();
 void winograd_conv_cases();
 void models();
 void pixels(const std::string& folder);
+void losses();
 void step();
 void threads();
 

@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
   test::winograd_conv_cases();
   test::models();
   test::pixels(fixtures + "/resize");
+  test::losses();
   test::step();
   test::threads();
   if (test::devices().size() == 1) std::printf("CUDA cases skipped: LibTorch sees no GPU\n");

@@ -13,28 +13,25 @@ std::string message_of(const std::exception& error) {
 
 }  // namespace
 
-std::string GraphedStep::run(Shape shape, const PartOf& part_of,
-                             const std::function<void(const PartOf&)>& update) {
+std::string GraphedStep::run(const StepBatch& given,
+                             const std::function<void(const StepBatch&)>& update) {
+  const Shape shape{given.input.size(0), given.micro_batch};
   if (graph_ && warm_ups_ == 0) shape_ = shape;
   if (!graph_ || shape != shape_ || warm_ups_ < warm_up_steps) {
-    update(part_of);
+    update(given);
     if (shape == shape_) ++warm_ups_;
     return {};
   }
-  const StepPart given = part_of(0, shape.count);
   if (recorded_) {
     batch_.input.copy_(given.input);
     batch_.target.copy_(given.target);
   } else {
     batch_ = given;
-    const PartOf part_of_batch = [this](int64_t first, int64_t count) {
-      return StepPart{batch_.input.narrow(0, first, count), batch_.target.narrow(0, first, count)};
-    };
     try {
-      graph_->record([update, part_of_batch] { update(part_of_batch); });
+      graph_->record([this, update] { update(batch_); });
     } catch (const std::exception& error) {
       graph_.reset();
-      update(part_of_batch);
+      update(given);
       batch_ = {};
       return "cudaGraph: the step could not be recorded and runs without a graph. " +
              message_of(error);

@@ -14,40 +14,37 @@
 
 namespace mcloss {
 
-// Samples of a batch as the network takes them, on the device.
-struct StepPart {
-  at::Tensor input;   // [n, 3, h, w]
-  at::Tensor target;  // [n] int64
+// A batch as the network takes it, on the device.
+struct StepBatch {
+  at::Tensor input;         // [N, 3, h, w]
+  at::Tensor target;        // [N] int64
+  int64_t micro_batch = 0;  // samples of a forward and backward pass
 };
-
-// `count` samples of the batch from `first` on.
-using PartOf = std::function<StepPart(int64_t first, int64_t count)>;
 
 class GraphedStep {
  public:
   // graph: null where every step runs as it is.
   explicit GraphedStep(std::unique_ptr<StepGraph> graph) : graph_(std::move(graph)) {}
 
-  // Two steps with the same shape launch the same work.
-  struct Shape {
-    int64_t count = 0, part = 0;  // samples of the batch, and of a forward and backward pass
-    bool operator==(const Shape&) const = default;
-  };
-
   // Runs `update` on the batch, or replays what it launched. `update` reads from the host nothing
   // that changes from step to step. Returns a warning that says why when a recording fails, after
   // which every step runs as it is; else an empty text.
-  std::string run(Shape shape, const PartOf& part_of,
-                  const std::function<void(const PartOf&)>& update);
+  std::string run(const StepBatch& given, const std::function<void(const StepBatch&)>& update);
 
  private:
   static constexpr int warm_up_steps = 3;
+
+  // Two steps with the same shape launch the same work.
+  struct Shape {
+    int64_t count = 0, micro_batch = 0;
+    bool operator==(const Shape&) const = default;
+  };
 
   std::unique_ptr<StepGraph> graph_;
   Shape shape_;
   int warm_ups_ = 0;
   bool recorded_ = false;
-  StepPart batch_;  // the memory the recording reads
+  StepBatch batch_;  // the memory the recording reads
 };
 
 }  // namespace mcloss

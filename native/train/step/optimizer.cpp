@@ -8,9 +8,6 @@
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
 
-#include <algorithm>
-#include <map>
-
 namespace mcloss {
 namespace {
 
@@ -80,26 +77,6 @@ NamedTensors Sgd::state() const {
     }
   }
   return state;
-}
-
-void Sgd::check(const NamedTensors& state, const std::string& source) const {
-  const std::map<std::string, at::Tensor> given(state.begin(), state.end());
-  const NamedTensors own = this->state();
-  const auto fits = [&](const auto& item) {
-    const auto found = given.find(item.first);
-    return found != given.end() && found->second.sizes() == item.second.sizes();
-  };
-  if (given.size() != own.size() || !std::all_of(own.begin(), own.end(), fits)) {
-    throw Error("E_CHECKPOINT", "optimizer: the velocities in " + source +
-                                    " are not those of this model. Resume with the configuration "
-                                    "the run was started with.");
-  }
-}
-
-void Sgd::load(const NamedTensors& state) {
-  const c10::NoGradGuard no_grad;
-  const std::map<std::string, at::Tensor> given(state.begin(), state.end());
-  for (const auto& [name, velocity] : this->state()) velocity.copy_(given.at(name));
 }
 
 }  // namespace mcloss

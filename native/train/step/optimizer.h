@@ -26,9 +26,6 @@ class Sgd {
 
   // The velocities under their parameters' names; none without momentum.
   NamedTensors state() const;
-  // Throws E_CHECKPOINT when names or shapes are not those of state(). source: the file.
-  void check(const NamedTensors& state, const std::string& source) const;
-  void load(const NamedTensors& state);  // what check() has passed
 
  private:
   struct Group {

@@ -17,6 +17,9 @@ void StepSums::add(const LossOutput& output, const at::Tensor& correct_count, in
   const bool first = n == 0;
   loss = first ? sum_of(output.loss, count) : loss + sum_of(output.loss, count);
   correct = first ? correct_count.to(at::kDouble) : correct + correct_count;
+  if (output.buffer_sums.defined()) {
+    buffer_sums = first ? output.buffer_sums : buffer_sums + output.buffer_sums;
+  }
   for (size_t i = 0; i < output.parts.size(); ++i) {
     const auto& [name, mean] = output.parts[i];
     if (first) {

@@ -6,11 +6,12 @@
 
 namespace mcloss {
 
-// What one step adds: sums over its samples, all scalars on the device.
+// What one step adds: sums over its samples, on the device; all but buffer_sums are scalars.
 struct StepSums {
   at::Tensor loss;  // of the whole loss
   std::vector<std::pair<std::string, at::Tensor>> parts;
   at::Tensor correct;
+  at::Tensor buffer_sums;  // as LossOutput's
   int64_t n = 0;
 
   // Adds a micro-batch: `output` are means over its n samples.

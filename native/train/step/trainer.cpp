@@ -6,6 +6,7 @@
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/topk.h>
+#include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
@@ -13,7 +14,6 @@
 
 #include "losses/loss.h"
 #include "models/classifier.h"
-#include "ops/channel_groups.h"
 #include "ops/seed_step.h"
 #include "train/device/device.h"
 #include "train/device/precision.h"
@@ -23,43 +23,33 @@
 #include "train/step/batch_input.h"
 #include "train/step/graphed_step.h"
 #include "train/step/optimizer.h"
+#include "train/step/resumed_state.h"
 #include "train/step/running_buffers.h"
 #include "train/step/step_sums.h"
 
 namespace mcloss {
 namespace {
 
-void check_feature_map(const TrainerConfig& config) {
-  const MapShape map = map_shape(config.model);
-  if (config.loss.name != "mc") return;
-  const ChannelGroups groups(map.channels, config.model.num_classes);
-  const McWeights& weights = config.loss.weights;
-  const bool weighs_diversity =
-      weights.form == LossForm::paper ? weights.mu * weights.lambda != 0 : weights.beta != 0;
-  if (map.height * map.width == 1 && weighs_diversity) {
-    throw Error(
-        "E_ARGUMENT",
-        "trainer: the feature map of " + config.model.backbone +
-            " has one position (1x1), "
-            "where the diversity of the MC-Loss is constant. Use a larger crop, or a diversity "
-            "weight of 0.");
-  }
+LossContext context_of(const ModelConfig& model) {
+  const MapShape map = map_shape(model);
+  return {model, map.channels, map.height * map.width, embedding_width(model)};
+}
+
+// Tensors of the loss under the names that a checkpoint gives them.
+NamedTensors named(const torch::OrderedDict<std::string, at::Tensor>& of_loss,
+                   const char* suffix = "") {
+  NamedTensors out;
+  for (const auto& item : of_loss) out.emplace_back("loss." + item.key() + suffix, item.value());
+  return out;
+}
+
+NamedTensors joined(NamedTensors first, const NamedTensors& second) {
+  first.insert(first.end(), second.begin(), second.end());
+  return first;
 }
 
 // Gradients of other ranks join here; one rank has none.
 void reduce_gradients(Sgd&) {}
-
-// `count` samples of a batch from `first` on.
-Batch part_of(const Batch& batch, int64_t first, int64_t count) {
-  Batch part = batch;
-  part.count = count;
-  if (part.pixels) part.pixels += first * batch.height * batch.width * 3;
-  if (part.rows) part.rows += first;
-  part.windows += first * 3;
-  if (part.jitter) part.jitter += first * 3;
-  part.labels += first;
-  return part;
-}
 
 double milliseconds_since(std::chrono::steady_clock::time_point began) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began)
@@ -74,18 +64,24 @@ struct Trainer::Impl {
         device(require_device(config.device)),
         upload(device),
         seed_step(make_seed_step(0, 0, device)),
+        scalar(at::zeros({}, at::device(device))),
+        loss(make_loss(config.loss, context_of(config.model))),
         model(config.model, config.init_seed),
-        loss(make_loss(config.loss, config.model.num_classes)),
         graphed(device.is_cuda() && config.settings.cuda_graph ? make_step_graph() : nullptr) {
     model.to(device, config.channels_last);
-    buffers = std::make_unique<RunningBuffers>(model.buffers());
-    optimizer =
-        std::make_unique<Sgd>(config.optim, model.backbone_parameters(), model.head_parameters());
+    loss->to(device);
+    buffers =
+        std::make_unique<RunningBuffers>(joined(model.buffers(), named(loss->named_buffers())));
+    // A velocity is saved under the name given here, beside the parameter of the loss itself.
+    optimizer = std::make_unique<Sgd>(
+        config.optim, model.backbone_parameters(),
+        joined(model.head_parameters(), named(loss->named_parameters(), ".velocity")));
   }
 
   void step(const Batch& batch, const StepArgs& args);
-  void update(GraphedStep::Shape shape, const PartOf& part_of);
-  StepSums accumulate_gradients(GraphedStep::Shape shape, const PartOf& part_of);
+  void update(const StepBatch& batch);
+  StepSums accumulate_gradients(const StepBatch& batch);
+  NamedTensors resumed() const;
   ClassifierOutput infer(const Batch& batch);
   at::Tensor input_of(const Batch& batch) const;
   void check_labels(const Batch& batch) const;
@@ -95,8 +91,9 @@ struct Trainer::Impl {
   const at::Device device;
   const Uploader upload;
   const at::Tensor seed_step;  // ops/seed_step.h
+  const at::Tensor scalar;     // StepArgs::scalar
+  const std::shared_ptr<Loss> loss;
   Classifier model;
-  std::shared_ptr<Loss> loss;
   std::unique_ptr<RunningBuffers> buffers;
   std::unique_ptr<Sgd> optimizer;
   RunningSums sums;
@@ -109,32 +106,30 @@ void Trainer::Impl::step(const Batch& batch, const StepArgs& args) {
   const auto began = std::chrono::steady_clock::now();
   const c10::WarningUtils::WarningHandlerGuard collected(&warnings);
   check_labels(batch);
+  const int64_t micro_batch = args.micro_batch > 0 ? args.micro_batch : batch.count;
+  const StepBatch given{input_of(batch), target_of(batch), micro_batch};
   model.train(true);
   optimizer->set_lr(args.lr);
+  scalar.fill_(args.scalar);
   set_seed_step(seed_step, args.seed, args.step);
-  const int64_t part = args.micro_batch > 0 ? args.micro_batch : batch.count;
-  const PartOf of_batch = [&](int64_t first, int64_t count) {
-    const Batch samples = part_of(batch, first, count);
-    return StepPart{input_of(samples), target_of(samples)};
-  };
-  const GraphedStep::Shape shape{batch.count, part};
   const std::string news =
-      graphed.run(shape, of_batch, [&](const PartOf& samples) { update(shape, samples); });
+      graphed.run(given, [this](const StepBatch& samples) { update(samples); });
   if (!news.empty()) warnings.add(news);
   sums.count_step();
   ms += milliseconds_since(began);
 }
 
 // All of a step that a graph records: it reads from the host nothing that changes between steps.
-void Trainer::Impl::update(GraphedStep::Shape shape, const PartOf& part_of) {
+void Trainer::Impl::update(const StepBatch& batch) {
   optimizer->zero_grad();
   buffers->save();
   StepSums step;
   at::Tensor grad_norm;
   try {
-    step = accumulate_gradients(shape, part_of);
+    step = accumulate_gradients(batch);
     reduce_gradients(*optimizer);
     grad_norm = optimizer->gradient_norm();
+    if (step.buffer_sums.defined()) loss->update_buffers(step.buffer_sums);
   } catch (...) {
     buffers->restore();
     throw;
@@ -146,24 +141,33 @@ void Trainer::Impl::update(GraphedStep::Shape shape, const PartOf& part_of) {
 }
 
 // The gradient of the mean loss over the batch, micro-batch by micro-batch.
-StepSums Trainer::Impl::accumulate_gradients(GraphedStep::Shape shape, const PartOf& part_of) {
+StepSums Trainer::Impl::accumulate_gradients(const StepBatch& batch) {
   StepSums sums;
-  for (int64_t first = 0; first < shape.count; first += shape.part) {
-    const int64_t count = std::min(shape.part, shape.count - first);
-    const StepPart part = part_of(first, count);
+  const int64_t total = batch.input.size(0);
+  for (int64_t first = 0; first < total; first += batch.micro_batch) {
+    const int64_t count = std::min(batch.micro_batch, total - first);
+    const at::Tensor target = batch.target.narrow(0, first, count);
     at::Tensor logits;
     LossOutput output;
     {
       const Autocast autocast(device.type(), config.precision);
-      const ClassifierOutput forward = model.forward(part.input, {seed_step, first});
+      const ClassifierOutput forward =
+          model.forward(batch.input.narrow(0, first, count), {seed_step, first});
       logits = forward.logits.to(at::kFloat);
-      output = loss->forward({forward.features, logits, part.target, seed_step, first});
+      output = loss->forward(
+          {forward.features, forward.embedding, logits, target, scalar, seed_step, first});
     }
-    const double share = static_cast<double>(count) / static_cast<double>(shape.count);
+    const double share = static_cast<double>(count) / static_cast<double>(total);
     (share == 1 ? output.loss : output.loss * share).backward();
-    sums.add(output, logits.detach().argmax(1).eq(part.target).sum(), count);
+    sums.add(output, logits.detach().argmax(1).eq(target).sum(), count);
   }
   return sums;
+}
+
+// What optimizer.safetensors holds.
+NamedTensors Trainer::Impl::resumed() const {
+  return joined(optimizer->state(),
+                joined(named(loss->named_parameters()), named(loss->named_buffers())));
 }
 
 ClassifierOutput Trainer::Impl::infer(const Batch& batch) {
@@ -202,7 +206,6 @@ at::Tensor Trainer::Impl::target_of(const Batch& batch) const {
 Trainer::Trainer(const TrainerConfig& config) {
   at::set_num_threads(config.threads);
   apply_settings(config.settings);
-  check_feature_map(config);
   use_own_stream(require_device(config.device));
   impl_ = std::make_unique<Impl>(config);
 }
@@ -266,7 +269,7 @@ std::vector<float> Trainer::features(const Batch& batch, const std::vector<int64
 
 void Trainer::save(const std::string& dir, const std::map<std::string, std::string>& metadata) {
   write_safetensors(dir + "/model.safetensors", impl_->model.state(), metadata);
-  write_safetensors(dir + "/optimizer.safetensors", impl_->optimizer->state(), {});
+  write_safetensors(dir + "/optimizer.safetensors", impl_->resumed(), {});
 }
 
 void Trainer::load(const std::string& dir) {
@@ -274,9 +277,9 @@ void Trainer::load(const std::string& dir) {
   // Both are read and checked before either is used, so that a wrong file changes nothing.
   const SafetensorsFile weights = read_safetensors(model), state = read_safetensors(optimizer);
   const auto copies = impl_->model.check(weights.tensors, /*backbone_only=*/false, model);
-  impl_->optimizer->check(state.tensors, optimizer);
+  check_resumed(impl_->resumed(), state.tensors, optimizer);
   Classifier::load(copies);
-  impl_->optimizer->load(state.tensors);
+  load_resumed(impl_->resumed(), state.tensors);
 }
 
 void Trainer::load_weights(const std::string& path, bool backbone_only) {

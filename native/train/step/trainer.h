@@ -13,8 +13,8 @@ namespace mcloss {
 
 class Trainer {
  public:
-  // Refuses before any work: unknown names (E_CONFIG), C < K or a 1x1 map with a diversity weight
-  // (E_ARGUMENT), a device that is not there (E_DEVICE).
+  // Refuses before any work: unknown names, a head or a loss that the model does not go with
+  // (E_CONFIG), options and sizes that cannot be (E_ARGUMENT), a device that is not there (E_DEVICE).
   explicit Trainer(const TrainerConfig& config);
   ~Trainer();
 

@@ -77,8 +77,27 @@ describe('create', () => {
     ['keep', { keep: 0 }],
     ['keep', { keep: 1.5 }],
     ['keep', { keep: 'half' }],
+    ['labelSmoothing', { labelSmoothing: 1 }],
+    ['labelSmoothing', { labelSmoothing: '0.1' }],
+    ['smoothing', { smoothing: 0.1 }],
   ])('%s as %o', async (name, change) => {
     await refused(create({ loss: { ...mcLossConfig, ...change } as never }), 'E_ARGUMENT', name)
+  })
+
+  test('a loss that needs another last layer', async () => {
+    const loss = { name: 'lmcl', scale: 30, margin: 0.35 } as const
+    await refused(create({ loss }), 'E_CONFIG', 'linear', "kind: 'cosine', scale: 30")
+    const classifier = { kind: 'cosine', scale: 16 } as const
+    await refused(create({ loss, model: { ...model, classifier } }), 'E_CONFIG', 'scale: 16')
+  })
+
+  test.each<[string, object]>([
+    ['kind', { kind: 'angle' }],
+    ['scale', { kind: 'cosine' }],
+    ['scale', { kind: 'cosine', scale: 0 }],
+    ['scale', { kind: 'cosine', scale: 'length' }],
+  ])('%s of the classifier as %o', async (name, classifier) => {
+    await refused(create({ model: { ...model, classifier } as never }), 'E_ARGUMENT', name)
   })
 
   const hasGpu = native().deviceCount() > 0
@@ -137,6 +156,7 @@ describe('batches and options', () => {
       ['step', 2 ** 32],
       ['seed', 0.5],
       ['microBatch', 0],
+      ['scalar', Number.NaN],
     ] as const) {
       await refused(trainer.step(batch, { ...options, [name]: value }), 'E_ARGUMENT', name)
     }

@@ -21,9 +21,8 @@ namespace test {
 namespace {
 
 using mcloss::GraphedStep;
-using mcloss::PartOf;
 using mcloss::Sgd;
-using mcloss::StepPart;
+using mcloss::StepBatch;
 
 // Values without a pattern that rounding could hide behind.
 at::Tensor values(int64_t count, int64_t salt) {
@@ -99,29 +98,28 @@ void graphed_step(bool refuses) {
   at::Tensor sum = at::zeros({}, at::kDouble);
   int reasons = 0, parts = 0;
   double expected = 0;
-  const auto run = [&](GraphedStep::Shape shape, double value) {
+  const auto run = [&](int64_t count, int64_t micro_batch, double value) {
+    const StepBatch batch{(at::arange(count) + value).view({count, 1, 1, 1}),
+                          at::full({count}, 2, at::kLong), micro_batch};
     // `update` is what outlives this call in a recording, so it refers to nothing inside it.
-    const PartOf part_of = [value](int64_t first, int64_t count) {
-      return StepPart{(at::arange(first, first + count) + value).view({count, 1, 1, 1}),
-                      at::full({count}, 2, at::kLong)};
-    };
-    const std::function<void(const PartOf&)> update = [&sum, &parts, shape](const PartOf& of) {
-      for (int64_t first = 0; first < shape.count; first += shape.part) {
-        const StepPart part = of(first, std::min(shape.part, shape.count - first));
-        sum += part.input.sum() + part.target.sum();
+    const auto update = [&sum, &parts](const StepBatch& of) {
+      const int64_t total = of.input.size(0);
+      for (int64_t first = 0; first < total; first += of.micro_batch) {
+        const int64_t size = std::min(of.micro_batch, total - first);
+        sum += of.input.narrow(0, first, size).sum() + of.target.narrow(0, first, size).sum();
         ++parts;
       }
     };
-    const std::string reason = graphed.run(shape, part_of, update);
+    const std::string reason = graphed.run(batch, update);
     if (!reason.empty()) {
       ++reasons;
       check(reason.find("waits") != std::string::npos, "graph: the reason is told");
     }
   };
   for (int step = 0; step < 8; ++step) {
-    run({5, 2}, step);  // three parts
+    run(5, 2, step);  // three parts
     expected += 0 + 1 + 2 + 3 + 4 + 5 * step + 5 * 2;
-    run({2, 2}, 0.5 * step);  // another shape in between
+    run(2, 2, 0.5 * step);  // another shape in between
     expected += 0 + 1 + 2 * 0.5 * step + 2 * 2;
   }
   check(sum.item<double>() == expected, "graph: every step counts once, with its own batch");

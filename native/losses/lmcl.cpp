@@ -1,0 +1,36 @@
+// Large margin cosine loss, also CosFace (Wang et al., CVPR 2018): CE on the logits s c_k of a cosine
+// classifier, with s (c_y - m) for the label. parts: lmcl. Options: scale s, margin m.
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cross_entropy_loss.h>
+#include <ATen/ops/zeros_like.h>
+
+#include "losses/loss.h"
+
+namespace mcloss {
+namespace {
+
+class Lmcl : public Loss {
+ public:
+  explicit Lmcl(double margin) : margin_(margin) {}
+
+  LossOutput forward(const LossInput& input) override {
+    const at::Tensor margins =
+        at::zeros_like(input.logits).scatter_(1, input.target.unsqueeze(1), margin_);
+    const at::Tensor lmcl = at::cross_entropy_loss(input.logits - margins, input.target);
+    return {lmcl, {{"lmcl", lmcl}}};
+  }
+
+ private:
+  const double margin_;  // of a logit: s m
+};
+
+}  // namespace
+
+std::shared_ptr<Loss> make_lmcl(LossOptions& options, const LossContext& context) {
+  const double scale = options.number("scale", positive);
+  const double margin = options.number("margin", not_negative);
+  require_classifier(context, "lmcl", {ClassifierKind::cosine, scale});
+  return std::make_shared<Lmcl>(scale * margin);
+}
+
+}  // namespace mcloss
