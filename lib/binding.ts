@@ -6,6 +6,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { McLossError } from './errors.js'
+import { type TensorFiles, type WeightFiles, weightFiles } from './weights/index.js'
 
 /** Weights of the MC-Loss in the paper's form: mu * (L_dis - lambda * L_div). */
 export interface PaperWeights {
@@ -147,7 +148,7 @@ export interface FeatureMaps {
   shape: [number, number, number, number]
 }
 
-export interface NativeTrainer {
+export interface NativeTrainer extends WeightFiles {
   /** Settles when the batch's buffers are free again. At most 2 steps may be in flight. */
   step(batch: NativeBatch, options: StepOptions): Promise<void>
   stats(): Promise<StepStats>
@@ -160,11 +161,6 @@ export interface NativeTrainer {
   /** Logits [count * numClasses], row-major. */
   predict(batch: NativeBatch): Promise<Float32Array>
   features(batch: NativeBatch, options: { channels: number[] }): Promise<FeatureMaps>
-  /** Writes model.safetensors and optimizer.safetensors into an existing folder. */
-  save(dir: string, metadata: Record<string, string>): Promise<void>
-  load(dir: string): Promise<void>
-  /** Weights alone, from a .safetensors file. */
-  loadWeights(path: string, options: { backboneOnly: boolean }): Promise<void>
   /** Waits for what is running, frees everything. Idempotent. */
   dispose(): Promise<void>
 }
@@ -289,13 +285,31 @@ export function native(): NativeAddon {
   return loaded
 }
 
+/** The add-on itself: its trainers take files of weights open, with a table of their tensors. */
+interface LoadedAddon extends Omit<NativeAddon, 'NativeTrainer'> {
+  NativeTrainer: {
+    create(
+      config: NativeTrainerConfig,
+    ): Promise<Omit<NativeTrainer, keyof WeightFiles> & TensorFiles>
+  }
+}
+
 function load(): NativeAddon {
+  const addon = loadAddon()
+  const create = async (config: NativeTrainerConfig): Promise<NativeTrainer> => {
+    const trainer = await addon.NativeTrainer.create(config)
+    return Object.assign(trainer, weightFiles(trainer))
+  }
+  return { ...addon, NativeTrainer: { create } }
+}
+
+function loadAddon(): LoadedAddon {
   const require = createRequire(import.meta.url)
   const override = process.env.MCLOSS_NATIVE
   try {
-    const addon = override
-      ? (require(override) as NativeAddon)
-      : (require('bindings')({ bindings: 'mcloss', module_root: packageRoot }) as NativeAddon)
+    const addon: LoadedAddon = override
+      ? require(override)
+      : require('bindings')({ bindings: 'mcloss', module_root: packageRoot })
     addon.setErrorClass(McLossError)
     return addon
   } catch (cause) {

@@ -12,6 +12,7 @@
 #include <chrono>
 
 #include "losses/loss.h"
+#include "losses/mc.h"
 #include "models/classifier.h"
 #include "ops/channel_groups.h"
 #include "ops/seed_step.h"
@@ -33,7 +34,7 @@ void check_feature_map(const TrainerConfig& config) {
   const MapShape map = map_shape(config.model);
   if (config.loss.name != "mc") return;
   const ChannelGroups groups(map.channels, config.model.num_classes);
-  const McWeights& weights = config.loss.weights;
+  const McWeights weights = mc_options(config.loss).weights;
   const bool weighs_diversity =
       weights.form == LossForm::paper ? weights.mu * weights.lambda != 0 : weights.beta != 0;
   if (map.height * map.width == 1 && weighs_diversity) {
@@ -76,7 +77,9 @@ struct Trainer::Impl {
         seed_step(make_seed_step(0, 0, device)),
         model(config.model, config.init_seed),
         loss(make_loss(config.loss, config.model.num_classes)),
-        graphed(device.is_cuda() && config.settings.cuda_graph ? make_step_graph() : nullptr) {
+        graphed(device.is_cuda() && config.settings.cuda_graph == CudaGraph::where_possible
+                    ? make_step_graph()
+                    : nullptr) {
     model.to(device, config.channels_last);
     buffers = std::make_unique<RunningBuffers>(model.buffers());
     optimizer =
@@ -264,24 +267,23 @@ std::vector<float> Trainer::features(const Batch& batch, const std::vector<int64
   return {values, values + maps.numel()};
 }
 
-void Trainer::save(const std::string& dir, const std::map<std::string, std::string>& metadata) {
+void Trainer::save(const std::string& dir, const std::string& metadata) {
   write_safetensors(dir + "/model.safetensors", impl_->model.state(), metadata);
   write_safetensors(dir + "/optimizer.safetensors", impl_->optimizer->state(), {});
 }
 
-void Trainer::load(const std::string& dir) {
-  const std::string model = dir + "/model.safetensors", optimizer = dir + "/optimizer.safetensors";
+void Trainer::load(const WeightFile& model, const WeightFile& optimizer) {
   // Both are read and checked before either is used, so that a wrong file changes nothing.
-  const SafetensorsFile weights = read_safetensors(model), state = read_safetensors(optimizer);
-  const auto copies = impl_->model.check(weights.tensors, /*backbone_only=*/false, model);
-  impl_->optimizer->check(state.tensors, optimizer);
+  const NamedTensors weights = model.read(), state = optimizer.read();
+  const auto copies = impl_->model.check(weights, /*backbone_only=*/false, model.path());
+  impl_->optimizer->check(state, optimizer.path());
   Classifier::load(copies);
-  impl_->optimizer->load(state.tensors);
+  impl_->optimizer->load(state);
 }
 
-void Trainer::load_weights(const std::string& path, bool backbone_only) {
-  const SafetensorsFile weights = read_safetensors(path);
-  Classifier::load(impl_->model.check(weights.tensors, backbone_only, path));
+void Trainer::load_weights(const WeightFile& file, bool backbone_only) {
+  const NamedTensors weights = file.read();
+  Classifier::load(impl_->model.check(weights, backbone_only, file.path()));
 }
 
 }  // namespace mcloss

@@ -223,7 +223,7 @@ beforeAll(() => {
 })
 
 const writer = (runDir: string, from: number, to: number, killAt: number) => [
-  join(root, 'test', 'checkpoint-writer.mjs'),
+  join(root, 'test', 'support', 'checkpoint-writer.mjs'),
   compiled,
   runDir,
   ...[from, to, killAt].map(String),
