@@ -219,7 +219,7 @@ beforeAll(() => {
   const args = ['-p', join(root, 'tsconfig.build.json'), '--outDir', out, '--declaration', 'false']
   execFileSync(process.execPath, [tsc, ...args])
   writeFileSync(join(out, 'package.json'), '{"type": "module"}')
-  compiled = join(out, 'checkpoint.js')
+  compiled = join(out, 'train', 'checkpoint.js')
 })
 
 const writer = (runDir: string, from: number, to: number, killAt: number) => [
