@@ -47,12 +47,11 @@ async function compare({ backbone, head, size, batch }) {
   const config = nativeConfig(setting)
   config.model.head = head
   const trainer = await native().NativeTrainer.create(config)
-  await trainer.save(dir, {})
   const { files, side, batches: count } = batches.shape
   const peer = new LineProcess('driver', driver, [])
   await peer.ask('setup', {
     ...{ backbone, head, classes, size, side, batch, batches: count, threads },
-    ...{ ...files, weights: join(dir, 'model.safetensors') },
+    ...files,
   })
 
   let [peerNext, ourNext] = [0, 0]

@@ -1,16 +1,18 @@
-// Goal 12's peer: the steps of bench/driver-overhead.mjs driven from C++, with no Node.js around them.
+// The peer of bench/driver-overhead.mjs: its steps driven from C++, with no Node.js around them. Both
+// sides start from the initial weights of one seed.
 // The first line on stdin describes the trainer and its batches, every further one asks for steps:
 // {"first": 0, "count": 10} -> {"ms": wall time, "loss": mean}. It waits on the pipe in between.
 
 #include <chrono>
 #include <cstdio>
 #include <fstream>
+#include <iomanip>
 #include <iostream>
 #include <map>
+#include <regex>
 #include <string>
 #include <vector>
 
-#include "io/json.h"
 #include "train/step/trainer.h"
 
 namespace {
@@ -20,21 +22,17 @@ struct Request {
   std::map<std::string, int64_t> number;
 };
 
-// An object of strings and integers; the members that are text are named.
+// A flat object of integers and of strings without escapes, as line-process.mjs sends it.
 Request parse(const std::string& line) {
+  static const std::regex member("\"(\\w+)\":(?:\"([^\"]*)\"|(\\d+))");
   Request request;
-  mcloss::JsonReader reader(line);
-  reader.object([&](const std::string& name) {
-    const bool is_text = name == "backbone" || name == "head" || name == "weights" ||
-                         name == "pixels" || name == "windows" || name == "labels" ||
-                         name == "command";
-    if (is_text) {
-      request.text[name] = reader.string();
+  for (std::sregex_iterator at(line.begin(), line.end(), member), end; at != end; ++at) {
+    if ((*at)[3].matched) {
+      request.number[(*at)[1]] = std::stoll((*at)[3]);
     } else {
-      request.number[name] = static_cast<int64_t>(reader.integer());
+      request.text[(*at)[1]] = (*at)[2];
     }
-  });
-  reader.end();
+  }
   return request;
 }
 
@@ -73,7 +71,6 @@ void serve() {
   const auto windows = read_file<int32_t>(setup.text.at("windows"), batches * batch * 3);
   const auto labels = read_file<int32_t>(setup.text.at("labels"), batches * batch);
   mcloss::Trainer trainer(config_of(setup));
-  trainer.load_weights(setup.text.at("weights"), false);
   std::cout.precision(9);
   std::cout << "{\"ready\": 1}" << std::endl;
 
@@ -83,9 +80,13 @@ void serve() {
     const auto began = std::chrono::steady_clock::now();
     for (int64_t step = first; step < first + request.number.at("count"); ++step) {
       const int64_t i = step % batches;
-      trainer.step({pixels.data() + i * bytes, batch, side, side, windows.data() + i * batch * 3,
-                    labels.data() + i * batch},
-                   {step, kSeed, kLearningRate});
+      trainer.step({.count = batch,
+                    .pixels = pixels.data() + i * bytes,
+                    .height = side,
+                    .width = side,
+                    .windows = windows.data() + i * batch * 3,
+                    .labels = labels.data() + i * batch},
+                   {.step = step, .seed = kSeed, .lr = kLearningRate});
     }
     const mcloss::StepStats stats = trainer.stats();
     const std::chrono::duration<double, std::milli> wall = std::chrono::steady_clock::now() - began;
@@ -100,7 +101,7 @@ int main() {
   try {
     serve();
   } catch (const std::exception& error) {
-    std::cout << "{\"error\": " << mcloss::json_quote(error.what()) << "}" << std::endl;
+    std::cout << "{\"error\": " << std::quoted(error.what()) << "}" << std::endl;
     return 1;
   }
 }

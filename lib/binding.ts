@@ -3,9 +3,10 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import type { NativeAddon } from './contract.js'
+import type { NativeAddon, NativeTrainer, NativeTrainerConfig } from './contract.js'
 import { McLossError, reasonOf } from './errors.js'
 import { packageRoot } from './machine.js'
+import { type TensorFiles, type WeightFiles, weightFiles } from './weights/index.js'
 
 export type * from './contract.js'
 
@@ -24,13 +25,31 @@ export function native(): NativeAddon {
   return loaded
 }
 
+/** The add-on itself: its trainers take files of weights open, with a table of their tensors. */
+interface LoadedAddon extends Omit<NativeAddon, 'NativeTrainer'> {
+  NativeTrainer: {
+    create(
+      config: NativeTrainerConfig,
+    ): Promise<Omit<NativeTrainer, keyof WeightFiles> & TensorFiles>
+  }
+}
+
 function load(): NativeAddon {
+  const addon = loadAddon()
+  const create = async (config: NativeTrainerConfig): Promise<NativeTrainer> => {
+    const trainer = await addon.NativeTrainer.create(config)
+    return Object.assign(trainer, weightFiles(trainer))
+  }
+  return { ...addon, NativeTrainer: { create } }
+}
+
+function loadAddon(): LoadedAddon {
   const require = createRequire(import.meta.url)
   const override = process.env.MCLOSS_NATIVE
   try {
-    const addon = override
-      ? (require(override) as NativeAddon)
-      : (require('bindings')({ bindings: 'mcloss', module_root: packageRoot }) as NativeAddon)
+    const addon: LoadedAddon = override
+      ? require(override)
+      : require('bindings')({ bindings: 'mcloss', module_root: packageRoot })
     addon.setErrorClass(McLossError)
     return addon
   } catch (cause) {

@@ -1,6 +1,8 @@
 // The interface of the native add-on, declared once. What crosses it are small plain records and byte
 // buffers, never tensors. lib/binding.ts loads the add-on.
 
+import type { WeightFiles } from './weights/index.js'
+
 /** Weights of the MC-Loss in the paper's form: mu * (L_dis - lambda * L_div). */
 export interface PaperWeights {
   form: 'paper'
@@ -148,7 +150,7 @@ export interface FeatureMaps {
   shape: [number, number, number, number]
 }
 
-export interface NativeTrainer {
+export interface NativeTrainer extends WeightFiles {
   /** Settles when the batch's buffers are free again. At most 2 steps may be in flight. */
   step(batch: NativeBatch, options: StepOptions): Promise<void>
   stats(): Promise<StepStats>
@@ -161,11 +163,6 @@ export interface NativeTrainer {
   /** Logits [count * numClasses], row-major. */
   predict(batch: NativeBatch): Promise<Float32Array>
   features(batch: NativeBatch, options: { channels: number[] }): Promise<FeatureMaps>
-  /** Writes model.safetensors and optimizer.safetensors into an existing folder. */
-  save(dir: string, metadata: Record<string, string>): Promise<void>
-  load(dir: string): Promise<void>
-  /** Weights alone, from a .safetensors file. */
-  loadWeights(path: string, options: { backboneOnly: boolean }): Promise<void>
   /** Waits for what is running, frees everything. Idempotent. */
   dispose(): Promise<void>
 }

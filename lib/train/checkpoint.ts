@@ -18,6 +18,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import type { NativeTrainer } from '../binding.js'
 import { McLossError, reasonOf } from '../errors.js'
 import type { TestFigures, TrainFigures } from '../events.js'
+import { readWeightMetadata } from '../weights/index.js'
 import { damaged, MANIFEST, manifestOf, newestWhole, verify } from './manifest.js'
 import type { StatSums } from './metrics.js'
 
@@ -146,8 +147,8 @@ export interface ModelMetadata {
  * @throws McLossError E_IO when it cannot be read, E_WEIGHTS when it is not a file of ours.
  */
 export async function readModelMetadata(path: string): Promise<ModelMetadata> {
-  const metadata = await readHeader(path)
-  if (metadata?.format !== 'mcloss' || !metadata.config || !metadata.classes) {
+  const metadata = await readWeightMetadata(path)
+  if (metadata.format !== 'mcloss' || !metadata.config || !metadata.classes) {
     throw new McLossError(
       'E_WEIGHTS',
       `weights: expected ${path} to be a model.safetensors of a run, with its classes and ` +
@@ -201,28 +202,6 @@ function modelMetadata({ config, classes, metrics, libtorch }: CheckpointState) 
 }
 
 const toText = (value: object) => `${JSON.stringify(value, null, 2)}\n`
-
-const MAX_HEADER = 100 * 2 ** 20
-
-async function readHeader(path: string): Promise<Record<string, string> | undefined> {
-  const file = await open(path).catch((cause) => {
-    throw new McLossError('E_IO', `weights: ${path} cannot be read (${cause.code}).`, { cause })
-  })
-  try {
-    const prefix = Buffer.alloc(8)
-    const { bytesRead } = await file.read(prefix, 0, 8, 0)
-    const length = Number(prefix.readBigUInt64LE())
-    if (bytesRead < 8 || length > MAX_HEADER) return undefined
-    const header = Buffer.alloc(length)
-    await file.read(header, 0, length, 8)
-    return JSON.parse(header.toString('utf8'))?.__metadata__
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined
-    throw error
-  } finally {
-    await file.close()
-  }
-}
 
 // ---- the disk ----
 

@@ -19,10 +19,14 @@ class File {
   // O_NONBLOCK: a pipe without a writer would hold up open() for ever; size() refuses it. On a
   // regular file it does nothing.
   static File open_to_read(const std::string& path) {
-    return {path, O_RDONLY | O_NONBLOCK, "open"};
+    return {path, ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC), "open"};
   }
   static File create(const std::string& path) {
-    return {path, O_WRONLY | O_CREAT | O_TRUNC, "create"};
+    return {path, ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666), "create"};
+  }
+  // A descriptor of its own for the file that is open as `descriptor`.
+  static File duplicate(int descriptor, const std::string& path) {
+    return {path, ::fcntl(descriptor, F_DUPFD_CLOEXEC, 0), "open"};
   }
   File(const File&) = delete;
   File& operator=(const File&) = delete;
@@ -38,21 +42,17 @@ class File {
     return static_cast<uint64_t>(status.st_size);
   }
 
-  void read(void* into, uint64_t count) {
+  // The bytes from `offset` on.
+  void read(void* into, uint64_t count, uint64_t offset) const {
     char* to = static_cast<char*>(into);
     while (count > 0) {
-      const ssize_t got = ::read(descriptor_, to, count);
+      const ssize_t got = ::pread(descriptor_, to, count, static_cast<off_t>(offset));
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) fail("read", std::strerror(errno));
       if (got == 0) fail("read", "it ends early");
       to += got;
+      offset += static_cast<uint64_t>(got);
       count -= static_cast<uint64_t>(got);
-    }
-  }
-
-  void skip_to(uint64_t offset) {
-    if (::lseek(descriptor_, static_cast<off_t>(offset), SEEK_SET) < 0) {
-      fail("read", std::strerror(errno));
     }
   }
 
@@ -83,8 +83,8 @@ class File {
   }
 
  private:
-  File(const std::string& path, int flags, const char* action)
-      : path_(path), descriptor_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {
+  File(const std::string& path, int descriptor, const char* action)
+      : path_(path), descriptor_(descriptor) {
     if (descriptor_ < 0) fail(action, std::strerror(errno));
   }
 

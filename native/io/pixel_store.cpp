@@ -22,23 +22,22 @@ at::Tensor map(const File& file, const StoreLayout& layout, at::IntArrayRef shap
       [begin, bytes](void*) { ::munmap(begin, bytes); }, at::kByte);
 }
 
-at::Tensor read_all(File& file, const StoreLayout& layout, at::IntArrayRef shape) {
+at::Tensor read_all(const File& file, const StoreLayout& layout, at::IntArrayRef shape) {
   const at::Tensor pixels = at::empty(shape, at::kByte);
-  file.skip_to(static_cast<uint64_t>(layout.offset));
-  file.read(pixels.data_ptr(), static_cast<uint64_t>(pixels.numel()));
+  file.read(pixels.data_ptr(), pixels.nbytes(), static_cast<uint64_t>(layout.offset));
   return pixels;
 }
 
-at::Tensor read_to_gpu(File& file, const StoreLayout& layout, at::IntArrayRef shape) {
+at::Tensor read_to_gpu(const File& file, const StoreLayout& layout, at::IntArrayRef shape) {
   const at::Tensor pixels =
       at::empty(shape, at::TensorOptions().dtype(at::kByte).device(at::kCUDA));
   const int64_t image_bytes = layout.height * layout.width * 3;
   const int64_t step = std::max<int64_t>(1, copied_bytes_at_once / image_bytes);
   const at::Tensor part = at::empty({step, layout.height, layout.width, 3}, at::kByte);
-  file.skip_to(static_cast<uint64_t>(layout.offset));
   for (int64_t first = 0; first < layout.count; first += step) {
     const int64_t count = std::min(step, layout.count - first);
-    file.read(part.data_ptr(), static_cast<uint64_t>(count * image_bytes));
+    file.read(part.data_ptr(), static_cast<uint64_t>(count * image_bytes),
+              static_cast<uint64_t>(layout.offset + first * image_bytes));
     pixels.narrow(0, first, count).copy_(part.narrow(0, 0, count));
   }
   return pixels;
@@ -46,8 +45,13 @@ at::Tensor read_to_gpu(File& file, const StoreLayout& layout, at::IntArrayRef sh
 
 }  // namespace
 
-PixelStore::PixelStore(const StoreLayout& layout, StoreMode mode) {
-  File file = File::open_to_read(layout.path);
+PixelStore::PixelStore(const StoreLayout& layout) {
+  // Products of the three stay below 2^63.
+  if (layout.count * layout.height > (int64_t{1} << 53) / layout.width / 3) {
+    throw Error("E_ARGUMENT", "openStore: expected count to be smaller but received " +
+                                  std::to_string(layout.count) + ".");
+  }
+  const File file = File::open_to_read(layout.path);
   const uint64_t length = file.size();
   const int64_t end = layout.offset + layout.count * layout.height * layout.width * 3;
   if (length != static_cast<uint64_t>(layout.file_bytes) || end > layout.file_bytes) {
@@ -57,7 +61,7 @@ PixelStore::PixelStore(const StoreLayout& layout, StoreMode mode) {
                               ". Delete it; the next run decodes the images anew.");
   }
   const int64_t shape[] = {layout.count, layout.height, layout.width, 3};
-  switch (mode) {
+  switch (layout.mode) {
     case StoreMode::mmap: pixels_ = map(file, layout, shape); break;
     case StoreMode::ram: pixels_ = read_all(file, layout, shape); break;
     case StoreMode::gpu: pixels_ = read_to_gpu(file, layout, shape); break;

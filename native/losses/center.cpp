@@ -18,8 +18,8 @@ class Center : public Loss {
  public:
   Center(LossOptions& options, const LossContext& context)
       : cross_entropy_(options),
-        weight_(options.number("weight", not_negative)),
-        rate_(options.number("centerRate", up_to_one)),
+        weight_(options.get<double>("weight", ranges::not_negative)),
+        rate_(options.get<double>("centerRate", ranges::up_to_one)),
         centres_(register_buffer(
             "centres", at::zeros({context.model.num_classes, context.embedding_width}))) {}
 

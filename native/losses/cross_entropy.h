@@ -8,12 +8,13 @@ namespace mcloss {
 
 class CrossEntropy {
  public:
-  explicit CrossEntropy(LossOptions& options)
-      : smoothing_(options.number("labelSmoothing", below_one, 0)) {}
+  explicit CrossEntropy(LossOptions& options) {
+    options.optional("labelSmoothing", smoothing_, ranges::below_one);
+  }
   at::Tensor operator()(const LossInput& input) const;
 
  private:
-  double smoothing_;
+  double smoothing_ = 0;
 };
 
 }  // namespace mcloss

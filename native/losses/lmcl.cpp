@@ -27,8 +27,8 @@ class Lmcl : public Loss {
 }  // namespace
 
 std::shared_ptr<Loss> make_lmcl(LossOptions& options, const LossContext& context) {
-  const double scale = options.number("scale", positive);
-  const double margin = options.number("margin", not_negative);
+  const double scale = options.get<double>("scale", ranges::positive);
+  const double margin = options.get<double>("margin", ranges::not_negative);
   require_classifier(context, "lmcl", {ClassifierKind::cosine, scale});
   return std::make_shared<Lmcl>(scale * margin);
 }

@@ -12,37 +12,19 @@
 namespace mcloss {
 namespace {
 
-McWeights weights_of(LossOptions& options) {
-  McWeights weights;
-  if (options.choice("form", {"paper", "official"}) == 0) {
-    weights.form = LossForm::paper;
-    weights.mu = options.number("mu", not_negative);
-    weights.lambda = options.number("lambda", not_negative);
-  } else {
-    weights.form = LossForm::official;
-    weights.alpha = options.number("alpha", not_negative);
-    weights.beta = options.number("beta", not_negative);
-  }
-  return weights;
-}
-
-Keep keep_of(LossOptions& options) {
-  if (!options.is_text("keep")) return {options.number("keep", up_to_one)};
-  options.choice("keep", {"ceil-half"});
-  return {};
-}
-
 class Mc : public Loss {
  public:
   Mc(LossOptions& options, const LossContext& context)
       : cross_entropy_(options),
-        terms_(mc_terms(weights_of(options))),
-        keep_(keep_of(options)),
-        mask_scope_(options.choice("maskScope", {"batch", "sample"}) == 0 ? MaskScope::batch
-                                                                          : MaskScope::sample),
-        form_(options.choice("impl", {"fused", "reference"}, 0) == 0 ? &mc_loss
-                                                                     : &mc_loss_reference),
+        keep_(options.get<Keep>("keep")),
+        mask_scope_(options.get<MaskScope>("maskScope")),
         num_classes_(context.model.num_classes) {
+    McWeights weights;
+    weights.fields(options);
+    terms_ = mc_terms(weights);
+    Impl impl = Impl::fused;
+    options.optional("impl", impl);
+    form_ = impl == Impl::fused ? &mc_loss : &mc_loss_reference;
     const ChannelGroups at_least_one_each(context.map_channels, num_classes_);
     if (context.map_positions == 1 && (terms_.div != 0 || terms_.per_xi != 0)) {
       throw Error("E_ARGUMENT",
@@ -63,11 +45,11 @@ class Mc : public Loss {
 
  private:
   const CrossEntropy cross_entropy_;
-  const McTerms terms_;
   const Keep keep_;
   const MaskScope mask_scope_;
-  decltype(&mc_loss) const form_;
   const int64_t num_classes_;
+  McTerms terms_;
+  decltype(&mc_loss) form_;
 };
 
 }  // namespace

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "io/safetensors.h"
+#include "io/weights.h"
 #include "models/backbone.h"
 #include "models/head.h"
 #include "types.h"

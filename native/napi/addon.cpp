@@ -9,8 +9,8 @@
 #include <cstdlib>
 
 #include "napi/addon_data.h"
-#include "napi/convert.h"
 #include "napi/failure.h"
+#include "napi/fields.h"
 #include "napi/ops_wrap.h"
 #include "napi/store_wrap.h"
 #include "napi/trainer_wrap.h"

@@ -10,8 +10,9 @@
 #include "io/pixel_store.h"
 #include "models/classifier.h"
 #include "napi/async_op.h"
-#include "napi/convert.h"
+#include "napi/batch.h"
 #include "napi/failure.h"
+#include "napi/fields.h"
 #include "ops/channel_groups.h"
 #include "ops/cwa_mask.h"
 #include "ops/mc_loss.h"
@@ -24,7 +25,7 @@ namespace {
 
 Napi::Value map_shape_js(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const MapShape shape = map_shape(model_config(Fields(info[0], "mapShape")));
+    const MapShape shape = map_shape(record_of<ModelConfig>(info[0], "mapShape"));
     Napi::Object object = Napi::Object::New(info.Env());
     object["channels"] = static_cast<double>(shape.channels);
     object["height"] = static_cast<double>(shape.height);
@@ -57,13 +58,15 @@ Napi::Value channel_groups_js(const Napi::CallbackInfo& info) {
 Napi::Value cwa_mask_js(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const Fields fields(info[0], "cwaMask");
-    const ChannelGroups groups(size_of(fields, "channels"), size_of(fields, "classes"));
-    const at::Tensor mask = cwa_mask(groups, keep_of(fields), mask_scope_of(fields),
-                                     make_seed_step(static_cast<uint64_t>(fields.integer("seed")),
-                                                    fields.integer("step")),
-                                     size_of(fields, "samples"))
-                                .to(at::kByte)
-                                .contiguous();
+    const ChannelGroups groups(fields.get<int64_t>("channels", ranges::size),
+                               fields.get<int64_t>("classes", ranges::size));
+    const at::Tensor seed_step =
+        make_seed_step(fields.get<uint64_t>("seed"), fields.get<int64_t>("step"));
+    const at::Tensor mask =
+        cwa_mask(groups, fields.get<Keep>("keep"), fields.get<MaskScope>("maskScope"), seed_step,
+                 fields.get<int64_t>("samples", ranges::size))
+            .to(at::kByte)
+            .contiguous();
     Napi::Uint8Array array = Napi::Uint8Array::New(info.Env(), static_cast<size_t>(mask.numel()));
     std::memcpy(array.Data(), mask.const_data_ptr(), static_cast<size_t>(mask.numel()));
     return array;
@@ -87,8 +90,8 @@ struct McLossCall {
   at::Tensor features, target;  // over JavaScript's memory
   std::optional<at::Tensor> mask;
   int64_t num_classes;
-  McTerms terms;
-  Impl impl;
+  McWeights weights;
+  Impl impl = Impl::fused;
   bool with_grad;
   McLoss result;
   at::Tensor grad;
@@ -96,7 +99,7 @@ struct McLossCall {
   void run() {
     features.requires_grad_(with_grad);
     const auto form = impl == Impl::fused ? &mc_loss : &mc_loss_reference;
-    result = form(features, target.to(at::kLong), num_classes, mask, terms);
+    result = form(features, target.to(at::kLong), num_classes, mask, mc_terms(weights));
     if (!with_grad) return;
     result.loss.backward();
     grad = features.grad().contiguous();
@@ -106,7 +109,7 @@ struct McLossCall {
 Napi::Value mc_loss_js(const Napi::CallbackInfo& info) {
   return guarded_promise(info.Env(), [&]() -> Napi::Value {
     const Fields fields(info[0], "mcLoss");
-    const std::vector<int64_t> shape = fields.integers("shape");
+    const std::vector<int64_t> shape = fields.get<std::vector<int64_t>>("shape");
     const bool sizes = shape.size() == 4 && std::all_of(shape.begin(), shape.end(), [](int64_t n) {
                          return n >= 1 && n <= max_size;
                        });
@@ -142,10 +145,10 @@ Napi::Value mc_loss_js(const Napi::CallbackInfo& info) {
                               : view("mask", napi_uint8_array, at::kByte, {channels}, channels);
       call->mask = call->mask->to(at::kBool);
     }
-    call->num_classes = fields.integer("numClasses");
-    call->terms = mc_terms(mc_weights(fields.object("weights")));
-    call->impl = impl_of(fields);
-    call->with_grad = fields.boolean("grad");
+    fields("numClasses", call->num_classes);
+    fields("weights", call->weights);
+    fields.optional("impl", call->impl);
+    fields("grad", call->with_grad);
 
     const auto result = [call](Napi::Env env) -> Napi::Value {
       const at::Tensor scores = call->result.class_scores.detach().contiguous();
@@ -165,9 +168,7 @@ Napi::Value resize_js(const Napi::CallbackInfo& info) {
   return guarded_promise(info.Env(), [&]() -> Napi::Value {
     const Fields fields(info[0], "resize");
     const auto size = [&](const char* name) {
-      const int64_t value = fields.integer(name);
-      if (value < 1 || value > (1 << 20)) fields.refuse(name, "1..2^20");
-      return value;
+      return fields.get<int64_t>(name, Range{1, 1 << 20, "1..2^20"});
     };
     const int64_t height = size("height"), width = size("width");
     const int64_t out_height = size("outHeight"), out_width = size("outWidth");
@@ -189,26 +190,21 @@ Napi::Value resize_js(const Napi::CallbackInfo& info) {
   });
 }
 
+enum class GatherDtype { fp32, bf16, fp16 };
+constexpr auto names_of(GatherDtype) { return std::array{"fp32", "bf16", "fp16"}; }
+
 Napi::Value gather_augment_js(const Napi::CallbackInfo& info) {
   return guarded_promise(info.Env(), [&]() -> Napi::Value {
     KeptBatch kept = batch_of(info[0], /*with_labels=*/false);
     const Batch batch = kept.batch;
     const Fields fields(info[1], "gatherAugment");
-    GatherOptions options{fields.integer("outHeight"), fields.integer("outWidth"), {}, {}};
-    const auto fill = [&](const char* name, std::array<float, 3>& into) {
-      const std::vector<double> values = fields.numbers(name, 3);
-      std::transform(values.begin(), values.end(), into.begin(),
-                     [](double value) { return static_cast<float>(value); });
-    };
-    fill("mean", options.mean);
-    fill("std", options.std);
-    if (fields.has("dtype")) {
-      const std::string dtype = fields.text("dtype");
-      if (dtype != "fp32" && dtype != "bf16" && dtype != "fp16") {
-        fields.refuse("dtype", "fp32, bf16 or fp16");
-      }
-      options.dtype = dtype == "fp32" ? at::kFloat : dtype == "bf16" ? at::kBFloat16 : at::kHalf;
-    }
+    GatherOptions options{
+        fields.get<int64_t>("outHeight"), fields.get<int64_t>("outWidth"), {}, {}};
+    fields("mean", options.mean);
+    fields("std", options.std);
+    GatherDtype dtype = GatherDtype::fp32;
+    fields.optional("dtype", dtype);
+    options.dtype = std::array{at::kFloat, at::kBFloat16, at::kHalf}[static_cast<size_t>(dtype)];
     const auto result = std::make_shared<at::Tensor>();
     const auto run = [=] {
       const at::Device device = batch.store ? batch.store->pixels().device() : at::Device(at::kCPU);

@@ -1,7 +1,9 @@
 #include "napi/trainer_wrap.h"
 
 #include "napi/addon_data.h"
-#include "napi/convert.h"
+#include "napi/batch.h"
+#include "napi/fields.h"
+#include "napi/results.h"
 #include "train/step/profile.h"
 
 namespace mcloss {
@@ -29,8 +31,9 @@ Napi::Function TrainerWrap::define(Napi::Env env) {
        InstanceMethod("evaluate", &TrainerWrap::evaluate),
        InstanceMethod("predict", &TrainerWrap::predict),
        InstanceMethod("features", &TrainerWrap::features),
-       InstanceMethod("save", &TrainerWrap::save), InstanceMethod("load", &TrainerWrap::load),
-       InstanceMethod("loadWeights", &TrainerWrap::load_weights),
+       InstanceMethod("saveFiles", &TrainerWrap::save),
+       InstanceMethod("loadFiles", &TrainerWrap::load),
+       InstanceMethod("loadFile", &TrainerWrap::load_weights),
        InstanceMethod("dispose", &TrainerWrap::dispose)});
 }
 
@@ -44,7 +47,7 @@ TrainerWrap::TrainerWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
 
 Napi::Value TrainerWrap::create(const Napi::CallbackInfo& info) {
   return guarded_promise(info.Env(), [&]() -> Napi::Value {
-    const TrainerConfig config = trainer_config(info[0]);
+    const auto config = record_of<TrainerConfig>(info[0], "NativeTrainer.create");
     auto worker = std::make_shared<Worker>(info.Env());
     auto job = std::make_unique<Job>(info.Env());
     job->run = [config](TrainerPtr& trainer) { trainer = std::make_unique<Trainer>(config); };
@@ -76,7 +79,7 @@ Napi::Value TrainerWrap::step(const Napi::CallbackInfo& info) {
                   "This trainer has two steps in flight; await the first before the third.");
     }
     const Batch batch = take_batch(*job, info[0], /*with_labels=*/true);
-    const StepArgs args = step_args(info[1]);
+    const auto args = record_of<StepArgs>(info[1], "trainer.step");
     job->run = [batch, args](TrainerPtr& trainer) { trainer->step(batch, args); };
     job->settled = [this](bool) { --steps_in_flight_; };
     ++steps_in_flight_;
@@ -98,23 +101,12 @@ Napi::Value TrainerWrap::profile(const Napi::CallbackInfo& info) {
   return guarded_promise(info.Env(), [&]() -> Napi::Value {
     auto job = make_job(info.Env());
     const Batch batch = take_batch(*job, info[0], /*with_labels=*/true);
-    const StepArgs args = step_args(info[1]);
+    const auto args = record_of<StepArgs>(info[1], "trainer.step");
     const auto times = std::make_shared<std::vector<OperatorTime>>();
     job->run = [batch, args, times](TrainerPtr& trainer) {
       *times = profile_step(*trainer, batch, args);
     };
-    job->result = [times](Napi::Env env) -> Napi::Value {
-      Napi::Array array = Napi::Array::New(env, times->size());
-      for (uint32_t i = 0; i < times->size(); ++i) {
-        const OperatorTime& time = (*times)[i];
-        Napi::Object object = Napi::Object::New(env);
-        object["name"] = time.name;
-        object["calls"] = static_cast<double>(time.calls);
-        object["selfMs"] = time.self_ms;
-        array[i] = object;
-      }
-      return array;
-    };
+    job->result = [times](Napi::Env env) { return to_js(env, *times); };
     return worker_->post(std::move(job));
   });
 }
@@ -146,24 +138,21 @@ Napi::Value TrainerWrap::features(const Napi::CallbackInfo& info) {
     struct Maps {
       std::vector<float> data;
       std::vector<int64_t> shape;
+
+      void fields(const ResultFields& v) {
+        v("data", data);
+        v("shape", shape);
+      }
     };
     auto job = make_job(info.Env());
     const Batch batch = take_batch(*job, info[0], /*with_labels=*/false);
-    const std::vector<int64_t> channels = Fields(info[1], "trainer.features").integers("channels");
+    const std::vector<int64_t> channels =
+        Fields(info[1], "trainer.features").get<std::vector<int64_t>>("channels");
     const auto maps = std::make_shared<Maps>();
     job->run = [batch, channels, maps](TrainerPtr& trainer) {
       maps->data = trainer->features(batch, channels, maps->shape);
     };
-    job->result = [maps](Napi::Env env) -> Napi::Value {
-      Napi::Array shape = Napi::Array::New(env, maps->shape.size());
-      for (uint32_t i = 0; i < maps->shape.size(); ++i) {
-        shape[i] = static_cast<double>(maps->shape[i]);
-      }
-      Napi::Object object = Napi::Object::New(env);
-      object["data"] = to_js(env, maps->data);
-      object["shape"] = shape;
-      return object;
-    };
+    job->result = [maps](Napi::Env env) { return to_js(env, *maps); };
     return worker_->post(std::move(job));
   });
 }
@@ -172,7 +161,7 @@ Napi::Value TrainerWrap::save(const Napi::CallbackInfo& info) {
   return guarded_promise(info.Env(), [&]() -> Napi::Value {
     auto job = make_job(info.Env());
     const std::string dir = string_of(info[0], "trainer.save");
-    const auto metadata = string_map(info[1], "trainer.save metadata");
+    const std::string metadata = string_of(info[1], "trainer.save metadata");
     job->run = [dir, metadata](TrainerPtr& trainer) { trainer->save(dir, metadata); };
     return worker_->post(std::move(job));
   });
@@ -181,8 +170,10 @@ Napi::Value TrainerWrap::save(const Napi::CallbackInfo& info) {
 Napi::Value TrainerWrap::load(const Napi::CallbackInfo& info) {
   return guarded_promise(info.Env(), [&]() -> Napi::Value {
     auto job = make_job(info.Env());
-    const std::string dir = string_of(info[0], "trainer.load");
-    job->run = [dir](TrainerPtr& trainer) { trainer->load(dir); };
+    const Fields files(info[0], "trainer.load");
+    const auto model = std::make_shared<WeightFile>(files.get<WeightTable>("model"));
+    const auto optimizer = std::make_shared<WeightFile>(files.get<WeightTable>("optimizer"));
+    job->run = [=](TrainerPtr& trainer) { trainer->load(*model, *optimizer); };
     return worker_->post(std::move(job));
   });
 }
@@ -190,11 +181,10 @@ Napi::Value TrainerWrap::load(const Napi::CallbackInfo& info) {
 Napi::Value TrainerWrap::load_weights(const Napi::CallbackInfo& info) {
   return guarded_promise(info.Env(), [&]() -> Napi::Value {
     auto job = make_job(info.Env());
-    const std::string path = string_of(info[0], "trainer.loadWeights");
-    const bool backbone_only = Fields(info[1], "trainer.loadWeights").boolean("backboneOnly");
-    job->run = [path, backbone_only](TrainerPtr& trainer) {
-      trainer->load_weights(path, backbone_only);
-    };
+    const auto file =
+        std::make_shared<WeightFile>(record_of<WeightTable>(info[0], "trainer.loadWeights"));
+    const bool backbone_only = Fields(info[1], "trainer.loadWeights").get<bool>("backboneOnly");
+    job->run = [=](TrainerPtr& trainer) { trainer->load_weights(*file, backbone_only); };
     return worker_->post(std::move(job));
   });
 }

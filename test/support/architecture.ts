@@ -91,7 +91,15 @@ export function loadedBy(files: Files, entry: string): string[] {
 // ---- native/ ----
 
 /** Files of an earlier floor may be included, those of the own one within the same folder alone. */
-const nativeFloors = [['types.h'], ['ops', 'io'], ['models'], ['losses'], ['train'], ['napi']]
+const nativeFloors = [
+  ['types.h'],
+  ['scalars.h', 'named_rows.h'],
+  ['ops', 'io'],
+  ['models'],
+  ['losses'],
+  ['train'],
+  ['napi'],
+]
 
 /** Native includes point down, and into ops/ through its public headers alone. */
 export function nativeIncludes(files: Files): string[] {

@@ -40,7 +40,7 @@ export const stricter: Stricter[] = [
     says: /more than 64 dimensions/,
   },
   {
-    why: 'LibTorch computes strides as if a dimension of 0 were 1; these overflow int64',
+    why: 'LibTorch computes strides as if a dimension of 0 were 1; of more than 2^53 bytes no file is',
     cases: [
       'shape [0,9223372036854775807] of 0 bytes',
       'shape [0,4611686018427387904,4] of 0 bytes',

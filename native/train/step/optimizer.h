@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "io/safetensors.h"
+#include "io/weights.h"
 #include "types.h"
 
 namespace mcloss {

@@ -13,6 +13,13 @@ struct OperatorTime {
   std::string name;  // as LibTorch and mcloss register it, e.g. aten::convolution_backward
   int64_t calls = 0;
   double self_ms = 0;  // inside it, less the operators it called
+
+  template <typename V>
+  void fields(V& v) {
+    v("name", name);
+    v("calls", calls);
+    v("selfMs", self_ms);
+  }
 };
 
 // Takes one step. Longest self time first; mcloss::step is what lies outside every operator, so that on

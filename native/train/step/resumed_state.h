@@ -2,7 +2,7 @@
 // and buffers.
 #pragma once
 
-#include "io/safetensors.h"
+#include "io/weights.h"
 
 namespace mcloss {
 

@@ -2,7 +2,7 @@
 // poisons them in the forward pass already, so a skipped step puts the copy back.
 #pragma once
 
-#include "io/safetensors.h"
+#include "io/weights.h"
 
 namespace mcloss {
 

@@ -67,7 +67,9 @@ struct Trainer::Impl {
         scalar(at::zeros({}, at::device(device))),
         loss(make_loss(config.loss, context_of(config.model))),
         model(config.model, config.init_seed),
-        graphed(device.is_cuda() && config.settings.cuda_graph ? make_step_graph() : nullptr) {
+        graphed(device.is_cuda() && config.settings.cuda_graph == CudaGraph::where_possible
+                    ? make_step_graph()
+                    : nullptr) {
     model.to(device, config.channels_last);
     loss->to(device);
     buffers =
@@ -267,24 +269,23 @@ std::vector<float> Trainer::features(const Batch& batch, const std::vector<int64
   return {values, values + maps.numel()};
 }
 
-void Trainer::save(const std::string& dir, const std::map<std::string, std::string>& metadata) {
+void Trainer::save(const std::string& dir, const std::string& metadata) {
   write_safetensors(dir + "/model.safetensors", impl_->model.state(), metadata);
   write_safetensors(dir + "/optimizer.safetensors", impl_->resumed(), {});
 }
 
-void Trainer::load(const std::string& dir) {
-  const std::string model = dir + "/model.safetensors", optimizer = dir + "/optimizer.safetensors";
+void Trainer::load(const WeightFile& model, const WeightFile& optimizer) {
   // Both are read and checked before either is used, so that a wrong file changes nothing.
-  const SafetensorsFile weights = read_safetensors(model), state = read_safetensors(optimizer);
-  const auto copies = impl_->model.check(weights.tensors, /*backbone_only=*/false, model);
-  check_resumed(impl_->resumed(), state.tensors, optimizer);
+  const NamedTensors weights = model.read(), state = optimizer.read();
+  const auto copies = impl_->model.check(weights, /*backbone_only=*/false, model.path());
+  check_resumed(impl_->resumed(), state, optimizer.path());
   Classifier::load(copies);
-  load_resumed(impl_->resumed(), state.tensors);
+  load_resumed(impl_->resumed(), state);
 }
 
-void Trainer::load_weights(const std::string& path, bool backbone_only) {
-  const SafetensorsFile weights = read_safetensors(path);
-  Classifier::load(impl_->model.check(weights.tensors, backbone_only, path));
+void Trainer::load_weights(const WeightFile& file, bool backbone_only) {
+  const NamedTensors weights = file.read();
+  Classifier::load(impl_->model.check(weights, backbone_only, file.path()));
 }
 
 }  // namespace mcloss

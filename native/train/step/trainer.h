@@ -2,11 +2,11 @@
 // thread-safe: every call comes from one thread (napi/worker).
 #pragma once
 
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "io/weights.h"
 #include "types.h"
 
 namespace mcloss {
@@ -26,14 +26,14 @@ class Trainer {
   std::vector<float> features(const Batch& batch, const std::vector<int64_t>& channels,
                               std::vector<int64_t>& shape);
 
-  // Writes model.safetensors (with metadata) and optimizer.safetensors into an existing folder.
-  void save(const std::string& dir, const std::map<std::string, std::string>& metadata);
+  // Writes model.safetensors (with metadata, a JSON text) and optimizer.safetensors into an existing
+  // folder.
+  void save(const std::string& dir, const std::string& metadata);
   // Reads both back.
-  void load(const std::string& dir);
-  // Reads weights alone from a .safetensors file; backbone_only leaves the head as it is and
-  // ignores the file's own head entries. Throws E_WEIGHTS listing missing, unexpected, mis-shaped
-  // names.
-  void load_weights(const std::string& path, bool backbone_only);
+  void load(const WeightFile& model, const WeightFile& optimizer);
+  // Reads weights alone; backbone_only leaves the head as it is and ignores the file's own head
+  // entries. Throws E_WEIGHTS listing missing, unexpected, mis-shaped names.
+  void load_weights(const WeightFile& file, bool backbone_only);
 
  private:
   struct Impl;

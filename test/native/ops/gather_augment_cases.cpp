@@ -10,7 +10,7 @@
 
 #include "cases.h"
 #include "check.h"
-#include "io/safetensors.h"
+#include "fixture_file.h"
 #include "ops/gather_augment.h"
 #include "ops/operator.h"
 
@@ -196,7 +196,7 @@ void extreme_windows() {
 // ---- PIL, threads ----
 
 void pil(const std::string& folder) {
-  const auto file = mcloss::read_safetensors(folder + "/cases.safetensors");
+  const auto file = read_fixture(folder + "/cases.safetensors");
   const auto tensor = [&](const std::string& wanted) {
     for (const auto& [name, value] : file.tensors) {
       if (name == wanted) return value;

@@ -8,7 +8,7 @@
 
 #include "cases.h"
 #include "check.h"
-#include "io/safetensors.h"
+#include "fixture_file.h"
 #include "mc_loss_twin.h"
 #include "ops/mc_loss.h"
 
@@ -25,7 +25,7 @@ constexpr Dtype kDtypes[] = {{"f64", at::kDouble, 1e-12, 1e-12},
                              {"bf16", at::kBFloat16, 2e-6, 1.6e-2}};
 
 void fixture(const std::string& path) {
-  const auto file = mcloss::read_safetensors(path);
+  const auto file = read_fixture(path);
   const std::map<std::string, at::Tensor> tensors(file.tensors.begin(), file.tensors.end());
   const auto& metadata = file.metadata;
   const double first = std::stod(metadata.at("first")), second = std::stod(metadata.at("second"));

@@ -1,14 +1,14 @@
 // resize_u8 against PIL's results.
 #include "cases.h"
 #include "check.h"
-#include "io/safetensors.h"
+#include "fixture_file.h"
 #include "ops/resize.h"
 
 namespace test {
 namespace {
 
 void resize(const std::string& folder) {
-  const auto file = mcloss::read_safetensors(folder + "/cases.safetensors");
+  const auto file = read_fixture(folder + "/cases.safetensors");
   at::Tensor image;
   for (const auto& [name, tensor] : file.tensors) {
     if (name == "image") image = tensor;

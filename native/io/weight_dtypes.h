@@ -1,4 +1,4 @@
-// The element types a safetensors file of ours may hold, in the order the official writer sorts by
+// The element types a file of weights may hold, in the order the official writer sorts by
 // (widest first, so that every tensor begins at a multiple of its element's size).
 #pragma once
 
@@ -9,13 +9,13 @@
 
 namespace mcloss {
 
-struct SafetensorsDtype {
+struct WeightDtype {
   std::string_view name;
   at::ScalarType type;
   uint64_t bytes;
 };
 
-inline constexpr std::array<SafetensorsDtype, 10> safetensors_dtypes{{
+inline constexpr std::array<WeightDtype, 10> weight_dtypes{{
     {"I64", at::kLong, 8},
     {"F64", at::kDouble, 8},
     {"F32", at::kFloat, 4},

@@ -1,12 +1,11 @@
-// Writing, in the official writer's order (dtype, then name), so that the same tensors give the
+// In the official writer's order (dtype, then name), so that the same tensors give the
 // same bytes there and here.
 #include <algorithm>
 #include <string_view>
 
 #include "io/file.h"
-#include "io/json.h"
-#include "io/safetensors.h"
-#include "io/safetensors_dtype.h"
+#include "io/weight_dtypes.h"
+#include "io/weights.h"
 
 namespace mcloss {
 namespace {
@@ -14,19 +13,19 @@ namespace {
 struct Entry {
   const std::string* name;
   const at::Tensor* tensor;
-  size_t order;  // position in safetensors_dtypes
+  size_t order;  // position in weight_dtypes
 };
 
 size_t dtype_order(const std::string& name, const at::Tensor& tensor) {
-  const auto found = std::find_if(
-      safetensors_dtypes.begin(), safetensors_dtypes.end(),
-      [&](const SafetensorsDtype& dtype) { return dtype.type == tensor.scalar_type(); });
-  if (found == safetensors_dtypes.end()) {
-    throw Error("E_ARGUMENT", "write_safetensors: tensor " + json_quote(name) + " has dtype " +
+  const auto found =
+      std::find_if(weight_dtypes.begin(), weight_dtypes.end(),
+                   [&](const WeightDtype& dtype) { return dtype.type == tensor.scalar_type(); });
+  if (found == weight_dtypes.end()) {
+    throw Error("E_ARGUMENT", "write_safetensors: tensor '" + name + "' has dtype " +
                                   std::string(c10::toString(tensor.scalar_type())) +
                                   ", which the format has no name for here");
   }
-  return static_cast<size_t>(found - safetensors_dtypes.begin());
+  return static_cast<size_t>(found - weight_dtypes.begin());
 }
 
 std::vector<Entry> sorted_entries(const NamedTensors& tensors) {
@@ -40,28 +39,31 @@ std::vector<Entry> sorted_entries(const NamedTensors& tensors) {
   return entries;
 }
 
+// Names of modules, which JSON has nothing to escape in; each once.
 void check_names(const NamedTensors& tensors) {
   std::vector<std::string> names{"__metadata__"};
-  for (const auto& [name, tensor] : tensors) names.push_back(name);
+  for (const auto& [name, tensor] : tensors) {
+    if (std::any_of(name.begin(), name.end(),
+                    [](char c) { return c < ' ' || c == '"' || c == '\\'; })) {
+      throw Error("E_ARGUMENT",
+                  "write_safetensors: expected the name of a module but received '" + name + "'");
+    }
+    names.push_back(name);
+  }
   std::sort(names.begin(), names.end());
   const auto twice = std::adjacent_find(names.begin(), names.end());
   if (twice != names.end()) {
-    throw Error("E_ARGUMENT", "write_safetensors: the name " + json_quote(*twice) +
-                                  " is taken already; every tensor needs its own");
+    throw Error("E_ARGUMENT", "write_safetensors: the name '" + *twice +
+                                  "' is taken already; every tensor needs its own");
   }
 }
 
-std::string header_text(const std::vector<Entry>& entries,
-                        const std::map<std::string, std::string>& metadata) {
+std::string header_text(const std::vector<Entry>& entries, const std::string& metadata) {
   std::string text = "{";
   std::string_view separator;
   if (!metadata.empty()) {
-    text += "\"__metadata__\":{";
-    for (const auto& [key, value] : metadata) {
-      text.append(separator).append(json_quote(key)).append(":").append(json_quote(value));
-      separator = ",";
-    }
-    text += "}";
+    text.append("\"__metadata__\":").append(metadata);
+    separator = ",";
   }
   int64_t at = 0;
   for (const Entry& entry : entries) {
@@ -71,8 +73,8 @@ std::string header_text(const std::vector<Entry>& entries,
       shape += std::to_string(extent);
     }
     const int64_t end = at + static_cast<int64_t>(entry.tensor->nbytes());
-    text.append(separator).append(json_quote(*entry.name)).append(":{\"dtype\":\"");
-    text.append(safetensors_dtypes[entry.order].name).append("\",\"shape\":[").append(shape);
+    text.append(separator).append("\"").append(*entry.name).append("\":{\"dtype\":\"");
+    text.append(weight_dtypes[entry.order].name).append("\",\"shape\":[").append(shape);
     text.append("],\"data_offsets\":[").append(std::to_string(at)).append(",");
     text.append(std::to_string(end)).append("]}");
     separator = ",";
@@ -86,7 +88,7 @@ std::string header_text(const std::vector<Entry>& entries,
 }  // namespace
 
 void write_safetensors(const std::string& path, const NamedTensors& tensors,
-                       const std::map<std::string, std::string>& metadata) {
+                       const std::string& metadata) {
   check_names(tensors);
   const std::vector<Entry> entries = sorted_entries(tensors);
   const std::string header = header_text(entries, metadata);
