@@ -96,7 +96,7 @@ void launch_backward(const at::Tensor& features, const at::Tensor& grad, const G
                      const at::Tensor& score_grad) {
   using T = at::opmath_type<S>;
   BackwardArguments<S, I> a{pass_over<S>(features, groups)};
-  a.factors = terms;
+  a.factors = factors;
   a.grad = map_of<S>(grad);
   a.upstream = upstream;
   a.winners = winners.const_data_ptr<I>();

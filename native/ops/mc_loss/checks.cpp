@@ -13,7 +13,7 @@ constexpr const char* kWho = "mc_loss";
 }  // namespace
 
 void check_mc_loss(const at::Tensor& features, const at::Tensor& target, const MaybeTensor& mask,
-                   int64_t num_classes) {
+                   int64_t num_classes, const McTerms& terms) {
   if (!is_floating(features.scalar_type())) {
     refuse(kWho, "features of float64, float32, bfloat16 or float16", describe(features));
   }

@@ -69,7 +69,7 @@ void launch_terms(const at::Tensor& target, const GroupLayout& groups, const McF
                   const McForward& result) {
   const TermArguments<T> a{groups,
                            target.size(0),
-                           terms,
+                           factors,
                            result.class_scores.const_data_ptr<T>(),
                            result.diversity.const_data_ptr<T>(),
                            target.const_data_ptr<int64_t>(),
