@@ -1,7 +1,7 @@
 // A trainer of its own for one figure of a bench, driven as a run drives it.
 
 import { type NativeTrainer, native, type OperatorTime } from '../binding.js'
-import { type Config, nativeConfig } from '../config/index.js'
+import { type Config, microBatchOf, nativeConfig } from '../config/index.js'
 import type { Batch } from '../data/batch.js'
 import { emptyTotals, trainEpoch } from '../train/epoch.js'
 import { type BenchData, take, trainingBatches } from './batches.js'
@@ -42,7 +42,7 @@ export async function withSteps<T>(
         stepsPerEpoch: Number.POSITIVE_INFINITY,
         epochs: 1,
         seed: config.seed,
-        microBatch: microBatchOf(config).microBatch,
+        microBatch: microBatchOf(config.optim),
         logEvery: Number.POSITIVE_INFINITY,
         lrAt: () => LR,
         signal,
@@ -66,18 +66,14 @@ export async function withSteps<T>(
   }
 }
 
-function microBatchOf({ optim }: Config): { microBatch?: number } {
-  const { batchSize, gradAccumSteps } = optim
-  return gradAccumSteps > 1 ? { microBatch: Math.ceil(batchSize / gradAccumSteps) } : {}
-}
-
 /** Where the time of a step goes: the mean over a few; calls are those of one. */
 export function profileOf(config: Config, noise: BenchData): Promise<OperatorTime[]> {
   // A replayed graph has no operators.
   return withSteps({ ...config, cudaGraph: 'off' }, noise, async (run, _, trainer) => {
     await run(1 + warmUp(config))
     const sums = new Map<string, OperatorTime>()
-    const options = { seed: config.seed, lr: LR, ...microBatchOf(config) }
+    const microBatch = microBatchOf(config.optim)
+    const options = { seed: config.seed, lr: LR, ...(microBatch && { microBatch }) }
     let step = 1 + warmUp(config)
     for await (const batch of take<Batch>(trainingBatches(noise, config), PROFILED_STEPS)) {
       const times = await trainer.profile(batch, { ...options, step: step++ })

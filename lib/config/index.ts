@@ -132,6 +132,11 @@ export function nativeConfig(config: Config, numClasses: number): NativeTrainerC
   }
 }
 
+/** Samples per forward and backward pass; undefined: the whole batch at once. */
+export function microBatchOf({ batchSize, gradAccumSteps }: Config['optim']): number | undefined {
+  return gradAccumSteps > 1 ? Math.ceil(batchSize / gradAccumSteps) : undefined
+}
+
 /** The settings as they take effect. */
 export function settingsOf(config: Config): NativeSettings {
   const settings = pick(config, runSettings)

@@ -3,7 +3,7 @@
 
 import { join } from 'node:path'
 import { type NativeTrainer, native } from '../binding.js'
-import { type Config, configToJson, settingsOf } from '../config/index.js'
+import { type Config, configToJson, microBatchOf, settingsOf } from '../config/index.js'
 import { scalarOf } from '../config/losses/index.js'
 import type { Dataset } from '../data/batch.js'
 import { loader } from '../data/loader.js'
@@ -44,7 +44,7 @@ export async function runEpochs(
   signal: AbortSignal | undefined,
 ): Promise<RunResult> {
   const { config, dataset, stores, trainer, stepsPerEpoch, lrAt, position } = run
-  const { epochs, batchSize, gradAccumSteps } = config.optim
+  const { epochs } = config.optim
   const { emit } = run.journal
   await run.journal.open(run.runDir)
   let last: EpochResult | undefined
@@ -64,7 +64,7 @@ export async function runEpochs(
           stepsPerEpoch,
           epochs,
           seed: config.seed,
-          microBatch: gradAccumSteps > 1 ? Math.ceil(batchSize / gradAccumSteps) : undefined,
+          microBatch: microBatchOf(config.optim),
           logEvery: config.logEvery,
           lrAt,
           scalarAt: scalarOf(config.loss, epochs * stepsPerEpoch),

@@ -15,7 +15,7 @@ namespace mcloss {
 int64_t kept_channels(int64_t xi, Keep keep);
 
 // The 0/1 mask of one step, bool: [C] for MaskScope::batch, [num_samples, C] for MaskScope::sample.
-// Channel c of sample n has the word philox_draw(seed, step, n, c, Stream::cwa_mask), n = 0 for the
+// Channel c of sample n has the word philox_draw(seed, step, n, c, Purpose::cwa_mask), n = 0 for the
 // whole batch; a class keeps its kept_channels(xi) channels with the smallest (word, channel).
 // first_sample: the position of sample 0 in the whole batch, so that micro-batches agree. Drawn on
 // seed_step's device (ops/seed_step.h), the same bits on each.

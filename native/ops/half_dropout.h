@@ -1,5 +1,5 @@
 // The factors of a dropout with probability 1/2, drawn from a seed by Philox (ops/kernel/philox.h,
-// Stream::dropout): the same for any split into micro-batches and on any device.
+// Purpose::dropout): the same for any split into micro-batches and on any device.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -19,7 +19,7 @@ void draw_row(const GroupLayout& groups, int64_t kept_small, int64_t kept_large,
   std::vector<uint32_t> word(groups.num_channels);
   for (int64_t channel = 0; channel < groups.num_channels; ++channel) {
     word[channel] =
-        philox_draw(seed, step, sample, static_cast<uint32_t>(channel), Stream::cwa_mask);
+        philox_draw(seed, step, sample, static_cast<uint32_t>(channel), Purpose::cwa_mask);
   }
   std::vector<int64_t> order(groups.num_channels);
   std::iota(order.begin(), order.end(), int64_t{0});

@@ -24,7 +24,7 @@ __global__ void draw_cwa_mask_kernel(GroupLayout groups, int64_t kept_small, int
   const int64_t kept = cls < groups.num_small ? kept_small : kept_large;
   const auto word_of = [&](int64_t channel) {
     return philox_draw(seed, step, static_cast<uint32_t>(first_sample + row),
-                       static_cast<uint32_t>(begin + channel), Stream::cwa_mask);
+                       static_cast<uint32_t>(begin + channel), Purpose::cwa_mask);
   };
   __shared__ uint32_t words[kThreads];
   for (int64_t base = 0; base < size; base += kThreads) {

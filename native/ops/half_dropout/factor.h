@@ -11,7 +11,7 @@ MCLOSS_HOST_DEVICE inline float half_dropout_factor(const int64_t* seed_step, in
   const uint32_t word =
       philox_draw(static_cast<uint64_t>(seed_step[0]), static_cast<uint32_t>(seed_step[1]),
                   static_cast<uint32_t>(sample), static_cast<uint32_t>(layer * width + column),
-                  Stream::dropout);
+                  Purpose::dropout);
   return word >> 31 ? 2.0f : 0.0f;
 }
 

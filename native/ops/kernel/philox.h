@@ -1,6 +1,6 @@
 // Philox4x32-10 (Salmon et al., SC 2011): the one generator of the whole product, the same bits in
 // TypeScript (lib/random.ts), C++ and CUDA. key = run seed; counter = (step or epoch, sample or 0,
-// draw >> 2, stream); word draw & 3.
+// draw >> 2, purpose); word draw & 3.
 #pragma once
 
 #include <array>
@@ -10,8 +10,8 @@
 
 namespace mcloss {
 
-// The stream ids; lib/random.ts has the same list. A purpose never shares another's stream.
-enum class Stream : uint32_t {
+// The purposes; lib/random.ts has the same list. Each has a sequence of its own.
+enum class Purpose : uint32_t {
   order = 0,
   window = 1,
   flip = 2,
@@ -40,11 +40,11 @@ MCLOSS_HOST_DEVICE inline PhiloxWords philox4x32_10(PhiloxWords counter, uint32_
   return counter;
 }
 
-// Draw number `draw` of (seed, step, sample, stream): 32 uniform bits.
+// Draw number `draw` of (seed, step, sample, purpose): 32 uniform bits.
 MCLOSS_HOST_DEVICE inline uint32_t philox_draw(uint64_t seed, uint32_t step, uint32_t sample,
-                                               uint32_t draw, Stream stream) {
+                                               uint32_t draw, Purpose purpose) {
   const PhiloxWords words =
-      philox4x32_10({{step, sample, draw >> 2, static_cast<uint32_t>(stream)}},
+      philox4x32_10({{step, sample, draw >> 2, static_cast<uint32_t>(purpose)}},
                     static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32));
   return words.word[draw & 3];
 }

@@ -101,7 +101,7 @@ void mask() {
     const uint32_t sample = row < 0 ? 0 : static_cast<uint32_t>(row + 2);
     const auto word = [&](int64_t channel) {
       return mcloss::philox_draw(seed, 41, sample, static_cast<uint32_t>(channel),
-                                 mcloss::Stream::cwa_mask);
+                                 mcloss::Purpose::cwa_mask);
     };
     const bool* data = row < 0 ? batch.const_data_ptr<bool>() : rows[row].const_data_ptr<bool>();
     for (int64_t cls = 0; cls < 5; ++cls) {
@@ -156,7 +156,7 @@ void half_dropout() {
     for (int64_t j = 0; j < width; ++j) {
       const uint32_t word =
           mcloss::philox_draw(seed, 41, static_cast<uint32_t>(first + i),
-                              static_cast<uint32_t>(layer * width + j), mcloss::Stream::dropout);
+                              static_cast<uint32_t>(layer * width + j), mcloss::Purpose::dropout);
       right &= scale[i][j].item<float>() == ((word & 0x80000000u) != 0 ? 2.0f : 0.0f);
     }
   }
