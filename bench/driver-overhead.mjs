@@ -6,7 +6,6 @@
 
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { native } from '../dist/binding.js'
 import { makeBatches, scratchDir } from './batches.mjs'

@@ -34,8 +34,8 @@ at::Tensor LastLayer::forward(const at::Tensor& x) const {
     // Mode 2 sums squares of differences: |x|^2 - 2 x mu + |mu|^2 would lose digits.
     return at::cdist(wide, rows, /*p=*/2, /*compute_mode=*/2).square() * -0.5;
   }
-  if (config_.scale == 0) return at::linear(wide, unit(rows));  // |x| cos = x W / |W|
-  return at::linear(unit(wide), unit(rows)) * config_.scale;
+  if (config_.scale.factor == 0) return at::linear(wide, unit(rows));  // |x| cos = x W / |W|
+  return at::linear(unit(wide), unit(rows)) * config_.scale.factor;
 }
 
 }  // namespace mcloss
