@@ -14,6 +14,7 @@ import { findLibtorch, libtorchAt } from '../setup/libtorch.mjs'
 import { findNvcc, packageRoot } from '../setup/paths.mjs'
 import { runAsProgram, SetupError } from '../setup/setup-error.mjs'
 import { architectures } from './cuda-objects.mjs'
+import { strict } from './ensure.mjs'
 
 /** Enough to link; to run it needs the nvidia libraries beside it, as a Python torch has them. */
 const cudaWheel = {
@@ -37,7 +38,7 @@ await runAsProgram(import.meta.url, async (args) => {
   const out = join(packageRoot, 'build-cuda')
   const built = await build(libtorch, {
     out,
-    defines: { CMAKE_CUDA_ARCHITECTURES: architectures.join(';') },
+    defines: { ...strict, CMAKE_CUDA_ARCHITECTURES: architectures.join(';') },
   })
   if (!built) process.stdout.write(`mcloss: nothing to build; ${describe(libtorch)}\n`)
   return inspect(join(out, 'Release/mcloss.node'))

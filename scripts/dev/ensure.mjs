@@ -11,6 +11,9 @@ import { findLibtorch } from '../setup/libtorch.mjs'
 import { hashOf, packageRoot } from '../setup/paths.mjs'
 import { SetupError } from '../setup/setup-error.mjs'
 
+/** CMake's switch for a build in a clone: a warning stops it. */
+export const strict = { MCLOSS_STRICT: 'ON' }
+
 /**
  * @param {object} [options]
  * @param {import('../setup/build.mjs').Program[]} [options.extra] C++ programs needed beside the add-on
@@ -19,7 +22,7 @@ import { SetupError } from '../setup/setup-error.mjs'
 export async function ensure({ extra = [] } = {}) {
   await installDependencies()
   const libtorch = await chooseLibtorch()
-  await build(libtorch, { extra })
+  await build(libtorch, { extra, defines: strict })
   await compileTypeScript()
   return libtorch
 }
