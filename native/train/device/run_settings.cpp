@@ -16,6 +16,8 @@ void apply_settings(const RunSettings& settings) {
   // An operator that has no deterministic form warns (train/device/warnings.h) and runs.
   context.setDeterministicAlgorithms(deterministic, /*warn_only=*/true);
   context.setDeterministicFillUninitializedMemory(false);  // a pass over every new tensor
+  // On a processor that it does not know it prints at every call, and elsewhere it serves single images.
+  context.setUserEnabledNNPACK(false);
   context.setAllowTF32CuDNN(settings.tf32);
   context.setAllowTF32CuBLAS(settings.tf32);
 }

@@ -98,7 +98,8 @@ struct Golden {
   std::vector<double> rows_grad;  // all rows
 };
 
-const ClassifierConfig linear, distance{ClassifierKind::distance}, norm{ClassifierKind::cosine, 0};
+const ClassifierConfig linear, distance{ClassifierKind::distance, 0},
+    norm{ClassifierKind::cosine, 0};
 ClassifierConfig cosine(double scale) { return {ClassifierKind::cosine, scale}; }
 
 const std::vector<Golden> goldens{
