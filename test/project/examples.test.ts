@@ -1,6 +1,6 @@
 // Every example runs as it stands, on a small set.
 
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect, test, vi } from 'vitest'
 import { defineConfig } from '../../lib/config/index.js'
@@ -57,4 +57,18 @@ test('own-dataset', async () => {
   const lines = await runExample('own-dataset', root, '1')
   expect(lines[0]?.[0]).toMatch(/top-1 [\d.]+ of 15/)
   expect(cwd).toBeDefined()
+})
+
+test("README's training script", async () => {
+  const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8')
+  const [, script = ''] = /```ts\n([\s\S]*?)```/.exec(readme) ?? []
+  const here = join(folder, 'readme')
+  mkdirSync(here)
+  cwd.mockReturnValue(here)
+  const file = join(here, 'script.ts')
+  writeFileSync(file, script)
+  await import(file)
+  const lines = log.mock.calls
+  expect(lines.slice(0, 5).map(([epoch]) => epoch)).toEqual([0, 1, 2, 3, 4])
+  expect(existsSync(join(String(lines[5]?.[0]), 'model.safetensors'))).toBe(true)
 })
