@@ -64,10 +64,16 @@ test("README's training script", async () => {
   const [, script = ''] = /```ts\n([\s\S]*?)```/.exec(readme) ?? []
   const here = join(folder, 'readme')
   mkdirSync(here)
-  cwd.mockReturnValue(here)
   const file = join(here, 'script.ts')
   writeFileSync(file, script)
-  await import(file)
+  cwd.mockRestore()
+  const before = process.cwd()
+  process.chdir(here)
+  try {
+    await import(file)
+  } finally {
+    process.chdir(before)
+  }
   const lines = log.mock.calls
   expect(lines.slice(0, 5).map(([epoch]) => epoch)).toEqual([0, 1, 2, 3, 4])
   expect(existsSync(join(String(lines[5]?.[0]), 'model.safetensors'))).toBe(true)
