@@ -22,7 +22,7 @@ struct ResnetPlan {
   std::array<StagePlan, 4> stages;
 };
 
-ResnetPlan plan_of(const ModelConfig& config) {
+ResnetPlan resnet_plan(const ModelConfig& config) {
   const bool bottleneck = config.backbone == "resnet50";
   const std::array<int64_t, 4> blocks =
       bottleneck ? std::array<int64_t, 4>{3, 4, 6, 3} : std::array<int64_t, 4>{2, 2, 2, 2};
@@ -126,11 +126,11 @@ class Resnet : public Backbone {
 }  // namespace
 
 std::shared_ptr<Backbone> make_resnet(const ModelConfig& config, at::Generator& generator) {
-  return std::make_shared<Resnet>(plan_of(config), config.impl, generator);
+  return std::make_shared<Resnet>(resnet_plan(config), config.impl, generator);
 }
 
 MapShape resnet_map_shape(const ModelConfig& config) {
-  const ResnetPlan plan = plan_of(config);
+  const ResnetPlan plan = resnet_plan(config);
   MapShape shape{plan.stages[3].out, config.input_height, config.input_width};
   // Every stride-2 layer (conv1, the max-pool, layer2 ..) is padded: n -> ceil(n / 2).
   int64_t halvings = 2;

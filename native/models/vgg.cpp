@@ -22,7 +22,7 @@ struct VggPlan {
   bool batch_norm, conv_bias;
 };
 
-VggPlan plan_of(const ModelConfig& config) {
+VggPlan vgg_plan(const ModelConfig& config) {
   const std::string& name = config.backbone;
   const bool widened = config.channels_per_class > 0;
   const int64_t channels = config.num_classes * config.channels_per_class;
@@ -96,11 +96,11 @@ class Vgg : public Backbone {
 }  // namespace
 
 std::shared_ptr<Backbone> make_vgg(const ModelConfig& config, at::Generator& generator) {
-  return std::make_shared<Vgg>(plan_of(config), config.impl, generator);
+  return std::make_shared<Vgg>(vgg_plan(config), config.impl, generator);
 }
 
 MapShape vgg_map_shape(const ModelConfig& config) {
-  const VggPlan plan = plan_of(config);
+  const VggPlan plan = vgg_plan(config);
   MapShape shape{plan.widths.back(), config.input_height, config.input_width};
   for (const int64_t width : plan.widths) {
     if (width != pool) continue;

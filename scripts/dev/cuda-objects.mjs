@@ -22,7 +22,8 @@ export async function compileCudaFiles(libtorch) {
   if (!libtorch.cuda) writeMacrosHeader(generated)
   const include = join(libtorch.path, 'include')
   const flags = [
-    ...['-std=c++20', '--expt-relaxed-constexpr', '-O3', '-c', '-Xcompiler', '-fPIC'],
+    ...['-std=c++20', '--expt-relaxed-constexpr', '-O3', '-c'],
+    ...['-Xcompiler', '-fPIC', '-Werror', 'all-warnings'],
     ...['-I', join(packageRoot, 'native'), '-isystem', include],
     ...['-isystem', join(include, 'torch/csrc/api/include'), '-isystem', generated],
   ]

@@ -9,6 +9,7 @@ import { packageRoot } from '../setup/paths.mjs'
 import { runAsProgram } from '../setup/setup-error.mjs'
 import { compileCudaFiles } from './cuda-objects.mjs'
 import { ensure } from './ensure.mjs'
+import { loopsHere } from './loops.mjs'
 
 const count = { passed: 0, failed: 0, skipped: 0 }
 /** @param {string} line */
@@ -25,16 +26,30 @@ function one(name, ok) {
 
 await runAsProgram(import.meta.url, async (args) => {
   const libtorch = await ensure({ extra: ['tests'] })
-  const here = { cwd: packageRoot }
-  one('lint', (await show('npm', ['run', '--silent', 'lint'], here)) === 0)
-  one('types', (await show(tool('tsc'), ['--noEmit'], here)) === 0)
-  await cudaObjects(libtorch)
-  await nativeTests()
+  await Promise.all([sources(libtorch), nativeTests()])
   await vitest(args)
   if (count.skipped > 0) print(`${count.skipped} skipped`)
   print(`${count.passed} passed, ${count.failed} failed`)
   return count.failed > 0 ? 1 : 0
 })
+
+/** What looks at sources alone. @param {import('../setup/libtorch.mjs').Libtorch} libtorch */
+async function sources(libtorch) {
+  await quiet('lint', 'npm', ['run', '--silent', 'lint'])
+  await quiet('types', tool('tsc'), ['--noEmit'])
+  await cudaObjects(libtorch)
+}
+
+/** A command of which only a failure's output is of interest. */
+async function quiet(
+  /** @type {string} */ name,
+  /** @type {string} */ command,
+  /** @type {string[]} */ args,
+) {
+  const { code, stdout, stderr } = await read(command, args, { cwd: packageRoot })
+  if (code !== 0) print(stdout + stderr)
+  one(name, code === 0)
+}
 
 /** @param {import('../setup/libtorch.mjs').Libtorch} libtorch */
 async function cudaObjects(libtorch) {
@@ -49,24 +64,25 @@ async function cudaObjects(libtorch) {
   }
 }
 
-/** ops_test with the loops for this processor, and with those for lesser ones. */
+/**
+ * ops_test whole with the loops for this processor, and the operators with those for lesser ones.
+ * `npm run soak` runs it whole with all.
+ */
 async function nativeTests() {
-  await nativeTest('the loops for this processor', {})
-  if (/\bavx2\b/.test(readFileSync('/proc/cpuinfo', 'utf8'))) {
-    await nativeTest('the loops for AVX2', { ATEN_CPU_CAPABILITY: 'avx2' })
+  for (const { name, env } of loopsHere()) {
+    await nativeTest(name, env ? ['--operators'] : [], env)
   }
-  await nativeTest('the plain loops', { ATEN_CPU_CAPABILITY: 'default' })
 }
 
 /**
  * ops_test prints its own `N passed, N failed` last, of its cases.
- * @param {string} name @param {NodeJS.ProcessEnv} env
+ * @param {string} name @param {string[]} args @param {NodeJS.ProcessEnv} [env]
  */
-async function nativeTest(name, env) {
+async function nativeTest(name, args, env) {
   print(`ops_test: ${name}`)
   const program = join(packageRoot, 'build/ops_test')
   const options = { cwd: packageRoot, echo: true, env: { ...process.env, ...env } }
-  const { code, stdout } = await read(program, ['test/fixtures'], options)
+  const { code, stdout } = await read(program, ['test/fixtures', ...args], options)
   const [, passed, failed] = /(\d+) passed, (\d+) failed\s*$/.exec(stdout) ?? []
   count.passed += Number(passed ?? 0)
   count.failed += Number(failed ?? 0)

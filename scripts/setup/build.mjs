@@ -73,7 +73,7 @@ export async function build(libtorch, { extra = [], force, out, defines = {} } =
   await cmakeJs('configure', folder, options)
   await cmakeJs('build', folder, options)
   if (!existsSync(addon)) throw new SetupError(`mcloss: the build ended without ${addon}.`)
-  // Objects and precompiled headers, 500 MB, serve later builds in a clone only.
+  // Objects serve later builds in a clone only.
   if (packageRoot.includes('/node_modules/'))
     rmSync(join(folder, 'CMakeFiles'), { recursive: true })
   mkdirSync(dirname(record), { recursive: true })

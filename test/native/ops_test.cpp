@@ -1,11 +1,13 @@
 // The operators and the networks against fixtures made in Python, a plain-loop twin and central differences.
-// Usage: ops_test <test/fixtures>. Prints a line for each failed check and case, then the counts.
+// Usage: ops_test <test/fixtures> [--operators]. Prints a line for each failed check and case, then the
+// counts. --operators: without networks, losses and the step.
 #include "cases.h"
 #include "check.h"
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::fprintf(stderr, "usage: ops_test <the folder test/fixtures>\n");
+  const bool all = argc == 2;
+  if (!all && !(argc == 3 && std::string(argv[2]) == "--operators")) {
+    std::fprintf(stderr, "usage: ops_test <the folder test/fixtures> [--operators]\n");
     return 2;
   }
   const std::string fixtures = argv[1];
@@ -20,11 +22,13 @@ int main(int argc, char** argv) {
   test::batch_norm_act_differential();
   test::batch_norm_act_edges();
   test::winograd_conv_cases();
-  test::models();
   test::pixels(fixtures + "/resize");
-  test::losses();
-  test::step();
   test::threads();
+  if (all) {
+    test::models();
+    test::losses();
+    test::step();
+  }
   if (test::devices().size() == 1) std::printf("CUDA cases skipped: LibTorch sees no GPU\n");
   const auto [passed, failed, checks, failed_checks] = test::count;
   std::printf("cases %d, values compared %lld, of them wrong %lld\n", passed + failed,

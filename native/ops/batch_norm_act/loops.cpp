@@ -12,7 +12,7 @@
 // With u = 2^-24, float32 and values within z standard deviations of the mean m, sd = sqrt(var):
 //   |mean - exact| <= 20 u * z * sd, |var / exact - 1| <= 40 u * z, whatever m / sd is;
 //   |y - exact| <= 70 u * z * |weight| + u * |y|; hardly a tenth of it in practice.
-// test/native/ops/batch_norm_act_differential.cpp holds the results against float64.
+// test/native/ops/batch_norm_act/differential.cpp holds the results against float64.
 
 #include "ops/batch_norm_act/loops.h"
 #include "ops/batch_norm_act/moments.h"

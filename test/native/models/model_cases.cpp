@@ -10,8 +10,8 @@
 #include <algorithm>
 
 #include "cases.h"
-#include "mc_loss_case.h"
 #include "models/classifier.h"
+#include "ops/mc_loss/case.h"
 
 namespace test {
 namespace {

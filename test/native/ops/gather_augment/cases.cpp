@@ -12,6 +12,7 @@
 #include "check.h"
 #include "fixture_file.h"
 #include "ops/gather_augment.h"
+#include "ops/gather_augment/normalisation.h"
 #include "ops/operator.h"
 
 namespace test {
@@ -21,7 +22,6 @@ using mcloss::gather_augment;
 using mcloss::GatherOptions;
 using mcloss::MaybeTensor;
 
-constexpr std::array<float, 3> kMean{0.485f, 0.456f, 0.406f}, kStd{0.229f, 0.224f, 0.225f};
 // With these the result is the u8 level within rounding.
 constexpr std::array<float, 3> kNone{0, 0, 0}, kLevels{1 / 255.f, 1 / 255.f, 1 / 255.f};
 

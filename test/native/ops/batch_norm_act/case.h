@@ -5,8 +5,8 @@
 #include <ATen/ops/batch_norm.h>
 #include <ATen/ops/relu.h>
 
-#include "mc_loss_case.h"
 #include "ops/batch_norm_act.h"
+#include "ops/mc_loss/case.h"
 
 namespace test {
 

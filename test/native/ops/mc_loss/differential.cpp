@@ -8,7 +8,7 @@
 #include <cstdlib>
 
 #include "cases.h"
-#include "mc_loss_case.h"
+#include "ops/mc_loss/case.h"
 
 namespace test {
 namespace {

@@ -18,8 +18,8 @@
 #include <vector>
 
 #include "cases.h"
-#include "mc_loss_case.h"
 #include "models/layers.h"
+#include "ops/mc_loss/case.h"
 #include "ops/winograd_conv.h"
 
 namespace test {

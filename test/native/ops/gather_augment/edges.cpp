@@ -11,6 +11,7 @@
 #include "cases.h"
 #include "check.h"
 #include "ops/gather_augment.h"
+#include "ops/gather_augment/normalisation.h"
 #include "ops/operator.h"
 
 namespace test {
@@ -19,8 +20,6 @@ namespace {
 using mcloss::gather_augment;
 using mcloss::GatherOptions;
 using mcloss::MaybeTensor;
-
-constexpr std::array<float, 3> kMean{0.485f, 0.456f, 0.406f}, kStd{0.229f, 0.224f, 0.225f};
 
 // A store of more than 2^32 bytes, of which two images are ever touched.
 void large_store() {

@@ -9,8 +9,8 @@
 #include <string>
 
 #include "check.h"
-#include "mc_loss_twin.h"
 #include "ops/mc_loss.h"
+#include "ops/mc_loss/twin.h"
 
 namespace test {
 

@@ -13,7 +13,7 @@
 #include <limits>
 
 #include "cases.h"
-#include "mc_loss_case.h"
+#include "ops/mc_loss/case.h"
 
 namespace test {
 namespace {

@@ -10,8 +10,8 @@
 
 #include <limits>
 
-#include "batch_norm_act_case.h"
 #include "cases.h"
+#include "ops/batch_norm_act/case.h"
 
 namespace test {
 namespace {

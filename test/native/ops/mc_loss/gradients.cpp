@@ -3,7 +3,7 @@
 // operator against. Inputs with two values closer than a difference step can tell apart (a kink) are
 // drawn again.
 #include "cases.h"
-#include "mc_loss_case.h"
+#include "ops/mc_loss/case.h"
 
 namespace test {
 namespace {

@@ -2,10 +2,10 @@
 // Layouts, bf16, more shapes and Python's fixtures: test/native. Torch: python-parity.test.ts.
 
 import { describe, expect, test } from 'vitest'
-import type { McLossResult } from '../../../lib/binding.js'
-import { type McLossOptions, mcLoss } from '../../../lib/mc-loss.js'
-import { below, draws, Purpose, uniform } from '../../../lib/random.js'
-import { mcLossTwin, type TwinResult } from '../../reference/mc-loss.js'
+import type { McLossResult } from '../../../../lib/binding.js'
+import { type McLossOptions, mcLoss } from '../../../../lib/mc-loss.js'
+import { below, draws, Purpose, uniform } from '../../../../lib/random.js'
+import { mcLossTwin, type TwinResult } from '../../../reference/mc-loss.js'
 
 type Shape = readonly [number, number, number, number]
 

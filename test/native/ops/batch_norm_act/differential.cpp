@@ -6,8 +6,8 @@
 #include <array>
 #include <map>
 
-#include "batch_norm_act_case.h"
 #include "cases.h"
+#include "ops/batch_norm_act/case.h"
 
 namespace test {
 namespace {

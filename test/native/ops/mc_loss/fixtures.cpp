@@ -9,20 +9,20 @@
 #include "cases.h"
 #include "check.h"
 #include "fixture_file.h"
-#include "mc_loss_twin.h"
 #include "ops/mc_loss.h"
+#include "ops/mc_loss/twin.h"
 
 namespace test {
 namespace {
 
-struct Dtype {
+struct FixtureDtype {
   const char* suffix;
   at::ScalarType type;
   double values, gradient;  // tolerances
 };
-constexpr Dtype kDtypes[] = {{"f64", at::kDouble, 1e-12, 1e-12},
-                             {"f32", at::kFloat, 2e-6, 2e-6},
-                             {"bf16", at::kBFloat16, 2e-6, 1.6e-2}};
+constexpr FixtureDtype kFixtureDtypes[] = {{"f64", at::kDouble, 1e-12, 1e-12},
+                                           {"f32", at::kFloat, 2e-6, 2e-6},
+                                           {"bf16", at::kBFloat16, 2e-6, 1.6e-2}};
 
 void fixture(const std::string& path) {
   const auto file = read_fixture(path);
@@ -38,7 +38,7 @@ void fixture(const std::string& path) {
   if (tensors.count("mask")) mask = tensors.at("mask").to(at::kBool);
 
   for (const at::DeviceType device : devices()) {
-    for (const Dtype& dtype : kDtypes) {
+    for (const FixtureDtype& dtype : kFixtureDtypes) {
       for (const Layout layout : kLayouts) {
         const std::string suffix = std::string(".") + dtype.suffix;
         const at::Tensor features = lay_out(tensors.at("features" + suffix), layout).to(device);
