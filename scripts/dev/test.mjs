@@ -11,6 +11,9 @@ import { compileCudaFiles } from './cuda-objects.mjs'
 import { ensure } from './ensure.mjs'
 import { loopsHere } from './loops.mjs'
 
+// A LibTorch thread that waits for others leaves its core to what runs beside it.
+process.env.OMP_WAIT_POLICY ??= 'passive'
+
 const count = { passed: 0, failed: 0, skipped: 0 }
 /** @param {string} line */
 const print = (line) => process.stdout.write(`${line}\n`)
