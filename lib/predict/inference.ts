@@ -12,6 +12,7 @@ import { McLossError } from '../errors.js'
 import type { TestFigures } from '../events.js'
 import { readModelMetadata } from '../train/checkpoint.js'
 import { evaluateBatches } from '../train/epoch.js'
+import { areFinite } from '../train/metrics.js'
 
 export interface ModelOptions {
   /** A model.safetensors, a checkpoint folder, or a run folder (its best checkpoint). */
@@ -31,7 +32,8 @@ export interface EvaluateOptions extends ModelOptions {
 /**
  * The test split's figures.
  *
- * @throws McLossError E_CHECKPOINT, E_WEIGHTS for weights that cannot be used; E_DATA for data that
+ * @throws McLossError E_CHECKPOINT, E_WEIGHTS for weights that cannot be used; E_NUMERICS for a model
+ * whose outputs are not finite; E_DATA for data that
  * cannot, or whose classes are not the model's.
  */
 export async function evaluate(options: EvaluateOptions): Promise<TestFigures> {
@@ -40,7 +42,9 @@ export async function evaluate(options: EvaluateOptions): Promise<TestFigures> {
     const dataset = await openDataset(model.config.data)
     requireSameClasses(model.classes, dataset.classes)
     const batches = loader(dataset, model.config, { split: 'test', epoch: 0 })
-    return (await evaluateBatches(model.trainer, batches)) as TestFigures
+    const figures = (await evaluateBatches(model.trainer, batches)) as TestFigures
+    if (!areFinite(figures)) throw notFinite('evaluate', model.file)
+    return figures
   } finally {
     await model.trainer.dispose()
   }
@@ -55,7 +59,8 @@ export interface Prediction {
 /**
  * The `top` (default 5) most probable classes of each image file.
  *
- * @throws McLossError E_IMAGE naming a file that cannot be decoded; E_CHECKPOINT, E_WEIGHTS.
+ * @throws McLossError E_IMAGE naming a file that cannot be decoded; E_CHECKPOINT, E_WEIGHTS; E_NUMERICS
+ * for a model whose outputs are not finite.
  */
 export async function predict(
   paths: readonly string[],
@@ -72,6 +77,7 @@ export async function predict(
       for (let n = 0; n < batch.count; n++) {
         const row = logits.subarray(n * classes.length, (n + 1) * classes.length)
         const path = paths[predictions.length] as string
+        if (!row.every(Number.isFinite)) throw notFinite('predict', model.file)
         predictions.push({ path, top: topClasses(row, classes, options.top ?? 5) })
       }
       batch.release()
@@ -82,7 +88,16 @@ export async function predict(
   }
 }
 
+function notFinite(who: string, file: string): McLossError {
+  return new McLossError(
+    'E_NUMERICS',
+    `${who}: expected finite outputs of the model ${file}, but some are not: its training has diverged. ` +
+      'Use another checkpoint, or train again with a lower optim.lr.',
+  )
+}
+
 interface Model {
+  file: string
   config: Config
   classes: string[]
   trainer: NativeTrainer
@@ -112,7 +127,7 @@ async function openModel(options: EvaluateOptions): Promise<Model> {
     await trainer.dispose()
     throw error
   }
-  return { config, classes: metadata.classes, trainer }
+  return { file, config, classes: metadata.classes, trainer }
 }
 
 /** `other` over the model's data; another reader takes over only how images become pixels. */

@@ -15,6 +15,8 @@ export interface Session {
   position: Position
   totals: EpochTotals
   best: Best | undefined
+  /** The folder of its newest checkpoint. */
+  saved: string | undefined
 }
 
 export type Best = TestFigures & { epoch: number }
@@ -25,6 +27,7 @@ export async function freshSession(config: Config): Promise<Session> {
     position: { epoch: 0, stepInEpoch: 0, step: 0 },
     totals: emptyTotals(),
     best: undefined,
+    saved: undefined,
   }
 }
 
@@ -71,5 +74,6 @@ export function resumedSession({ path, state }: Checkpoint): Session {
     position: { epoch, stepInEpoch, step },
     totals: state.totals,
     best: state.best,
+    saved: path,
   }
 }
