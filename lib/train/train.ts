@@ -11,6 +11,7 @@ import type { RunEvent } from '../events.js'
 import { openCheckpoint } from './checkpoint.js'
 import { EventQueue } from './event-queue.js'
 import { journalOf } from './journal.js'
+import { outcomeOf } from './outcome.js'
 import { type RunResult, runEpochs } from './run.js'
 import { makeSchedule } from './schedule.js'
 import { freshSession, requireSameRun, resumedSession } from './session.js'
@@ -29,8 +30,9 @@ export interface Run extends AsyncIterable<RunEvent> {
 
 /**
  * Starts training. The run goes on whether or not anyone iterates over its events; unread progress
- * events collapse to the newest. An error rejects `result` and ends an iteration with the same
- * error.
+ * events collapse to the newest. One loop reads the events at a time. A failure rejects `result` and
+ * is thrown by the loop, whichever is asked first and however late. One that neither was asked for, once
+ * `result` is out of reach or the process has nothing left to do, is an unhandled rejection.
  *
  * @throws (as a rejection) McLossError E_CONFIG, E_DATA, E_ARGUMENT, E_DEVICE, E_WEIGHTS,
  * E_CHECKPOINT before work starts; E_IMAGE, E_OOM, E_IO, E_NATIVE while it runs; E_ABORTED after an
@@ -38,23 +40,26 @@ export interface Run extends AsyncIterable<RunEvent> {
  */
 export function train(config: Config, options: TrainOptions = {}): Run {
   const events = new EventQueue()
-  const run = async () => {
-    try {
-      const result = await execute(config, options, (event) => events.push(event))
-      events.end()
-      return result
-    } catch (error) {
-      events.end(error)
-      throw error
-    }
-  }
-  const result = run()
+  const outcome = outcomeOf(publishing(events, config, options))
   return {
-    result,
-    [Symbol.asyncIterator]() {
-      result.catch(() => {}) // an iteration throws it
-      return events[Symbol.asyncIterator]()
-    },
+    result: outcome.result,
+    // The loop holds the outcome: nobody has let go of it as long as the loop can throw.
+    [Symbol.asyncIterator]: () => events.read(() => outcome.see()),
+  }
+}
+
+/**
+ * The run's end is also that of its events. No closure of `train`: the stack of a failure keeps its
+ * functions and what they close over, and the result has to go out of reach.
+ */
+async function publishing(events: EventQueue, config: Config, options: TrainOptions) {
+  try {
+    const result = await execute(config, options, (event) => events.push(event))
+    events.end()
+    return result
+  } catch (error) {
+    events.end(error)
+    throw error
   }
 }
 
