@@ -8,6 +8,7 @@ import { type Config, type ConfigInput, defineConfig, nativeConfig } from '../co
 import type { Dataset } from '../data/batch.js'
 import { openDataset } from '../data/datasets/index.js'
 import { loader } from '../data/loader.js'
+import { firstDifference } from '../difference.js'
 import { McLossError } from '../errors.js'
 import type { TestFigures } from '../events.js'
 import { readModelMetadata } from '../train/checkpoint.js'
@@ -154,12 +155,11 @@ async function modelFile(path: string): Promise<string> {
 }
 
 function requireSameClasses(model: string[], data: string[]): void {
-  if (model.length === data.length && model.every((name, index) => name === data[index])) return
-  const first = model.findIndex((name, index) => name !== data[index])
+  const difference = firstDifference(model, data)
+  if (difference === undefined) return
   throw new McLossError(
     'E_DATA',
-    `evaluate: the model knows ${model.length} classes, the data has ${data.length}; the first ` +
-      `difference is class ${first}: '${model[first]}' against '${data[first]}'. ` +
+    `evaluate: the model knows ${model.length} classes, the data has ${data.length}; ${difference}. ` +
       'Evaluate on data with the classes the model was trained on.',
   )
 }

@@ -14,7 +14,7 @@ import { journalOf } from './journal.js'
 import { outcomeOf } from './outcome.js'
 import { type RunResult, runEpochs } from './run.js'
 import { makeSchedule } from './schedule.js'
-import { freshSession, requireSameRun, resumedSession } from './session.js'
+import { freshSession, misfit, requireSameRun, resumedSession } from './session.js'
 import { Trainer } from './trainer.js'
 
 export interface TrainOptions {
@@ -84,7 +84,11 @@ async function execute(config: Config, options: TrainOptions, publish: (event: R
     ? native().NativeTrainer.create(nativeConfig(config, dataset.classes.length))
     : Trainer.create(config, dataset.classes.length))
   try {
-    if (checkpoint) await trainer.load(checkpoint.path)
+    if (checkpoint) {
+      await trainer.load(checkpoint.path).catch((error) => {
+        throw misfit(error, checkpoint, config)
+      })
+    }
     const journal = journalOf(publish)
     for (const message of dataset.warnings ?? []) journal.emit({ type: 'warning', message })
     const stores = await openStores(dataset, config, { signal, onEvent: journal.emit })
