@@ -3,6 +3,8 @@
 
 import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { z } from 'zod'
+import { checkArgument, count, record, text } from '../arguments.js'
 import { type NativeTrainer, native } from '../binding.js'
 import { type Config, type ConfigInput, defineConfig, nativeConfig } from '../config/index.js'
 import type { Dataset } from '../data/batch.js'
@@ -30,6 +32,14 @@ export interface EvaluateOptions extends ModelOptions {
   data?: Partial<ConfigInput['data']>
 }
 
+const modelShape = record({
+  weights: text,
+  device: z.enum(['cpu', 'cuda']).optional(),
+  batchSize: count.optional(),
+})
+const evaluateShape = modelShape.extend({ data: record({}).optional() })
+const predictShape = modelShape.extend({ top: count.optional() })
+
 /**
  * The test split's figures.
  *
@@ -38,6 +48,7 @@ export interface EvaluateOptions extends ModelOptions {
  * cannot, or whose classes are not the model's.
  */
 export async function evaluate(options: EvaluateOptions): Promise<TestFigures> {
+  checkArgument('evaluate', 'options', evaluateShape, options)
   const model = await openModel(options)
   try {
     const dataset = await openDataset(model.config.data)
@@ -67,6 +78,8 @@ export async function predict(
   paths: readonly string[],
   options: ModelOptions & { top?: number },
 ): Promise<Prediction[]> {
+  checkArgument('predict', 'paths', z.array(text), paths)
+  checkArgument('predict', 'options', predictShape, options)
   const model = await openModel(options)
   try {
     const { classes } = model

@@ -1,8 +1,9 @@
 // A training run from the outside: what is opened and checked before its epochs (run.ts) begin, and
 // how its events and its result come out.
 
+import { checkArgument, record, signal as signalShape, text } from '../arguments.js'
 import { native } from '../binding.js'
-import { type Config, nativeConfig } from '../config/index.js'
+import { type Config, type ConfigInput, completeConfig, nativeConfig } from '../config/index.js'
 import { openDataset } from '../data/datasets/index.js'
 import { loader } from '../data/loader.js'
 import { openStores } from '../data/store/index.js'
@@ -24,12 +25,14 @@ export interface TrainOptions {
   resume?: string
 }
 
+const optionsShape = record({ signal: signalShape.optional(), resume: text.optional() })
+
 export interface Run extends AsyncIterable<RunEvent> {
   readonly result: Promise<RunResult>
 }
 
 /**
- * Starts training. The run goes on whether or not anyone iterates over its events; unread progress
+ * Starts training. The configuration may come from defineConfig or not. The run goes on whether or not anyone iterates over its events; unread progress
  * events collapse to the newest. One loop reads the events at a time. A failure rejects `result` and
  * is thrown by the loop, whichever is asked first and however late. One that neither was asked for, once
  * `result` is out of reach or the process has nothing left to do, is an unhandled rejection.
@@ -38,7 +41,7 @@ export interface Run extends AsyncIterable<RunEvent> {
  * E_CHECKPOINT before work starts; E_IMAGE, E_OOM, E_IO, E_NATIVE while it runs; E_ABORTED after an
  * abort, naming the checkpoint.
  */
-export function train(config: Config, options: TrainOptions = {}): Run {
+export function train(config: Config | ConfigInput, options: TrainOptions = {}): Run {
   const events = new EventQueue()
   const outcome = outcomeOf(publishing(events, config, options))
   return {
@@ -52,8 +55,10 @@ export function train(config: Config, options: TrainOptions = {}): Run {
  * The run's end is also that of its events. No closure of `train`: the stack of a failure keeps its
  * functions and what they close over, and the result has to go out of reach.
  */
-async function publishing(events: EventQueue, config: Config, options: TrainOptions) {
+async function publishing(events: EventQueue, given: Config | ConfigInput, options: TrainOptions) {
   try {
+    checkArgument('train', 'options', optionsShape, options)
+    const config = completeConfig('train', given)
     const result = await execute(config, options, (event) => events.push(event))
     events.end()
     return result
