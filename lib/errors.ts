@@ -12,6 +12,7 @@ export type ErrorCode =
   | 'E_IO' // a file that cannot be read or written
   | 'E_NATIVE' // an error inside LibTorch
   | 'E_NATIVE_LOAD' // the native add-on cannot be loaded
+  | 'E_NUMERICS' // a figure that is not finite where a result was asked for
   | 'E_OOM' // out of memory
   | 'E_SETUP' // LibTorch cannot be found or fetched, or the build failed
   | 'E_STATE' // a call on a disposed trainer, or too many steps in flight

@@ -1,6 +1,9 @@
 // What a run tells its caller: plain records, also the lines of metrics.jsonl.
 
-/** Means over the samples trained since the epoch (epoch) or the last report (progress) began. */
+/**
+ * Means over the samples trained since the epoch (epoch) or the last report (progress) began; NaN
+ * where every step was skipped, and then null in metrics.jsonl.
+ */
 export interface TrainFigures {
   /** The whole loss that is minimised. */
   loss: number
@@ -108,6 +111,8 @@ export interface StoreEvent {
 export interface WarningEvent {
   type: 'warning'
   message: string
+  /** All the files it is about, where the message names only some. */
+  files?: string[]
 }
 
 export type RunEvent =

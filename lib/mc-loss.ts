@@ -1,6 +1,8 @@
 // The Mutual-Channel Loss as a function on plain arrays, so that anyone can hold it against another
 // implementation, and the channel groups behind it. docs/mc-loss.md maps symbols to code.
 
+import { z } from 'zod'
+import { checkArgument, record } from './arguments.js'
 import { type McLossResult, native, type OfficialWeights, type PaperWeights } from './binding.js'
 import { McLossError } from './errors.js'
 
@@ -20,6 +22,12 @@ export type McLossOptions = {
   impl?: 'fused' | 'reference'
 } & (PaperWeights | OfficialWeights)
 
+/** The rest is native's to check. */
+const optionsShape = record({
+  shape: z.array(z.number()),
+  mask: z.instanceof(Uint8Array, { error: 'expected a Uint8Array' }).optional(),
+})
+
 /**
  * L_dis, L_div and their weighted sum (Chang et al., TIP 29, 2020, section III), computed natively
  * off the event loop; in float64 for Float64Array features, else in float32.
@@ -31,6 +39,7 @@ export type McLossOptions = {
  * the shape, labels out of range, a mask of other values than 0 and 1, C < K.
  */
 export async function mcLoss(options: McLossOptions): Promise<McLossResult> {
+  checkArgument('mcLoss', 'options', optionsShape, options)
   const { features, shape, target, numClasses, mask, grad = false, impl = 'fused' } = options
   const strange = mask?.find((value) => value > 1)
   if (strange !== undefined) {
@@ -97,6 +106,8 @@ export interface ChannelGroup {
  * @throws McLossError E_ARGUMENT when channels < classes or either is not a positive integer.
  */
 export function channelGroups(channels: number, classes: number): ChannelGroup[] {
+  checkArgument('channelGroups', 'channels', z.number(), channels)
+  checkArgument('channelGroups', 'classes', z.number(), classes)
   let begin = 0
   return native()
     .channelGroups(channels, classes)

@@ -4,8 +4,10 @@
 
 import { readFileSync } from 'node:fs'
 import { cpus } from 'node:os'
+import { z } from 'zod'
+import { callback, checkArgument, count, record, signal as signalShape } from '../arguments.js'
 import { native, type OperatorTime } from '../binding.js'
-import type { Config } from '../config/index.js'
+import { type Config, type ConfigInput, completeConfig } from '../config/index.js'
 import type { Dataset } from '../data/batch.js'
 import {
   AIRCRAFT_OFFICIAL,
@@ -51,6 +53,18 @@ export interface BenchOptions {
   onEvent?: ((event: PrepareEvent | WarningEvent | StoreEvent) => void) | undefined
 }
 
+const optionsShape = record({
+  rounds: count.optional(),
+  steps: count.optional(),
+  classes: count.optional(),
+  alternatives: z.boolean().optional(),
+  withData: z.boolean().optional(),
+  profile: z.boolean().optional(),
+  signal: signalShape.optional(),
+  onTurn: callback.optional(),
+  onEvent: callback.optional(),
+})
+
 /** One turn of a setting: a fresh trainer, its first step, one to warm up, then the timed ones. */
 export interface Turn {
   imagesPerSecond: number
@@ -95,7 +109,12 @@ export interface BenchReport {
  * @throws McLossError E_ARGUMENT, E_CONFIG, E_DEVICE, E_OOM for a configuration that cannot train, E_DATA
  * and E_IMAGE with data, E_ABORTED.
  */
-export async function bench(config: Config, options: BenchOptions = {}): Promise<BenchReport> {
+export async function bench(
+  given: Config | ConfigInput,
+  options: BenchOptions = {},
+): Promise<BenchReport> {
+  const config = completeConfig('bench', given)
+  checkArgument('bench', 'options', optionsShape, options)
   native().checkDevice(config.device)
   const { withData, profile } = options
   const dataset = withData

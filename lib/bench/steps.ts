@@ -3,6 +3,7 @@
 import { type NativeTrainer, native, type OperatorTime } from '../binding.js'
 import { type Config, microBatchOf, nativeConfig } from '../config/index.js'
 import type { Batch } from '../data/batch.js'
+import { McLossError } from '../errors.js'
 import { emptyTotals, trainEpoch } from '../train/epoch.js'
 import { type BenchData, take, trainingBatches } from './batches.js'
 
@@ -52,6 +53,14 @@ export async function withSteps<T>(
       totals,
     )
     const { stats, seconds, waitSeconds } = totals
+    if (stats.skipped > 0) {
+      throw new McLossError(
+        'E_NUMERICS',
+        `bench: ${stats.skipped} of ${stats.steps} steps with precision ${config.precision} had a loss ` +
+          'or gradient that was not finite, so that they have no speed. Look at data.mean, data.std ' +
+          'and the weights of the loss.',
+      )
+    }
     return {
       imagesPerSecond: stats.n / seconds,
       loss: stats.loss / stats.n,

@@ -3,7 +3,7 @@
 
 import type { EpochEvent, ProgressEvent, RunEvent, StartEvent, StoreEvent } from '../events.js'
 import { sizeText } from '../machine.js'
-import { percent } from './percent.js'
+import { figure, percent } from './percent.js'
 
 type Output = NodeJS.WritableStream & { columns?: number }
 
@@ -78,9 +78,9 @@ function where({ epoch, epochs, stepInEpoch, stepsPerEpoch }: ProgressEvent): st
 
 function progressText(event: ProgressEvent): string {
   const { loss, parts, lr, imagesPerSecond, dataWait, etaSeconds, skipped } = event
-  const terms = Object.entries(parts).map(([name, value]) => `${name} ${value.toFixed(3)}`)
+  const terms = Object.entries(parts).map(([name, value]) => `${name} ${figure(value)}`)
   return [
-    `loss ${loss.toFixed(3)} (${terms.join(', ')})`,
+    `loss ${figure(loss)} (${terms.join(', ')})`,
     `lr ${lr.toPrecision(3)}`,
     `${imagesPerSecond.toFixed(1)} images/s`,
     `data wait ${percent(dataWait)}`,
@@ -123,11 +123,9 @@ function storeText({ mode, reason, bytes, files }: StoreEvent): string {
 
 function epochText({ epoch, epochs, train, test, lr, seconds }: EpochEvent): string {
   const figures = [
-    `train loss ${train.loss.toFixed(3)} top-1 ${percent(train.top1)}`,
+    `train loss ${figure(train.loss)} top-1 ${percent(train.top1)}`,
     ...(test
-      ? [
-          `test loss ${test.loss.toFixed(3)} top-1 ${percent(test.top1)} top-5 ${percent(test.top5)}`,
-        ]
+      ? [`test loss ${figure(test.loss)} top-1 ${percent(test.top1)} top-5 ${percent(test.top5)}`]
       : []),
     `lr ${lr.toPrecision(3)}`,
     `${train.imagesPerSecond.toFixed(1)} images/s`,

@@ -2,6 +2,7 @@
 // and received, and for an unknown key the one that may have been meant.
 
 import { z } from 'zod'
+import { oddLetters } from '../difference.js'
 import { McLossError } from '../errors.js'
 
 /** A problem of one value; zod's issues are problems too. */
@@ -46,7 +47,7 @@ function unknownKey(schema: z.ZodType, input: unknown, path: PropertyKey[], key:
   }
   const meant = nearest(key, known)
   const hint = meant ? ` Did you mean '${meant}'?` : ` Known keys: ${known.join(', ')}.`
-  return `${where}unknown key.${hint}`
+  return `${where}unknown key${oddLetters(key)}.${hint}`
 }
 
 /** The object at a path; several, told apart by their names, for a union. */
@@ -95,7 +96,8 @@ function words({ message, path }: Problem, input: unknown): string {
   if (value === undefined) return message
   const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? typeof value)
   const received = text.length > 60 ? `${text.slice(0, 60)}...` : text
-  return `${message.replace(/, received \w+$/, '')} (received ${received})`
+  const letters = typeof value === 'string' ? oddLetters(value) : ''
+  return `${message.replace(/, received \w+$/, '')} (received ${received}${letters})`
 }
 
 function valueAt(input: unknown, path: PropertyKey[]): unknown {

@@ -3,7 +3,10 @@
 // command-line flags.
 
 import { z } from 'zod'
+import { checkArgument } from '../arguments.js'
 import type { Classifier, NativeSettings, NativeTrainerConfig } from '../binding.js'
+import { datasetShape } from '../data/datasets/lists/check.js'
+import { McLossError } from '../errors.js'
 import { physicalCores } from '../machine.js'
 import { crossProblems, paddingOf, type RightParts } from './checks.js'
 import { configError } from './errors.js'
@@ -68,6 +71,32 @@ export function defineConfig(input: ConfigInput): Config {
   }
 }
 
+/**
+ * The configuration an exported function was given: checked and completed, whether or not it comes from
+ * defineConfig.
+ *
+ * @throws McLossError E_CONFIG that names the function and lists every problem; E_ARGUMENT for a Dataset
+ * that is none.
+ */
+export function completeConfig(who: string, given: Config | ConfigInput): Config {
+  try {
+    const config = defineConfig(withoutForm(given))
+    const { dataset } = config.data
+    if (dataset) checkArgument(who, 'config.data.dataset', datasetShape, dataset)
+    return config
+  } catch (error) {
+    if (!(error instanceof McLossError && error.code === 'E_CONFIG')) throw error
+    throw new McLossError('E_CONFIG', `${who}: ${error.message}`, { cause: error })
+  }
+}
+
+/** A resolved loss names the form of its weights, which the weights say again. */
+function withoutForm(config: Config | ConfigInput): ConfigInput {
+  if (!(Object(config).loss instanceof Object)) return config as ConfigInput
+  const { form: _, ...loss } = { form: undefined, ...config.loss }
+  return { ...config, loss } as ConfigInput
+}
+
 function rightParts(input: unknown): RightParts {
   const { data, model, loss, optim } = schema.shape
   const given = Object(input)
@@ -96,7 +125,7 @@ export function configJsonSchema(): object {
  */
 export function configToJson(config: Config): object {
   const { dataset, ...data } = config.data
-  const { form: _, ...loss } = { form: undefined, ...config.loss }
+  const { loss } = withoutForm(config)
   const { schedule, headLr, ...optim } = config.optim
   return {
     ...config,

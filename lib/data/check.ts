@@ -3,9 +3,12 @@
 
 import { realpath, stat } from 'node:fs/promises'
 import { dirname, resolve, sep } from 'node:path'
+import { z } from 'zod'
+import { callback, checkArgument, record, signal, text } from '../arguments.js'
 import { McLossError } from '../errors.js'
 import { type Dataset, SPLITS, type Split } from './batch.js'
 import { type DatasetOptions, openDataset } from './datasets/index.js'
+import { datasetShape } from './datasets/lists/check.js'
 import { describe, type ImageInfo } from './images.js'
 import { forEachOf } from './pool.js'
 
@@ -76,6 +79,14 @@ export interface Duplicates {
 
 const PARALLEL = 4 // images decoded at a time, the threads sharp works on
 
+const optionsShape = record({
+  root: text.optional(),
+  dataset: datasetShape.optional(),
+  strict: z.boolean().optional(),
+  signal: signal.optional(),
+  onProgress: callback.optional(),
+})
+
 /**
  * Opens a data set by its reader's name and looks at every file of both splits: each is read and
  * decoded once, four at a time. What is wrong with a file goes into the report and stops nothing.
@@ -84,6 +95,9 @@ const PARALLEL = 4 // images decoded at a time, the threads sharp works on
  * E_ABORTED after an abort.
  */
 export async function checkData(name: string, options: CheckOptions = {}): Promise<DataReport> {
+  checkArgument('checkData', 'name', text, name)
+  checkArgument('checkData', 'options', optionsShape, options)
+  if (!options.dataset) checkArgument('checkData', 'options.root', text, options.root)
   const { onProgress, ...reader } = options
   const { dataset, countsDiffer } = await open(name, reader)
   const root = options.root === undefined ? null : resolve(options.root)

@@ -2,13 +2,15 @@
 // (stream.ts). Order, windows and jitter are pure functions of (seed, epoch, index), so both
 // give the same batches, whatever the number of decoders.
 
+import { checkArgument } from '../arguments.js'
 import { McLossError } from '../errors.js'
 import { checkSeed } from '../random.js'
 import { checkTransform, jitter, type Transform, window } from './augment.js'
 import { type BadImages, badImages } from './bad-images.js'
 import type { Batch, Dataset, Split } from './batch.js'
-import { checkSplit } from './datasets/lists/check.js'
+import { checkSplit, datasetShape } from './datasets/lists/check.js'
 import { batches, order } from './sampler.js'
+import { epochShape, loaderShape } from './shapes.js'
 import { aborted, type BatchPlan, emptyBatch, streamBatches } from './stream.js'
 
 /** What the loader needs of a run's configuration; a Config is one. */
@@ -59,6 +61,9 @@ export interface Loader extends AsyncIterable<Batch> {
  * decoded or a batch without a good image, E_ABORTED after an abort.
  */
 export function loader(dataset: Dataset, options: LoaderOptions, epoch: EpochOptions): Loader {
+  checkArgument('loader', 'dataset', datasetShape, dataset)
+  checkArgument('loader', 'options', loaderShape, options)
+  checkArgument('loader', 'epoch', epochShape, epoch)
   const { prefetch, decoders } = options.data
   const { split, startBatch = 0, rank = 0, worldSize = 1, signal } = epoch
   checkTransform(options.data)

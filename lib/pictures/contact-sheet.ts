@@ -1,10 +1,13 @@
 // A picture of what the network sees: the tiles of one epoch of a split, each as the loader and the
 // native pixel path make it, with its class's name below.
 
+import { checkArgument } from '../arguments.js'
 import { native } from '../binding.js'
 import type { Batch, Dataset, Split } from '../data/batch.js'
+import { datasetShape } from '../data/datasets/lists/check.js'
 import { encodePng, type Image, renderSvg } from '../data/images.js'
 import { type LoaderOptions, loader } from '../data/loader.js'
+import { sheetConfigShape, sheetShape } from '../data/shapes.js'
 import { McLossError } from '../errors.js'
 
 export interface ContactSheetOptions {
@@ -62,6 +65,9 @@ export async function contactSheet(
   config: SheetConfig,
   options: ContactSheetOptions,
 ): Promise<ContactSheet> {
+  checkArgument('contactSheet', 'dataset', datasetShape, dataset)
+  checkArgument('contactSheet', 'config', sheetConfigShape, config)
+  checkArgument('contactSheet', 'options', sheetShape, options)
   const count = Math.min(options.count, dataset[options.split].length)
   const [tileHeight, tileWidth] = config.data.crop
   const layout = layoutOf(count, tileHeight, tileWidth)

@@ -3,15 +3,19 @@
 
 import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { z } from 'zod'
+import { checkArgument, count, record, text } from '../arguments.js'
 import { type NativeTrainer, native } from '../binding.js'
 import { type Config, type ConfigInput, defineConfig, nativeConfig } from '../config/index.js'
 import type { Dataset } from '../data/batch.js'
 import { openDataset } from '../data/datasets/index.js'
 import { loader } from '../data/loader.js'
+import { firstDifference } from '../difference.js'
 import { McLossError } from '../errors.js'
 import type { TestFigures } from '../events.js'
 import { readModelMetadata } from '../train/checkpoint.js'
 import { evaluateBatches } from '../train/epoch.js'
+import { areFinite } from '../train/metrics.js'
 
 export interface ModelOptions {
   /** A model.safetensors, a checkpoint folder, or a run folder (its best checkpoint). */
@@ -28,19 +32,31 @@ export interface EvaluateOptions extends ModelOptions {
   data?: Partial<ConfigInput['data']>
 }
 
+const modelShape = record({
+  weights: text,
+  device: z.enum(['cpu', 'cuda']).optional(),
+  batchSize: count.optional(),
+})
+const evaluateShape = modelShape.extend({ data: record({}).optional() })
+const predictShape = modelShape.extend({ top: count.optional() })
+
 /**
  * The test split's figures.
  *
- * @throws McLossError E_CHECKPOINT, E_WEIGHTS for weights that cannot be used; E_DATA for data that
+ * @throws McLossError E_CHECKPOINT, E_WEIGHTS for weights that cannot be used; E_NUMERICS for a model
+ * whose outputs are not finite; E_DATA for data that
  * cannot, or whose classes are not the model's.
  */
 export async function evaluate(options: EvaluateOptions): Promise<TestFigures> {
+  checkArgument('evaluate', 'options', evaluateShape, options)
   const model = await openModel(options)
   try {
     const dataset = await openDataset(model.config.data)
     requireSameClasses(model.classes, dataset.classes)
     const batches = loader(dataset, model.config, { split: 'test', epoch: 0 })
-    return (await evaluateBatches(model.trainer, batches)) as TestFigures
+    const figures = (await evaluateBatches(model.trainer, batches)) as TestFigures
+    if (!areFinite(figures)) throw notFinite('evaluate', model.file)
+    return figures
   } finally {
     await model.trainer.dispose()
   }
@@ -55,12 +71,15 @@ export interface Prediction {
 /**
  * The `top` (default 5) most probable classes of each image file.
  *
- * @throws McLossError E_IMAGE naming a file that cannot be decoded; E_CHECKPOINT, E_WEIGHTS.
+ * @throws McLossError E_IMAGE naming a file that cannot be decoded; E_CHECKPOINT, E_WEIGHTS; E_NUMERICS
+ * for a model whose outputs are not finite.
  */
 export async function predict(
   paths: readonly string[],
   options: ModelOptions & { top?: number },
 ): Promise<Prediction[]> {
+  checkArgument('predict', 'paths', z.array(text), paths)
+  checkArgument('predict', 'options', predictShape, options)
   const model = await openModel(options)
   try {
     const { classes } = model
@@ -72,6 +91,7 @@ export async function predict(
       for (let n = 0; n < batch.count; n++) {
         const row = logits.subarray(n * classes.length, (n + 1) * classes.length)
         const path = paths[predictions.length] as string
+        if (!row.every(Number.isFinite)) throw notFinite('predict', model.file)
         predictions.push({ path, top: topClasses(row, classes, options.top ?? 5) })
       }
       batch.release()
@@ -82,7 +102,16 @@ export async function predict(
   }
 }
 
+function notFinite(who: string, file: string): McLossError {
+  return new McLossError(
+    'E_NUMERICS',
+    `${who}: expected finite outputs of the model ${file}, but some are not: its training has diverged. ` +
+      'Use another checkpoint, or train again with a lower optim.lr.',
+  )
+}
+
 interface Model {
+  file: string
   config: Config
   classes: string[]
   trainer: NativeTrainer
@@ -112,7 +141,7 @@ async function openModel(options: EvaluateOptions): Promise<Model> {
     await trainer.dispose()
     throw error
   }
-  return { config, classes: metadata.classes, trainer }
+  return { file, config, classes: metadata.classes, trainer }
 }
 
 /** `other` over the model's data; another reader takes over only how images become pixels. */
@@ -139,12 +168,11 @@ async function modelFile(path: string): Promise<string> {
 }
 
 function requireSameClasses(model: string[], data: string[]): void {
-  if (model.length === data.length && model.every((name, index) => name === data[index])) return
-  const first = model.findIndex((name, index) => name !== data[index])
+  const difference = firstDifference(model, data)
+  if (difference === undefined) return
   throw new McLossError(
     'E_DATA',
-    `evaluate: the model knows ${model.length} classes, the data has ${data.length}; the first ` +
-      `difference is class ${first}: '${model[first]}' against '${data[first]}'. ` +
+    `evaluate: the model knows ${model.length} classes, the data has ${data.length}; ${difference}. ` +
       'Evaluate on data with the classes the model was trained on.',
   )
 }

@@ -1,10 +1,11 @@
 // One pass over a split: the training steps of an epoch, and an evaluation. Two steps are kept in
 // flight so that the native thread never waits for the event loop.
 
-import type { NativeTrainer } from '../binding.js'
+import type { NativeTrainer, StepStats } from '../binding.js'
 import type { Batch } from '../data/batch.js'
 import type { ProgressEvent, TestFigures, WarningEvent } from '../events.js'
 import { addStats, emptyStats, type StatSums, testFigures, trainFigures } from './metrics.js'
+import type { GivenStep, SkipWatch } from './skipped.js'
 
 /** Where a run stands. */
 export interface Position {
@@ -39,6 +40,8 @@ export interface EpochContext {
   /** Of a loss with a schedule of its own. */
   scalarAt?: ((step: number) => number) | undefined
   signal: AbortSignal | undefined
+  /** Of a run; it goes on over the epochs. */
+  watch?: SkipWatch | undefined
   emit: (event: ProgressEvent | WarningEvent) => void
 }
 
@@ -51,52 +54,67 @@ export async function trainEpoch(
   position: Position,
   totals: EpochTotals,
 ): Promise<boolean> {
-  const { trainer, stepsPerEpoch, logEvery, lrAt, signal } = context
+  const { trainer, stepsPerEpoch, logEvery, lrAt, signal, watch } = context
   let since = performance.now()
   let idleSince = since
   let idle = 0
   let running = 0
-  let previous = Promise.resolve()
+  let previous: Promise<unknown> = Promise.resolve()
   let reported = position.stepInEpoch
+  let recent = emptyStats()
+  const unread: GivenStep[] = []
+
+  const take = (stats: StepStats) => {
+    recent = addStats(recent, stats)
+    totals.stats = addStats(totals.stats, stats)
+    for (const message of stats.warnings) context.emit({ type: 'warning', message })
+    const steps = unread.splice(0, stats.steps)
+    if (steps.length > 0) watch?.see(steps, stats.skipped)
+  }
 
   const report = async () => {
-    const stats = await trainer.stats()
+    take(await trainer.stats())
     const now = performance.now()
     const [seconds, waitSeconds] = [(now - since) / 1000, idle / 1000]
-    totals.stats = addStats(totals.stats, stats)
     totals.seconds += seconds
     totals.waitSeconds += waitSeconds
     since = now
     idle = 0
     reported = position.stepInEpoch
-    for (const message of stats.warnings) context.emit({ type: 'warning', message })
-    const done = stats.steps || 1
+    const done = recent.steps || 1
     context.emit({
       type: 'progress',
-      ...trainFigures(stats, seconds, waitSeconds),
+      ...trainFigures(recent, seconds, waitSeconds),
       ...position,
       epochs: context.epochs,
       stepsPerEpoch,
       lr: lrAt(position.step - 1),
       etaSeconds: (seconds / done) * (context.epochs * stepsPerEpoch - position.step),
     })
+    recent = emptyStats()
   }
 
   for await (const batch of context.batches) {
     if (signal?.aborted) break
     if (running++ === 0) idle += performance.now() - idleSince
-    const current = trainer
+    const { step } = position
+    const lr = lrAt(step)
+    const stepped = trainer
       .step(batch, {
-        step: position.step,
+        step,
         seed: context.seed,
-        lr: lrAt(position.step),
-        ...(context.scalarAt && { scalar: context.scalarAt(position.step) }),
+        lr,
+        ...(context.scalarAt && { scalar: context.scalarAt(step) }),
         ...(context.microBatch && { microBatch: context.microBatch }),
       })
       .then(() => {
         if (--running === 0) idleSince = performance.now()
         batch.release()
       })
+    unread.push({ step, lr, samples: batch.samples })
+    // Asked for behind the step and before the next one: the statistics of this step alone.
+    const read = watch?.readsEachStep ? trainer.stats() : undefined
+    const current = Promise.all([read, stepped]).then(([stats]) => stats && take(stats))
     current.catch(() => {}) // awaited one step later
     await previous
     previous = current

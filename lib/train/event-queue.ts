@@ -1,12 +1,14 @@
 // The bridge between a run that never waits and a reader who may: events queue up until read,
 // unread progress events collapse to the newest.
 
+import { McLossError } from '../errors.js'
 import type { RunEvent } from '../events.js'
 
-export class EventQueue implements AsyncIterable<RunEvent> {
+export class EventQueue {
   readonly #unread: RunEvent[] = []
   #wake: (() => void) | undefined
   #ended = false
+  #isRead = false
   #error: unknown
 
   push(event: RunEvent): void {
@@ -22,16 +24,39 @@ export class EventQueue implements AsyncIterable<RunEvent> {
     this.#wake?.()
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<RunEvent> {
-    for (;;) {
-      const event = this.#unread.shift()
-      if (event) yield event
-      else if (this.#error !== undefined) throw this.#error
-      else if (this.#ended) return
-      else
+  /**
+   * The unread events, to the end. One reader at a time: two would take them from each other.
+   * `onFailure` is called before it throws what ended the run.
+   *
+   * @throws McLossError E_STATE while another reads; what ended the run.
+   */
+  async *read(onFailure: () => void): AsyncGenerator<RunEvent> {
+    if (this.#isRead) {
+      throw new McLossError(
+        'E_STATE',
+        'train: expected one reader of the events of a run, but another loop is reading them. Hand each ' +
+          'event on from that loop, or leave it first.',
+      )
+    }
+    this.#isRead = true
+    try {
+      for (;;) {
+        const event = this.#unread.shift()
+        if (event) {
+          yield event
+          continue
+        }
+        if (this.#error !== undefined) {
+          onFailure()
+          throw this.#error
+        }
+        if (this.#ended) return
         await new Promise<void>((resolve) => {
           this.#wake = resolve
         })
+      }
+    } finally {
+      this.#isRead = false
     }
   }
 }

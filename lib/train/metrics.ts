@@ -50,17 +50,25 @@ export function testFigures(all: EvalStats[]): TestFigures {
   }
 }
 
+/** Loss and accuracies as numbers: not NaN, not infinite, nor the null that JSON makes of them. */
+export function areFinite({
+  loss,
+  top1,
+  top5 = 0,
+}: Pick<TestFigures, 'loss' | 'top1'> & { top5?: number }) {
+  return [loss, top1, top5].every(Number.isFinite)
+}
+
 /**
- * Whether `test` beats the best so far: strictly, so that of equal epochs the first stays. A figure
- * that is not finite (a diverged epoch; null once it has been through JSON) is beaten by any that
- * is.
+ * Whether `test` beats the best so far: strictly, so that of equal epochs the first stays. Figures that
+ * are not finite (a diverged epoch) beat none, and any that are beat them.
  */
 export function isBetter(
   metric: 'top1' | 'top5' | 'loss',
   test: TestFigures,
   best: TestFigures | undefined,
 ): boolean {
-  if (!best) return true
-  if (!Number.isFinite(best[metric])) return Number.isFinite(test[metric])
+  if (!areFinite(test)) return false
+  if (!best || !areFinite(best)) return true
   return metric === 'loss' ? test.loss < best.loss : test[metric] > best[metric]
 }

@@ -13,8 +13,9 @@ import type { StartEvent, TestFigures } from '../events.js'
 import { type CheckpointState, saveCheckpoint } from './checkpoint.js'
 import { emptyTotals, evaluateBatches, trainEpoch } from './epoch.js'
 import type { Journal } from './journal.js'
-import { isBetter, trainFigures } from './metrics.js'
+import { areFinite, isBetter, trainFigures } from './metrics.js'
 import type { Session } from './session.js'
+import { watchSkipped } from './skipped.js'
 
 export interface RunResult {
   runDir: string
@@ -47,6 +48,13 @@ export async function runEpochs(
   const { epochs } = config.optim
   const { emit } = run.journal
   await run.journal.open(run.runDir)
+  const watch = watchSkipped({
+    ...config,
+    pathOf: (sample) => dataset.train[sample]?.path ?? '',
+    emit,
+    kept: () => keptText(run),
+  })
+  const hasEpochs = position.epoch < epochs
   let last: EpochResult | undefined
   try {
     emit(startEvent(run))
@@ -69,6 +77,7 @@ export async function runEpochs(
           lrAt,
           scalarAt: scalarOf(config.loss, epochs * stepsPerEpoch),
           signal,
+          watch,
           emit,
         },
         position,
@@ -79,6 +88,13 @@ export async function runEpochs(
     }
   } finally {
     await run.journal.close()
+  }
+  if (hasEpochs && !(last && run.best)) {
+    throw new McLossError(
+      'E_NUMERICS',
+      `train: the figures of the last epoch are not finite, so that there is no result. ` +
+        `Lower optim.lr, or look at the warnings in ${join(run.runDir, 'metrics.jsonl')}. ${keptText(run)}`,
+    )
   }
   if (!last || !run.best) {
     throw new McLossError(
@@ -113,9 +129,17 @@ async function finishEpoch(
   position.stepInEpoch = 0
   run.totals = emptyTotals()
   const train = trainFigures(totals.stats, totals.seconds, totals.waitSeconds)
-  const isBest = test !== undefined && isBetter(config.best.metric, test, run.best)
+  const isSound = areFinite(train) && (!test || areFinite(test))
+  if (!isSound) {
+    const figures = `train loss ${train.loss}${test ? `, test loss ${test.loss}` : ''}`
+    const message =
+      `train: the figures of epoch ${epoch + 1} are not finite (${figures}): it is not saved and ` +
+      'is not the best epoch.'
+    emit({ type: 'warning', message })
+  }
+  const isBest = isSound && test !== undefined && isBetter(config.best.metric, test, run.best)
   let checkpoint = ''
-  if (isBest || due(config.checkpointEvery)) {
+  if (isSound && (isBest || due(config.checkpointEvery))) {
     // best first: a run killed between the two goes on from the checkpoint before, and gets here again.
     const links = isBest ? (['best', 'last'] as const) : (['last'] as const)
     if (isBest && test) run.best = { ...test, epoch }
@@ -135,7 +159,15 @@ async function finishEpoch(
     ...(test && { test }),
     seconds,
   })
-  return test && { ...test, epoch, checkpoint }
+  return isSound && test ? { ...test, epoch, checkpoint } : undefined
+}
+
+/** What a run that ends with E_NUMERICS leaves, and how to go on. */
+function keptText({ saved, runDir }: RunContext): string {
+  return saved
+    ? `The last checkpoint is ${saved}; go on from it with: mcloss train --resume ${runDir} ` +
+        '--optim.lr RATE'
+    : 'No checkpoint was saved; start anew.'
 }
 
 async function saveAndAbort(run: RunContext): Promise<never> {
@@ -149,13 +181,13 @@ async function saveAndAbort(run: RunContext): Promise<never> {
   )
 }
 
-function saveRun(
+async function saveRun(
   run: RunContext,
   links: ('last' | 'best')[],
   metrics: CheckpointState['metrics'],
 ): Promise<string> {
   const { config, dataset, trainer, stepsPerEpoch, runDir, position, totals, best } = run
-  return saveCheckpoint({
+  run.saved = await saveCheckpoint({
     runDir,
     trainer,
     links,
@@ -172,6 +204,7 @@ function saveRun(
       libtorch: native().buildInfo().libtorch,
     },
   })
+  return run.saved
 }
 
 function startEvent(run: RunContext): StartEvent {

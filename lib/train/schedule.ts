@@ -1,6 +1,7 @@
 // The learning rate as a pure function of the step, so that a resumed run has the same.
 
-import type { Config } from '../config/index.js'
+import { checkArgument, count } from '../arguments.js'
+import { type Config, type ConfigInput, completeConfig } from '../config/index.js'
 import { McLossError } from '../errors.js'
 
 /**
@@ -12,7 +13,12 @@ import { McLossError } from '../errors.js'
  * @throws McLossError E_CONFIG when a function of one's own gives no finite number >= 0, or is not
  * there (a configuration read back from a file cannot hold one).
  */
-export function makeSchedule(config: Config, stepsPerEpoch: number): (step: number) => number {
+export function makeSchedule(
+  given: Config | ConfigInput,
+  stepsPerEpoch: number,
+): (step: number) => number {
+  const config = completeConfig('makeSchedule', given)
+  checkArgument('makeSchedule', 'stepsPerEpoch', count, stepsPerEpoch)
   const rate = rateOf(config, stepsPerEpoch)
   const { lr, warmupEpochs } = config.optim
   const warmupSteps = Math.round(warmupEpochs * stepsPerEpoch)

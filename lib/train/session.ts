@@ -1,8 +1,9 @@
 // What a run carries from step to step: made new, or taken from a checkpoint of the same run.
 
 import { basename, dirname } from 'node:path'
-import type { Config } from '../config/index.js'
+import { type Config, configToJson } from '../config/index.js'
 import type { Dataset } from '../data/batch.js'
+import { firstDifference } from '../difference.js'
 import { McLossError } from '../errors.js'
 import type { TestFigures } from '../events.js'
 import type { Checkpoint } from './checkpoint.js'
@@ -15,6 +16,8 @@ export interface Session {
   position: Position
   totals: EpochTotals
   best: Best | undefined
+  /** The folder of its newest checkpoint. */
+  saved: string | undefined
 }
 
 export type Best = TestFigures & { epoch: number }
@@ -25,6 +28,7 @@ export async function freshSession(config: Config): Promise<Session> {
     position: { epoch: 0, stepInEpoch: 0, step: 0 },
     totals: emptyTotals(),
     best: undefined,
+    saved: undefined,
   }
 }
 
@@ -42,12 +46,12 @@ export function requireSameRun(
         'folder, or put the checkpoint back into one.',
     )
   }
-  if (state.classes.join('\n') !== dataset.classes.join('\n')) {
+  const difference = firstDifference(state.classes, dataset.classes)
+  if (difference !== undefined) {
     throw new McLossError(
       'E_CHECKPOINT',
-      `train: ${path} was trained on ${state.classes.length} classes ` +
-        `(${state.classes.slice(0, 3).join(', ')}, ...), the data has ${dataset.classes.length} ` +
-        `(${dataset.classes.slice(0, 3).join(', ')}, ...). Resume with the data it was trained on.`,
+      `train: ${path} was trained on ${state.classes.length} classes, the data has ` +
+        `${dataset.classes.length}; ${difference}. Resume with the data it was trained on.`,
     )
   }
   const differences = [
@@ -64,6 +68,34 @@ export function requireSameRun(
   )
 }
 
+/** The weights of a checkpoint did not fit; what of the model and the loss has changed says why. */
+export function misfit(error: unknown, { state }: Checkpoint, config: Config): unknown {
+  if (!(error instanceof McLossError)) return error
+  const then = new Map(settings(state.config))
+  const now = new Map(settings(configToJson(config)))
+  const keys = [...new Set([...then.keys(), ...now.keys()])].filter(
+    (key) => then.get(key) !== now.get(key),
+  )
+  if (keys.length === 0) return error
+  const changed = keys.map((key) => `${key} ${then.get(key)} then, ${now.get(key)} now`)
+  return new McLossError(
+    error.code,
+    `${error.message} What has changed since the run was started: ${changed.join('; ')}.`,
+    { cause: error },
+  )
+}
+
+/** The keys of model and loss, with their values as JSON. */
+function settings(config: object): [string, string][] {
+  const { model, loss } = config as Pick<Config, 'model' | 'loss'>
+  return Object.entries({ model, loss }).flatMap(([part, values]) =>
+    Object.entries(values).map(([key, value]): [string, string] => [
+      `${part}.${key}`,
+      JSON.stringify(value),
+    ]),
+  )
+}
+
 export function resumedSession({ path, state }: Checkpoint): Session {
   const { epoch, stepInEpoch, step } = state
   return {
@@ -71,5 +103,6 @@ export function resumedSession({ path, state }: Checkpoint): Session {
     position: { epoch, stepInEpoch, step },
     totals: state.totals,
     best: state.best,
+    saved: path,
   }
 }

@@ -1,8 +1,9 @@
 // A training run from the outside: what is opened and checked before its epochs (run.ts) begin, and
 // how its events and its result come out.
 
+import { checkArgument, record, signal as signalShape, text } from '../arguments.js'
 import { native } from '../binding.js'
-import { type Config, nativeConfig } from '../config/index.js'
+import { type Config, type ConfigInput, completeConfig, nativeConfig } from '../config/index.js'
 import { openDataset } from '../data/datasets/index.js'
 import { loader } from '../data/loader.js'
 import { openStores } from '../data/store/index.js'
@@ -11,9 +12,10 @@ import type { RunEvent } from '../events.js'
 import { openCheckpoint } from './checkpoint.js'
 import { EventQueue } from './event-queue.js'
 import { journalOf } from './journal.js'
+import { outcomeOf } from './outcome.js'
 import { type RunResult, runEpochs } from './run.js'
 import { makeSchedule } from './schedule.js'
-import { freshSession, requireSameRun, resumedSession } from './session.js'
+import { freshSession, misfit, requireSameRun, resumedSession } from './session.js'
 import { Trainer } from './trainer.js'
 
 export interface TrainOptions {
@@ -23,38 +25,46 @@ export interface TrainOptions {
   resume?: string
 }
 
+const optionsShape = record({ signal: signalShape.optional(), resume: text.optional() })
+
 export interface Run extends AsyncIterable<RunEvent> {
   readonly result: Promise<RunResult>
 }
 
 /**
- * Starts training. The run goes on whether or not anyone iterates over its events; unread progress
- * events collapse to the newest. An error rejects `result` and ends an iteration with the same
- * error.
+ * Starts training. The configuration may come from defineConfig or not. The run goes on whether or not anyone iterates over its events; unread progress
+ * events collapse to the newest. One loop reads the events at a time. A failure rejects `result` and
+ * is thrown by the loop, whichever is asked first and however late. One that neither was asked for, once
+ * `result` is out of reach or the process has nothing left to do, is an unhandled rejection.
  *
  * @throws (as a rejection) McLossError E_CONFIG, E_DATA, E_ARGUMENT, E_DEVICE, E_WEIGHTS,
  * E_CHECKPOINT before work starts; E_IMAGE, E_OOM, E_IO, E_NATIVE while it runs; E_ABORTED after an
  * abort, naming the checkpoint.
  */
-export function train(config: Config, options: TrainOptions = {}): Run {
+export function train(config: Config | ConfigInput, options: TrainOptions = {}): Run {
   const events = new EventQueue()
-  const run = async () => {
-    try {
-      const result = await execute(config, options, (event) => events.push(event))
-      events.end()
-      return result
-    } catch (error) {
-      events.end(error)
-      throw error
-    }
-  }
-  const result = run()
+  const outcome = outcomeOf(publishing(events, config, options))
   return {
-    result,
-    [Symbol.asyncIterator]() {
-      result.catch(() => {}) // an iteration throws it
-      return events[Symbol.asyncIterator]()
-    },
+    result: outcome.result,
+    // The loop holds the outcome: nobody has let go of it as long as the loop can throw.
+    [Symbol.asyncIterator]: () => events.read(() => outcome.see()),
+  }
+}
+
+/**
+ * The run's end is also that of its events. No closure of `train`: the stack of a failure keeps its
+ * functions and what they close over, and the result has to go out of reach.
+ */
+async function publishing(events: EventQueue, given: Config | ConfigInput, options: TrainOptions) {
+  try {
+    checkArgument('train', 'options', optionsShape, options)
+    const config = completeConfig('train', given)
+    const result = await execute(config, options, (event) => events.push(event))
+    events.end()
+    return result
+  } catch (error) {
+    events.end(error)
+    throw error
   }
 }
 
@@ -79,7 +89,11 @@ async function execute(config: Config, options: TrainOptions, publish: (event: R
     ? native().NativeTrainer.create(nativeConfig(config, dataset.classes.length))
     : Trainer.create(config, dataset.classes.length))
   try {
-    if (checkpoint) await trainer.load(checkpoint.path)
+    if (checkpoint) {
+      await trainer.load(checkpoint.path).catch((error) => {
+        throw misfit(error, checkpoint, config)
+      })
+    }
     const journal = journalOf(publish)
     for (const message of dataset.warnings ?? []) journal.emit({ type: 'warning', message })
     const stores = await openStores(dataset, config, { signal, onEvent: journal.emit })

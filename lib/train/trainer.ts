@@ -1,17 +1,20 @@
 // The native trainer of a configuration.
 
+import { checkArgument, count } from '../arguments.js'
 import { type NativeTrainer, native } from '../binding.js'
-import { type Config, nativeConfig } from '../config/index.js'
+import { type Config, type ConfigInput, completeConfig, nativeConfig } from '../config/index.js'
 
 /** The native trainer, for a loop of one's own (examples/own-loop.ts). */
 export const Trainer = {
   /**
-   * Builds the model of `config` for `numClasses` classes with weights from config.seed, or from
+   * Builds the model of a configuration for `numClasses` classes with weights from config.seed, or from
    * config.model.weights. Call dispose() when done.
    *
    * @throws McLossError E_ARGUMENT, E_CONFIG, E_DEVICE, E_WEIGHTS.
    */
-  async create(config: Config, numClasses: number): Promise<NativeTrainer> {
+  async create(given: Config | ConfigInput, numClasses: number): Promise<NativeTrainer> {
+    const config = completeConfig('Trainer.create', given)
+    checkArgument('Trainer.create', 'numClasses', count, numClasses)
     const trainer = await native().NativeTrainer.create(nativeConfig(config, numClasses))
     if (config.model.weights === undefined) return trainer
     try {

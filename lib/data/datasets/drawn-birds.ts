@@ -157,7 +157,7 @@ function requireSame(root: string, found: Record<string, unknown>, wanted: Param
   const differences = Object.entries(wanted)
     // Masks that nobody asked for do no harm.
     .filter(([key, value]) => found[key] !== value && !(key === 'masks' && found.masks === true))
-    .map(([key, value]) => `${key} ${found[key]} instead of ${value}`)
+    .map(([key, value]) => `${key} ${JSON.stringify(found[key])} instead of ${value}`)
   if (differences.length === 0) return
   throw new McLossError(
     'E_DATA',

@@ -3,6 +3,7 @@
 // Array.sort does: 'B' before 'a', '10' before '9'; pad numbers with zeros. So are their files.
 
 import { join, relative } from 'node:path'
+import { firstDifference } from '../../difference.js'
 import { McLossError } from '../../errors.js'
 import type { Dataset, Sample } from '../batch.js'
 import { checkDataset } from './lists/check.js'
@@ -93,6 +94,6 @@ function requireSameClasses(root: string, train: string[], test: string[]): void
   throw new McLossError(
     'E_DATA',
     `image-folder: the splits of ${root} differ in their classes; only in train: ` +
-      `${list(onlyTrain)}; only in test: ${list(onlyTest)}. ${LAYOUT}`,
+      `${list(onlyTrain)}; only in test: ${list(onlyTest)}; ${firstDifference(train, test)}. ${LAYOUT}`,
   )
 }

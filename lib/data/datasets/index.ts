@@ -1,9 +1,10 @@
 // The registry of data sets: a name in the configuration to a reader and what it takes.
 
-import type { z } from 'zod'
+import { z } from 'zod'
+import { checkArgument, record, text } from '../../arguments.js'
 import { McLossError } from '../../errors.js'
 import type { Dataset } from '../batch.js'
-import { checkDataset } from './lists/check.js'
+import { checkDataset, datasetShape } from './lists/check.js'
 import * as readers from './readers.js'
 
 export { type BirdDrawing, type DrawnBird, drawBird } from './birds/drawing.js'
@@ -50,6 +51,13 @@ export interface DatasetOptions extends Omit<AnyReaderOptions, 'root'> {
   strict?: boolean | undefined
 }
 
+const optionsShape = record({
+  name: text.optional(),
+  root: text.optional(),
+  dataset: datasetShape.optional(),
+  strict: z.boolean().optional(),
+})
+
 /**
  * Opens a data set: reads its lists and checks them, opens no image.
  *
@@ -57,6 +65,7 @@ export interface DatasetOptions extends Omit<AnyReaderOptions, 'root'> {
  * or with `strict` that its reader warns of.
  */
 export async function openDataset(options: DatasetOptions): Promise<Dataset> {
+  checkArgument('datasets.openDataset', 'options', optionsShape, options)
   const dataset = options.dataset ?? (await readByName(options))
   if (options.dataset) checkDataset(dataset)
   const warnings = dataset.warnings ?? []
@@ -70,7 +79,10 @@ export async function openDataset(options: DatasetOptions): Promise<Dataset> {
 async function readByName(options: DatasetOptions): Promise<Dataset> {
   const { name = 'own', root = '' } = options
   const entry = Object.hasOwn(registry, name) ? registry[name as DatasetName] : undefined
-  if (entry) return entry.read({ ...options, root })
+  if (entry) {
+    checkArgument('datasets.openDataset', 'options.root', text, options.root)
+    return entry.read({ ...options, root })
+  }
   throw new McLossError(
     'E_CONFIG',
     name === 'own'

@@ -2,12 +2,15 @@
 
 import { freemem } from 'node:os'
 import { join, resolve } from 'node:path'
+import { checkArgument } from '../../arguments.js'
 import { native, type StoreMode } from '../../binding.js'
 import { McLossError } from '../../errors.js'
 import type { PrepareEvent, StoreEvent, WarningEvent } from '../../events.js'
 import { type BadImages, badImages, type OnBadImage } from '../bad-images.js'
 import { type Dataset, type Sample, SPLITS, type Split } from '../batch.js'
+import { datasetShape } from '../datasets/lists/check.js'
 import { decoderName, decodeTo } from '../images.js'
+import { openShape, storeShape } from '../shapes.js'
 import { buildStore, bytesToBuild, freeDisk, recheck, wrongRows } from './build.js'
 import { readStore, storeIdentity, storeLayout } from './format.js'
 import { chooseStore, type StoreChoice } from './mode.js'
@@ -58,11 +61,13 @@ export interface Stores extends Record<Split, SplitSource> {
 export async function openStores(
   dataset: Dataset,
   options: StoreOptions,
-  { signal, onEvent }: OpenOptions = {},
+  open: OpenOptions = {},
 ): Promise<Stores> {
+  checkArguments('openStores', dataset, options, open)
+  const { signal, onEvent } = open
   const plans = await plansOf(dataset, options, onEvent)
   const { mode, reason } = await choose(plans, options)
-  const open: number[] = []
+  const opened: number[] = []
   const sources = {} as Record<Split, SplitSource>
   try {
     for (const plan of plans) {
@@ -73,11 +78,11 @@ export async function openStores(
       }
       await build(plan, options, signal, onEvent)
       const store = await openPlan(plan, mode)
-      open.push(store)
+      opened.push(store)
       sources[split] = { store, badImages }
     }
   } catch (error) {
-    for (const store of open) native().closeStore(store)
+    for (const store of opened) native().closeStore(store)
     throw error
   }
   const files = mode === 'off' ? [] : plans.map(({ path }) => path)
@@ -85,7 +90,7 @@ export async function openStores(
     ...sources,
     event: { type: 'store', mode, reason, bytes: totalBytes(plans), files },
     close: () => {
-      for (const store of open.splice(0)) native().closeStore(store)
+      for (const store of opened.splice(0)) native().closeStore(store)
     },
   }
 }
@@ -99,8 +104,10 @@ export async function openStores(
 export async function prepareStores(
   dataset: Dataset,
   options: StoreOptions,
-  { signal, onEvent, verify = false }: OpenOptions & { verify?: boolean } = {},
+  open: OpenOptions & { verify?: boolean } = {},
 ): Promise<StoreEvent> {
+  checkArguments('prepareStores', dataset, options, open)
+  const { signal, onEvent, verify = false } = open
   const plans = await plansOf(dataset, options, onEvent)
   const wanted = { ...options, data: { ...options.data, store: 'mmap' as const } }
   const { mode, reason } = await choose(plans, wanted)
@@ -118,6 +125,12 @@ export async function prepareStores(
   }
   const files = plans.map(({ path }) => path)
   return { type: 'store', mode, reason, bytes: totalBytes(plans), files }
+}
+
+function checkArguments(who: string, dataset: unknown, options: unknown, open: unknown): void {
+  checkArgument(who, 'dataset', datasetShape, dataset)
+  checkArgument(who, 'options', storeShape, options)
+  checkArgument(who, 'open', openShape, open)
 }
 
 interface Plan {

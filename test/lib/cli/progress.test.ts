@@ -174,3 +174,16 @@ test('the line of a terminal is no wider than it, and not written more than five
   status.show('after')
   expect(screen.text.endsWith('\r\x1b[2K\r\x1b[2Kafter')).toBe(true)
 })
+
+test('figures that are not finite are shown as none, with the steps that were skipped', () => {
+  const none = { loss: Number.NaN, parts: { ce: Number.NaN }, top1: Number.NaN, skipped: 10 }
+  const diverged = { loss: Number.NaN, top1: 0.5, top5: Number.NaN, n: 9 }
+  const text = shown(
+    [progress(none), { ...epoch, train: { ...figures, ...none }, test: diverged }],
+    false,
+  )
+  expect(text).not.toMatch(/NaN/)
+  expect(text).toContain('loss - (ce -)')
+  expect(text).toContain('train loss - top-1 -  test loss - top-1 50.0 % top-5 -')
+  expect(text.match(/10 steps skipped/g)).toHaveLength(2)
+})

@@ -111,3 +111,15 @@ test('a diverged epoch is no better than any, and never stays the best', () => {
   }
   expect(isBetter('loss', figures(Number.NaN), figures(3))).toBe(false)
 })
+
+test('an epoch is best only with a loss and accuracies that are finite, whatever decides', () => {
+  const figures = (loss: number, top1: number) => ({ loss, top1, top5: 1, n: 10 })
+  const good = figures(1, 0.5)
+  for (const metric of ['loss', 'top1', 'top5'] as const) {
+    for (const bad of [figures(Number.NaN, 0.9), figures(0.1, Number.NaN)]) {
+      expect(isBetter(metric, bad, undefined), metric).toBe(false)
+      expect(isBetter(metric, bad, good), metric).toBe(false)
+      expect(isBetter(metric, good, bad), metric).toBe(true)
+    }
+  }
+})

@@ -2,7 +2,10 @@
 // with the image, the marks of its class do not. A pure function of (seed, class, split, index).
 
 import { setImmediate } from 'node:timers/promises'
+import { z } from 'zod'
+import { checkArgument, count, record } from '../../../arguments.js'
 import { below, draws, Purpose, uniform } from '../../../random.js'
+import { SPLITS } from '../../batch.js'
 import { renderSvg } from '../../images.js'
 import { birdClass } from './classes.js'
 import { birdScene, svgDocument } from './scene.js'
@@ -34,8 +37,18 @@ const NOISE_DEVIATION = 2 // levels of 255
 // The sum of a draw's four bytes is nearly normal, and exact on every machine.
 const BYTES = { mean: 510, deviation: Math.sqrt((4 * (256 ** 2 - 1)) / 12) }
 
+const drawingShape = record({
+  cls: z.int(),
+  split: z.enum(SPLITS),
+  index: z.int().min(0),
+  seed: z.int().min(0),
+  size: count,
+  mask: z.boolean().optional(),
+})
+
 /** @throws McLossError E_ARGUMENT for a class that is not there. */
 export async function drawBird(drawing: BirdDrawing): Promise<DrawnBird> {
+  checkArgument('datasets.drawBird', 'drawing', drawingShape, drawing)
   const { cls, split, index, seed, size } = drawing
   // Even steps are training images, odd ones test images: they never share a draw.
   const step = 2 * cls + (split === 'test' ? 1 : 0)

@@ -1,7 +1,25 @@
 // What every dataset must keep, whoever made it.
 
+import { z } from 'zod'
 import { McLossError } from '../../../errors.js'
-import type { Dataset } from '../../batch.js'
+import { type Dataset, SPLITS } from '../../batch.js'
+
+/** That a value is a Dataset at all; by hand, since splits are long. */
+export const datasetShape = z.custom<Dataset>().superRefine((value, context) => {
+  const wrong = (path: PropertyKey[], message: string) =>
+    context.addIssue({ code: 'custom', path, message })
+  if (!(value instanceof Object)) return wrong([], 'expected a Dataset {classes, train, test}')
+  const isText = (one: unknown) => typeof one === 'string'
+  for (const key of ['classes', ...SPLITS] as const) {
+    if (!Array.isArray(value[key])) return wrong([key], 'expected an array')
+  }
+  const at = value.classes.findIndex((name) => !isText(name))
+  if (at >= 0) wrong(['classes', at], 'expected a name')
+  for (const split of SPLITS) {
+    const sample = value[split].findIndex((one) => !isText(Object(one).path))
+    if (sample >= 0) wrong([split, sample], 'expected a sample {path, label}')
+  }
+})
 
 /** @throws McLossError E_DATA for an empty split or a label that is no class. */
 export function checkSplit(dataset: Dataset, split: 'train' | 'test'): void {
