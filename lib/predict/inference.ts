@@ -10,6 +10,7 @@ import { openDataset } from '../data/datasets/index.js'
 import { loader } from '../data/loader.js'
 import { McLossError } from '../errors.js'
 import type { TestFigures } from '../events.js'
+import { unlessMissing } from '../files/system-errors.js'
 import { readModelMetadata } from '../train/checkpoint.js'
 import { evaluateBatches } from '../train/epoch.js'
 
@@ -37,7 +38,8 @@ export interface EvaluateOptions extends ModelOptions {
 export async function evaluate(options: EvaluateOptions): Promise<TestFigures> {
   const model = await openModel(options)
   try {
-    const dataset = await openDataset(model.config.data)
+    const { classes: knownClasses } = model
+    const dataset = await openDataset({ ...model.config.data, split: 'test', knownClasses })
     requireSameClasses(model.classes, dataset.classes)
     const batches = loader(dataset, model.config, { split: 'test', epoch: 0 })
     return (await evaluateBatches(model.trainer, batches)) as TestFigures
@@ -128,7 +130,8 @@ async function modelFile(path: string): Promise<string> {
     join(path, 'model.safetensors'),
     join(path, 'best/model.safetensors'),
   ]) {
-    const found = await stat(candidate).catch(() => undefined)
+    const what = `mcloss: ${candidate} cannot be read`
+    const found = await unlessMissing(stat(candidate), 'E_CHECKPOINT', what)
     if (found?.isFile()) return candidate
   }
   throw new McLossError(

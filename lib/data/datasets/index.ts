@@ -58,7 +58,7 @@ export interface DatasetOptions extends Omit<AnyReaderOptions, 'root'> {
  */
 export async function openDataset(options: DatasetOptions): Promise<Dataset> {
   const dataset = options.dataset ?? (await readByName(options))
-  if (options.dataset) checkDataset(dataset)
+  if (options.dataset) checkDataset(dataset, options.split)
   const warnings = dataset.warnings ?? []
   if (!options.strict || warnings.length === 0) return dataset
   throw new McLossError(
