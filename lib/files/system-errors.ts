@@ -13,7 +13,7 @@ const meanings: Readonly<Record<string, readonly [fault: string, advice: string]
   ENOENT: ['nothing is there', ''],
   EACCES: ['permission denied', 'Give this user the right to it, and to every folder above it.'],
   EPERM: ['the system does not allow it', 'Use another disk, or ask whoever runs this machine.'],
-  ELOOP: ['its links lead in a circle', 'Remove the link, or point it at a file.'],
+  ELOOP: ['its links lead in a circle', 'Remove the link, or point it elsewhere.'],
   ENOTDIR: ['it, or a part of its path, is no folder', 'Correct the path.'],
   EISDIR: ['it is a folder', 'Name a file.'],
   EEXIST: ['something else is there', 'Move it away, or take another name.'],
