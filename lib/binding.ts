@@ -1,10 +1,10 @@
 // The only file that loads the native add-on; contract.ts declares its interface.
 
-import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { NativeAddon, NativeTrainer, NativeTrainerConfig } from './contract.js'
 import { McLossError, reasonOf } from './errors.js'
+import { faultAt } from './files/system-errors.js'
 import { packageRoot } from './machine.js'
 import { type TensorFiles, type WeightFiles, weightFiles } from './weights/index.js'
 
@@ -59,9 +59,9 @@ function loadAddon(): LoadedAddon {
 
 function loadFailure(cause: unknown): string {
   const path = addonPath()
-  const state = existsSync(path) ? 'is there but does not load' : 'is not there'
+  const fault = faultAt(path)
   return [
-    `mcloss: the native add-on could not be loaded: ${path} ${state}.`,
+    `mcloss: the native add-on could not be loaded: ${path}: ${fault ?? 'it does not load'}.`,
     reasonOf(cause),
     'What to do:',
     '  1. npx mcloss setup     builds the add-on with the LibTorch found here; --fetch fetches one',

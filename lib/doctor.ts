@@ -7,6 +7,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { addonPath, type BuildInfo, native } from './binding.js'
 import { reasonOf } from './errors.js'
+import { faultAt } from './files/system-errors.js'
 import { packageRoot, packageVersion } from './machine.js'
 import { mcLoss } from './mc-loss.js'
 
@@ -26,7 +27,7 @@ export interface DoctorReport {
   node: string
   platform: string
   /** The LibTorch the add-on was built with; null when this package has built none. */
-  libtorch: (LibtorchRecord & { present: boolean }) | null
+  libtorch: (LibtorchRecord & { present: boolean; fault?: string }) | null
   addon: { path: string; loaded: boolean; error?: string }
   buildInfo: BuildInfo | null
   cuda: {
@@ -80,7 +81,8 @@ function libtorchRecord(): DoctorReport['libtorch'] {
   const file = join(packageRoot, 'build', 'libtorch.json')
   if (!existsSync(file)) return null
   const { path, version, cuda, source } = JSON.parse(readFileSync(file, 'utf8')) as LibtorchRecord
-  return { path, version, cuda, source, present: existsSync(join(path, 'lib')) }
+  const fault = faultAt(join(path, 'lib'))
+  return { path, version, cuda, source, present: !fault, ...(fault && { fault }) }
 }
 
 /**

@@ -10,6 +10,7 @@ import { checkData } from '../data/check.js'
 import { openDataset } from '../data/datasets/index.js'
 import { prepareStores } from '../data/store/index.js'
 import { McLossError } from '../errors.js'
+import { systemReason } from '../files/system-errors.js'
 import { sizeText } from '../machine.js'
 import { contactSheet } from '../pictures/contact-sheet.js'
 import { formatDataReport } from './data-report.js'
@@ -75,10 +76,11 @@ async function runShow(
   const { split, epoch, count, out, ...flags } = options
   const config = await dataConfig(file, flags)
   const signal = stopOnSignals()
-  const dataset = await openDataset({ ...config.data, signal })
+  const dataset = await openDataset({ ...config.data, split, signal })
   const { png } = await contactSheet(dataset, config, { split, epoch, count, signal })
   await writeFile(out, png).catch((cause) => {
-    throw new McLossError('E_IO', `mcloss: ${out} cannot be written (${cause.code}).`, { cause })
+    const reason = systemReason(cause, 'Make its folder first.')
+    throw new McLossError('E_IO', `mcloss: ${out} cannot be written: ${reason}`, { cause })
   })
   print(resolve(out))
 }

@@ -26,8 +26,8 @@ export function formatDoctor(report: DoctorReport): string {
   return lines.join('\n')
 }
 
-function libtorchLine(libtorch: LibtorchRecord & { present: boolean }): string {
+function libtorchLine(libtorch: LibtorchRecord & { fault?: string }): string {
   const kind = libtorch.cuda ? 'CUDA' : 'CPU'
-  const gone = libtorch.present ? '' : ' (no longer there: npx mcloss setup)'
+  const gone = libtorch.fault ? ` (${libtorch.fault}: npx mcloss setup)` : ''
   return `${libtorch.version} ${kind}, ${libtorch.path}, from ${libtorch.source}${gone}`
 }

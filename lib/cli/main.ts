@@ -11,6 +11,7 @@ import { runDemo } from '../demo.js'
 import { doctor } from '../doctor.js'
 import { McLossError } from '../errors.js'
 import type { TestFigures } from '../events.js'
+import { systemReason } from '../files/system-errors.js'
 import { packageRoot, packageVersion } from '../machine.js'
 import { channelGroups } from '../mc-loss.js'
 import { evaluate, type ModelOptions, predict } from '../predict/inference.js'
@@ -224,6 +225,11 @@ try {
 
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitCodes.usage
+  if (error instanceof Error && 'syscall' in error) {
+    const { path, syscall } = error as NodeJS.ErrnoException
+    process.stderr.write(`mcloss: ${path ?? syscall}: ${systemReason(error)}\n`)
+    return exitCodes.failure
+  }
   if (!(error instanceof McLossError)) {
     process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
     return exitCodes.failure

@@ -3,6 +3,8 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { McLossError, reasonOf } from '../errors.js'
+import { systemReason } from '../files/system-errors.js'
+import { textOf } from '../files/text.js'
 import { nameOf, unwrapped } from './errors.js'
 import { type ConfigInput, schema } from './schema.js'
 
@@ -12,20 +14,27 @@ import { type ConfigInput, schema } from './schema.js'
  * @throws McLossError E_CONFIG when it cannot be read or is not a JSON object.
  */
 export async function loadConfigFile(path: string): Promise<ConfigInput> {
-  let reason = 'it does not hold a JSON object'
-  try {
-    const value: unknown = JSON.parse(await readFile(path, 'utf8'))
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-      return value as ConfigInput
-    }
-  } catch (cause) {
-    reason = reasonOf(cause)
+  const refuse = (reason: string, cause?: unknown): never => {
+    throw new McLossError(
+      'E_CONFIG',
+      `config: expected ${path} to be a JSON file with a configuration: ${reason} ` +
+        'examples/recipes holds complete ones.',
+      { cause },
+    )
   }
-  throw new McLossError(
-    'E_CONFIG',
-    `config: expected ${path} to be a JSON file with a configuration, but ${reason}. ` +
-      'examples/recipes holds complete ones.',
-  )
+  const bytes = await readFile(path).catch((cause) => refuse(systemReason(cause), cause))
+  const text = textOf(bytes, { file: path, reader: 'config', code: 'E_CONFIG' })
+  const value = parsed(text, (cause) => refuse(`${reasonOf(cause)}.`, cause))
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
+  return isObject ? (value as ConfigInput) : refuse('it does not hold a JSON object.')
+}
+
+function parsed(text: string, refuse: (cause: unknown) => never): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    return refuse(cause)
+  }
 }
 
 export interface ConfigKey {

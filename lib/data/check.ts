@@ -6,13 +6,16 @@ import { dirname, resolve, sep } from 'node:path'
 import { z } from 'zod'
 import { callback, checkArgument, record, signal, text } from '../arguments.js'
 import { McLossError } from '../errors.js'
+import { systemFault } from '../files/system-errors.js'
 import { type Dataset, SPLITS, type Split } from './batch.js'
 import { type DatasetOptions, openDataset } from './datasets/index.js'
 import { datasetShape } from './datasets/lists/check.js'
 import { describe, type ImageInfo } from './images.js'
 import { forEachOf } from './pool.js'
 
-export interface CheckOptions extends Omit<DatasetOptions, 'name' | 'checkFiles'> {
+type NotAsked = 'name' | 'checkFiles' | 'split' | 'knownClasses'
+
+export interface CheckOptions extends Omit<DatasetOptions, NotAsked> {
   /** A count that differs from the official one makes the report not ok. Default false. */
   strict?: boolean | undefined
   /** Called after each file. */
@@ -205,7 +208,7 @@ async function lookAt(path: string, root: string | null): Promise<Finding> {
     const { code } = error as NodeJS.ErrnoException
     if (code === undefined) throw error
     if (code === 'ENOENT') return { kind: 'missing', path }
-    return { kind: 'unreadable', path, reason: `cannot be read (${code})` }
+    return { kind: 'unreadable', path, reason: `cannot be read: ${systemFault(error)}` }
   }
 }
 

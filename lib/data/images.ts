@@ -10,6 +10,7 @@ import { setImmediate } from 'node:timers/promises'
 import sharp, { type Sharp } from 'sharp'
 import { native } from '../binding.js'
 import { McLossError, reasonOf } from '../errors.js'
+import { systemFault, systemReason } from '../files/system-errors.js'
 
 sharp.cache(false) // a training image is read once an epoch
 sharp.concurrency(1) // images run beside each other, not threads within an image
@@ -173,8 +174,10 @@ async function decodeBytes(
 
 /** Size and content come from one open file, and a pipe that nobody writes to is not waited for. */
 async function readImage(path: string): Promise<Buffer> {
-  const unreadable = (cause: NodeJS.ErrnoException) => {
-    throw unusable(path, `cannot be read (${cause.code})`, cause)
+  const unreadable = (cause: unknown) => {
+    const reason = new Error(`cannot be read: ${systemFault(cause)}`, { cause })
+    const next = systemReason(cause, 'Restore the file, or take it out of the data set.')
+    throw new McLossError('E_IMAGE', `images: ${path} cannot be read: ${next}`, { cause: reason })
   }
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(unreadable)
   try {

@@ -13,6 +13,7 @@ import { loader } from '../data/loader.js'
 import { firstDifference } from '../difference.js'
 import { McLossError } from '../errors.js'
 import type { TestFigures } from '../events.js'
+import { unlessMissing } from '../files/system-errors.js'
 import { readModelMetadata } from '../train/checkpoint.js'
 import { evaluateBatches } from '../train/epoch.js'
 import { areFinite } from '../train/metrics.js'
@@ -51,7 +52,8 @@ export async function evaluate(options: EvaluateOptions): Promise<TestFigures> {
   checkArgument('evaluate', 'options', evaluateShape, options)
   const model = await openModel(options)
   try {
-    const dataset = await openDataset(model.config.data)
+    const { classes: knownClasses } = model
+    const dataset = await openDataset({ ...model.config.data, split: 'test', knownClasses })
     requireSameClasses(model.classes, dataset.classes)
     const batches = loader(dataset, model.config, { split: 'test', epoch: 0 })
     const figures = (await evaluateBatches(model.trainer, batches)) as TestFigures
@@ -157,7 +159,8 @@ async function modelFile(path: string): Promise<string> {
     join(path, 'model.safetensors'),
     join(path, 'best/model.safetensors'),
   ]) {
-    const found = await stat(candidate).catch(() => undefined)
+    const what = `mcloss: ${candidate} cannot be read`
+    const found = await unlessMissing(stat(candidate), 'E_CHECKPOINT', what)
     if (found?.isFile()) return candidate
   }
   throw new McLossError(

@@ -8,7 +8,6 @@ import {
   readdir,
   readFile,
   readlink,
-  realpath,
   rename,
   rm,
   stat,
@@ -18,6 +17,9 @@ import { basename, dirname, join, resolve } from 'node:path'
 import type { NativeTrainer } from '../binding.js'
 import { McLossError, reasonOf } from '../errors.js'
 import type { TestFigures, TrainFigures } from '../events.js'
+import { realPath } from '../files/names.js'
+import { unlessMissing } from '../files/system-errors.js'
+import { textOf } from '../files/text.js'
 import { readWeightMetadata } from '../weights/index.js'
 import { damaged, MANIFEST, manifestOf, newestWhole, verify } from './manifest.js'
 import type { StatSums } from './metrics.js'
@@ -102,9 +104,11 @@ export async function saveCheckpoint(options: SaveOptions): Promise<string> {
  */
 export async function openCheckpoint(path: string): Promise<Checkpoint> {
   const named = resolve(path)
-  const isRun = (await stat(join(named, 'checkpoints')).catch(() => undefined)) !== undefined
+  const found = <T>(call: Promise<T>) =>
+    unlessMissing(call, 'E_CHECKPOINT', `checkpoint: ${path} cannot be used`)
+  const isRun = (await found(stat(join(named, 'checkpoints')))) !== undefined
   const target = isRun ? join(named, 'last') : named
-  const folder = await realpath(target).catch(() => undefined)
+  const folder = await found(realPath(target))
   if (!isRun && folder === undefined) {
     throw new McLossError(
       'E_CHECKPOINT',
@@ -128,7 +132,9 @@ export async function openCheckpoint(path: string): Promise<Checkpoint> {
 }
 
 async function readState(folder: string): Promise<CheckpointState> {
-  const state = JSON.parse(await readFile(join(folder, 'state.json'), 'utf8'))
+  const file = join(folder, 'state.json')
+  const source = { file, reader: 'checkpoint', code: 'E_CHECKPOINT' } as const
+  const state = JSON.parse(textOf(await readFile(file), source))
   if (state.version === 1) return state
   throw damaged(folder, `expected state.json of version 1 but received ${state.version}`)
 }
@@ -185,7 +191,8 @@ function checkpointName({ epoch, step }: CheckpointState): string {
 
 /** A step saved again (after a resume) gets -2, -3, ...: the one before stays until this is whole. */
 async function freeName(folder: string, name: string): Promise<string> {
-  const taken: string[] = await readdir(folder).catch(() => [])
+  const what = `checkpoint: ${folder} cannot be read`
+  const taken = (await unlessMissing(readdir(folder), 'E_IO', what)) ?? []
   let free = name
   for (let count = 2; taken.includes(free); count++) free = `${name}-${count}`
   return free

@@ -5,6 +5,8 @@ import { createReadStream } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { McLossError } from '../errors.js'
+import { systemFault, unlessMissing } from '../files/system-errors.js'
+import { textOf } from '../files/text.js'
 
 type Manifest = Record<string, { bytes: number; sha256: string }>
 
@@ -38,27 +40,39 @@ export function damaged(folder: string, what: string): McLossError {
  * @throws McLossError E_CHECKPOINT naming the first file that is missing or damaged.
  */
 export async function verify(folder: string): Promise<void> {
-  let manifest: Manifest
-  try {
-    manifest = Object(JSON.parse(await readFile(join(folder, MANIFEST), 'utf8')))
-  } catch {
-    throw damaged(folder, `its ${MANIFEST} is missing or not JSON`)
-  }
+  const manifest = await readManifest(folder)
   for (const name of ['model.safetensors', 'optimizer.safetensors', 'state.json']) {
     const expected = manifest[name]
     if (!expected) throw damaged(folder, `its ${MANIFEST} does not list ${name}`)
     const path = join(folder, name)
-    const bytes = (await stat(path).catch(() => undefined))?.size
+    const bytes = (await found(folder, name, stat(path)))?.size
     if (bytes === undefined) throw damaged(folder, `${name} is missing`)
     if (bytes !== expected.bytes) {
       throw damaged(folder, `${name} has ${bytes} bytes instead of ${expected.bytes}`)
     }
     const digest = await sha256(path).catch((cause) => {
-      throw damaged(folder, `${name} cannot be read (${cause.code})`)
+      throw damaged(folder, `${name} cannot be read: ${systemFault(cause)}`)
     })
     if (digest !== expected.sha256) throw damaged(folder, `the SHA-256 of ${name} is wrong`)
   }
 }
+
+async function readManifest(folder: string): Promise<Manifest> {
+  const bytes = await found(folder, MANIFEST, readFile(join(folder, MANIFEST)))
+  try {
+    const source = {
+      file: join(folder, MANIFEST),
+      reader: 'checkpoint',
+      code: 'E_CHECKPOINT',
+    } as const
+    if (bytes) return Object(JSON.parse(textOf(bytes, source)))
+  } catch {} // said below
+  throw damaged(folder, `its ${MANIFEST} is missing or not JSON`)
+}
+
+/** What a call on a file of the folder gives, undefined for a missing one. @throws E_CHECKPOINT. */
+const found = <T>(folder: string, name: string, call: Promise<T>) =>
+  unlessMissing(call, 'E_CHECKPOINT', `checkpoint: ${folder} cannot be used: its ${name}`)
 
 /** The newest folder in `folder`, other than `except`, that verifies. */
 export async function newestWhole(folder: string, except?: string): Promise<string | undefined> {

@@ -4,6 +4,7 @@ import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { McLossError } from '../errors.js'
+import { systemReason } from '../files/system-errors.js'
 import { metadataText, readSafetensors, type SafetensorsHeader } from './safetensors.js'
 import type { OpenWeights } from './table.js'
 
@@ -53,7 +54,7 @@ async function withWeights<T>(
 ): Promise<T> {
   // O_NONBLOCK: a pipe without a writer would hold up open() for ever.
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((cause) => {
-    throw new McLossError('E_IO', `weights: cannot open ${path}: ${cause.message}`, { cause })
+    throw new McLossError('E_IO', `weights: cannot open ${path}: ${systemReason(cause)}`, { cause })
   })
   try {
     const status = await file.stat()

@@ -11,7 +11,7 @@ import { dirname, join } from 'node:path'
 import { isDeepStrictEqual, parseArgs } from 'node:util'
 import { read, show } from './child.mjs'
 import { findLibtorch, libtorchAt } from './libtorch.mjs'
-import { findNvcc, hashOf, packageJson, packageRoot } from './paths.mjs'
+import { findNvcc, hashOf, isThere, packageJson, packageRoot } from './paths.mjs'
 import { runAsProgram, SetupError } from './setup-error.mjs'
 
 /** @typedef {import('./libtorch.mjs').Libtorch} Libtorch */
@@ -97,7 +97,7 @@ function readRecord(path) {
  */
 export function recordedLibtorch() {
   const { path, source } = readRecord(join(packageRoot, 'build', 'libtorch.json'))
-  return path && existsSync(path) ? libtorchAt(path, source) : undefined
+  return path && isThere(path) ? libtorchAt(path, source) : undefined
 }
 
 async function checkTools() {

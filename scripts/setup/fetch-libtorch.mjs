@@ -3,12 +3,12 @@
 // ways in order: pip without an index (its configured folders), pip with an index, plain https.
 // Size and SHA-256 are checked before unpacking; the finished folder moves into place by rename.
 
-import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { read } from './child.mjs'
 import { download, verify } from './download.mjs'
 import { cachedLibtorch, libtorchAt, pinned } from './libtorch.mjs'
+import { isThere } from './paths.mjs'
 import { reasonOf, SetupError } from './setup-error.mjs'
 import { unzip } from './zip.mjs'
 
@@ -30,7 +30,7 @@ const say = (message) => process.stdout.write(`mcloss: ${message}\n`)
  */
 export async function fetchLibtorch({ env = process.env, wheel = pinned, ways, force } = {}) {
   const target = cachedLibtorch(wheel.version, env)
-  if (existsSync(target) && !force) return libtorchAt(target, 'cache', env)
+  if (isThere(target) && !force) return libtorchAt(target, 'cache', env)
   await mkdir(dirname(target), { recursive: true })
   await removeStale(dirname(target))
   // Beside the target, so that the rename stays inside one file system.
@@ -93,7 +93,7 @@ async function getWheel(archive, wheel, ways) {
     say(`fetching ${wheel.wheel} (${Math.round(wheel.size / 1e6)} MB): ${name}`)
     try {
       await get(dirname(archive))
-      if (!existsSync(archive)) throw new SetupError(`no file ${basename(archive)} came`)
+      if (!isThere(archive)) throw new SetupError(`no file ${basename(archive)} came`)
       await verify(archive, wheel)
       return
     } catch (error) {
@@ -134,7 +134,7 @@ async function moveInPlace(from, target) {
     await rename(from, target)
   } catch (error) {
     // Another process was first: its copy was verified as ours was.
-    if (!existsSync(target)) throw error
+    if (!isThere(target)) throw error
   }
 }
 

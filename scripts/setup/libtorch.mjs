@@ -3,10 +3,10 @@
 // `mcloss setup --fetch` put into the cache folder. What the user named is taken or refused, never
 // passed over; what was merely found may be passed over, with its reason.
 
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { read } from './child.mjs'
-import { cacheFolder } from './paths.mjs'
+import { cacheFolder, isThere } from './paths.mjs'
 import { reasonOf, SetupError } from './setup-error.mjs'
 
 /**
@@ -51,13 +51,15 @@ export async function findLibtorch(env = process.env) {
 
   const passedOver = []
   const cached = cachedLibtorch(pinned.version, env)
+  const python = await pythonTorch(env)
   const candidates = [
-    { path: await pythonTorch(env), source: 'python3' },
-    { path: existsSync(cached) ? cached : undefined, source: 'cache' },
+    { find: () => python, source: 'python3' },
+    { find: () => (isThere(cached) ? cached : undefined), source: 'cache' },
   ]
-  for (const { path, source } of candidates) {
-    if (!path) continue
+  for (const { find, source } of candidates) {
     try {
+      const path = find()
+      if (!path) continue
       return { libtorch: libtorchAt(path, source, env), passedOver }
     } catch (error) {
       passedOver.push(reasonOf(error))
@@ -76,9 +78,9 @@ export async function findLibtorch(env = process.env) {
 export function libtorchAt(folder, source, env = process.env) {
   const given = resolve(folder)
   const tried = [given, join(given, 'torch'), join(given, 'libtorch')]
-  const path = tried.find((place) => parts.every((part) => existsSync(join(place, part))))
+  const path = tried.find((place) => parts.every((part) => isThere(join(place, part))))
   if (!path) {
-    const missing = parts.filter((part) => !existsSync(join(given, part)))
+    const missing = parts.filter((part) => !isThere(join(given, part)))
     throw new SetupError(
       `mcloss: ${source} names ${given}, which holds no LibTorch: expected include/ and lib/ in it ` +
         `or in its torch/, but ${missing.join(', ')} ${missing.length > 1 ? 'are' : 'is'} missing. ` +
@@ -93,7 +95,7 @@ export function libtorchAt(folder, source, env = process.env) {
         'MCLOSS_BYPASS_VERSION_CHECK=1 builds with it all the same.',
     )
   }
-  return { path, version, cuda: existsSync(join(path, 'lib/libtorch_cuda.so')), source }
+  return { path, version, cuda: isThere(join(path, 'lib/libtorch_cuda.so')), source }
 }
 
 /** Major and minor compared as numbers. @param {string} version @param {string} other */
@@ -126,7 +128,7 @@ function versionOf(path) {
 }
 
 /** @param {string} path */
-const textOf = (path) => (existsSync(path) ? readFileSync(path, 'utf8') : '')
+const textOf = (path) => (isThere(path) ? readFileSync(path, 'utf8') : '')
 
 /** @param {NodeJS.ProcessEnv} env */
 async function requiredPythonTorch(env) {

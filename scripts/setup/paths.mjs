@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'n
 import { homedir } from 'node:os'
 import { delimiter, dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { reasonOf, SetupError } from './setup-error.mjs'
 
 export const packageRoot = realpathSync(join(dirname(fileURLToPath(import.meta.url)), '../..'))
 
@@ -15,6 +16,22 @@ export const packageJson = JSON.parse(readFileSync(join(packageRoot, 'package.js
 /** Fetched LibTorch builds lie here, side by side. @param {NodeJS.ProcessEnv} env */
 export function cacheFolder(env = process.env) {
   return join(env.XDG_CACHE_HOME || join(env.HOME || homedir(), '.cache'), 'mcloss')
+}
+
+/**
+ * Whether something is at a path.
+ * @param {string} path
+ * @throws {SetupError} where that cannot be told: a folder above that this user may not enter
+ */
+export function isThere(path) {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined
+  } catch (error) {
+    throw new SetupError(
+      `mcloss: ${path} cannot be looked at: ${reasonOf(error)}. Give this user the right to it and to ` +
+        'every folder above it, or name another place.',
+    )
+  }
 }
 
 /** SHA-256 of names and contents of files and folders (recursive), given from packageRoot. */

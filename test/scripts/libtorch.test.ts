@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { findLibtorch, libtorchAt } from '../../scripts/setup/libtorch.mjs'
 import { fakeLibtorch, fakePython, temporaryFolder, writeFile } from '../support/folders.js'
+import { closed } from '../support/other-user.js'
 
 let home: string
 let env: Record<string, string>
@@ -66,6 +67,20 @@ describe('what is named is taken or refused', () => {
     await expect(findLibtorch(env)).rejects.toMatchObject({
       code: 'E_SETUP',
       message: expect.stringMatching(/LIBTORCH names .* holds no LibTorch.*mcloss setup --fetch/s),
+    })
+  })
+
+  test('LibTorch that may not be read is not said to be missing', async () => {
+    const named = fakeLibtorch(join(home, 'named'))
+    await closed(named, async () => {
+      expect(() => libtorchAt(named, 'LIBTORCH')).toThrow(/named\/include.* EACCES.*this user/)
+    })
+    fakeLibtorch(cacheOf(home))
+    await closed(join(home, '.cache'), async () => {
+      env.PATH = join(home, 'nothing')
+      const { libtorch, passedOver } = await findLibtorch(env)
+      expect(libtorch).toBeUndefined()
+      expect(passedOver).toEqual([expect.stringMatching(/\.cache.* EACCES/)])
     })
   })
 

@@ -3,15 +3,17 @@
 // is train or test. Classes are numbered in the order of their names by UTF-16 code units, as
 // Array.sort does: 'B' before 'a', '10' before '9'.
 
-import { realpath, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { McLossError } from '../../errors.js'
-import type { Dataset } from '../batch.js'
+import { realPath } from '../../files/names.js'
+import { systemReason } from '../../files/system-errors.js'
+import type { Dataset, Split } from '../batch.js'
 import { checkDataset } from './lists/check.js'
 import { parseCsv } from './lists/csv-text.js'
 import { listedFile, requireFiles } from './lists/listed-files.js'
 import { placeError } from './lists/place.js'
-import type { ReaderOptions } from './lists/reader.js'
+import { type ReaderOptions, splitsOf } from './lists/reader.js'
 import { readText } from './lists/text-list.js'
 
 const LAYOUT =
@@ -20,13 +22,15 @@ const LAYOUT =
 
 /**
  * Reads the list and checks that every listed file is there; no image is opened. `root` is the file,
- * or a folder that holds list.csv. Samples keep the order of the list.
+ * or a folder that holds list.csv. Samples keep the order of the list. For a test split alone no
+ * class needs training images.
  *
  * @throws McLossError E_DATA naming file and line for a list that is no CSV, a missing column, a
  * split that is neither train nor test, a class without training images, a path that leaves the
  * folder, is listed twice or is of no file.
  */
-export async function csv({ root, checkFiles }: ReaderOptions): Promise<Dataset> {
+export async function csv(options: ReaderOptions): Promise<Dataset> {
+  const { root, checkFiles, split: wanted, knownClasses } = options
   const file = await findList(root)
   const folder = dirname(file)
   const [header, ...records] = parseCsv(await readText(folder, file), file)
@@ -44,15 +48,20 @@ export async function csv({ root, checkFiles }: ReaderOptions): Promise<Dataset>
     if (name === '') throw placeError(place, 'a class', name)
     return { ...listedFile(folder, fields[pathAt] as string, place), name, split } as const
   })
-  const classes = [...new Set(rows.map(({ name }) => name))].sort()
+  const used = rows.filter(({ split }) => splitsOf(wanted).includes(split))
+  const classes = knownClasses
+    ? [...knownClasses]
+    : [...new Set(rows.map(({ name }) => name))].sort()
   const labels = new Map(classes.map((name, label) => [name, label]))
+  const unknown = used.find(({ name }) => !labels.has(name))
+  if (unknown) throw placeError(unknown.place, "one of the model's classes", unknown.name)
   const trained = new Set(rows.filter(({ split }) => split === 'train').map(({ name }) => name))
   const untrained = rows.find(({ name }) => !trained.has(name))
-  if (untrained)
+  if (untrained && wanted !== 'test')
     throw placeError(untrained.place, 'a class that has training images', untrained.name)
-  const samplesOf = (wanted: 'train' | 'test') =>
-    rows
-      .filter(({ split }) => split === wanted)
+  const samplesOf = (one: Split) =>
+    used
+      .filter(({ split }) => split === one)
       .map(({ path, name }) => ({ path, label: labels.get(name) as number }))
   const dataset: Dataset = {
     name: 'csv',
@@ -60,16 +69,19 @@ export async function csv({ root, checkFiles }: ReaderOptions): Promise<Dataset>
     train: samplesOf('train'),
     test: samplesOf('test'),
   }
-  await requireFiles(folder, rows, checkFiles)
-  checkDataset(dataset)
+  await requireFiles(folder, used, checkFiles)
+  checkDataset(dataset, wanted)
   return dataset
 }
 
 /** The real path of the list. */
 async function findList(root: string): Promise<string> {
-  const named = await realpath(root).catch(() => undefined)
-  const info = named === undefined ? undefined : await stat(named)
-  if (named !== undefined && info?.isFile()) return named
-  if (named !== undefined && info?.isDirectory()) return join(named, 'list.csv')
-  throw new McLossError('E_DATA', `csv: nothing to read at ${root}. ${LAYOUT}`)
+  const refuse = (what: string, cause?: unknown): never => {
+    throw new McLossError('E_DATA', `csv: nothing to read at ${root}: ${what} ${LAYOUT}`, { cause })
+  }
+  const unreadable = (cause: unknown) => refuse(systemReason(cause), cause)
+  const named = await realPath(root).catch(unreadable)
+  const info = await stat(named).catch(unreadable)
+  if (info.isFile()) return named
+  return info.isDirectory() ? join(named, 'list.csv') : refuse('it is neither a file nor a folder.')
 }

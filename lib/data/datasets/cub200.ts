@@ -10,7 +10,7 @@ import { findFolder, openRoot } from './lists/inside.js'
 import { type ListedFile, listedFile, requireFiles } from './lists/listed-files.js'
 import { type Line, readNumbered, requireSameIds } from './lists/numbered-list.js'
 import { placeError } from './lists/place.js'
-import type { ReaderOptions } from './lists/reader.js'
+import { type ReaderOptions, splitsOf } from './lists/reader.js'
 import { integerOf } from './lists/text-list.js'
 
 /** Of the official release, from its README: 11,788 images. */
@@ -30,7 +30,8 @@ const LAYOUT =
  * and not in another, a label out of range, a path that leaves the root, is listed twice or is of
  * no file.
  */
-export async function cub200({ root, checkFiles }: ReaderOptions): Promise<Dataset> {
+export async function cub200(options: ReaderOptions): Promise<Dataset> {
+  const { root, checkFiles, split: wanted } = options
   const real = await openRoot(root, LAYOUT)
   const folder = await findFolder(real, ['.', 'CUB_200_2011'], ['images.txt'], LAYOUT)
   const classLines = await readNumbered(real, folder, 'classes.txt')
@@ -52,12 +53,14 @@ export async function cub200({ root, checkFiles }: ReaderOptions): Promise<Datas
       box: boxOf(boxes.lines.get(id) as Line),
     }
     const isTrain = integerOf(split.rest, split, 0, 1, '1 (train) or 0 (test)') === 1
-    dataset[isTrain ? 'train' : 'test'].push(sample)
+    const of = isTrain ? 'train' : 'test'
+    if (!splitsOf(wanted).includes(of)) continue
+    dataset[of].push(sample)
     files.push(file)
   }
   await requireFiles(real, files, checkFiles)
-  checkDataset(dataset)
-  return withCountWarning(dataset, CUB200_OFFICIAL, root)
+  checkDataset(dataset, wanted)
+  return withCountWarning(dataset, CUB200_OFFICIAL, options)
 }
 
 function classNames(lines: Line[]): string[] {

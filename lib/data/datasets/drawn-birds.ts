@@ -7,7 +7,9 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
-import { McLossError, reasonOf } from '../../errors.js'
+import { McLossError } from '../../errors.js'
+import { systemReason, unlessMissing } from '../../files/system-errors.js'
+import { textOf } from '../../files/text.js'
 import { checkSeed } from '../../random.js'
 import type { Dataset } from '../batch.js'
 import { encodeGreyPng, encodeJpeg } from '../images.js'
@@ -15,6 +17,7 @@ import { forEachOf } from '../pool.js'
 import { birdClassNames, MAX_BIRD_CLASSES } from './birds/classes.js'
 import { drawBird } from './birds/drawing.js'
 import { imageFolder } from './image-folder.js'
+import type { ReaderOptions } from './lists/reader.js'
 
 const count = z.int().min(1)
 
@@ -47,7 +50,7 @@ type Parameters = ReturnType<typeof parametersOf>
  *
  * @throws McLossError as writeDrawnBirds.
  */
-export async function drawnBirds(options: DrawnBirdsOptions): Promise<Dataset> {
+export async function drawnBirds(options: DrawnBirdsOptions & ReaderOptions): Promise<Dataset> {
   await writeDrawnBirds(options)
   return { ...(await imageFolder(options)), name: 'drawn-birds' }
 }
@@ -77,7 +80,7 @@ export async function writeDrawnBirds(options: DrawnBirdsOptions): Promise<void>
     })
   } catch (cause) {
     if (cause instanceof McLossError) throw cause
-    throw new McLossError('E_IO', `drawn-birds: cannot write ${root}: ${reasonOf(cause)}.`, {
+    throw new McLossError('E_IO', `drawn-birds: cannot write ${root}: ${systemReason(cause)}`, {
       cause,
     })
   } finally {
@@ -136,12 +139,13 @@ async function drawAll(root: string, parameters: Parameters, signal?: AbortSigna
 async function findSheet(root: string): Promise<Record<string, unknown> | undefined> {
   const entries = await readdir(root).catch((cause) => {
     if (cause.code === 'ENOENT') return []
-    throw new McLossError('E_DATA', `drawn-birds: ${root} cannot be used (${cause.code}).`, {
-      cause,
-    })
+    const reason = systemReason(cause)
+    throw new McLossError('E_DATA', `drawn-birds: ${root} cannot be used: ${reason}`, { cause })
   })
   if (entries.length === 0) return undefined
-  const text = await readFile(join(root, SHEET), 'utf8').catch(() => '')
+  const file = join(root, SHEET)
+  const bytes = await unlessMissing(readFile(file), 'E_DATA', `drawn-birds: ${file} cannot be read`)
+  const text = bytes ? textOf(bytes, { file, reader: 'drawn-birds', code: 'E_DATA' }) : ''
   try {
     const sheet: unknown = JSON.parse(text)
     if (sheet instanceof Object && 'drawing' in sheet) return { ...sheet }

@@ -11,7 +11,7 @@ import { findFolder, isFile, openRoot } from './lists/inside.js'
 import { type ListedFile, listedFile, requireFiles } from './lists/listed-files.js'
 import { pixelBox } from './lists/pixel-box.js'
 import { placeError } from './lists/place.js'
-import type { ReaderOptions } from './lists/reader.js'
+import { type ReaderOptions, splitsOf } from './lists/reader.js'
 import { integerOf, readLines } from './lists/text-list.js'
 
 /** Keys of `data` in a configuration. */
@@ -64,7 +64,7 @@ const LAYOUT =
  * not in the class list, an image listed twice or that is not there.
  */
 export async function fgvcAircraft(options: AircraftOptions): Promise<Dataset> {
-  const { root, checkFiles, level = 'variant', cropStrip = true } = options
+  const { root, checkFiles, split: wanted, level = 'variant', cropStrip = true } = options
   const real = await openRoot(root, LAYOUT)
   const folders = ['data', '.', 'fgvc-aircraft-2013b/data']
   const folder = await findFolder(real, folders, [classLists[level]], LAYOUT)
@@ -73,10 +73,8 @@ export async function fgvcAircraft(options: AircraftOptions): Promise<Dataset> {
   const boxes = await readBoxes(real, folder)
   const dataset: Dataset = { name: 'fgvc-aircraft', classes, train: [], test: [] }
   const files: ListedFile[] = []
-  for (const [split, name] of [
-    ['train', 'trainval'],
-    ['test', 'test'],
-  ] as const) {
+  for (const split of splitsOf(wanted)) {
+    const name = split === 'train' ? 'trainval' : 'test'
     for (const line of await readLines(real, folder, `images_${level}_${name}.txt`)) {
       const [, id = '', className = ''] = /^(\d{7}) +(.+)$/.exec(line.text) ?? []
       const label = labels.get(className)
@@ -96,8 +94,8 @@ export async function fgvcAircraft(options: AircraftOptions): Promise<Dataset> {
     }
   }
   await requireFiles(real, files, checkFiles)
-  checkDataset(dataset)
-  return withCountWarning(dataset, AIRCRAFT_OFFICIAL[level], root)
+  checkDataset(dataset, wanted)
+  return withCountWarning(dataset, AIRCRAFT_OFFICIAL[level], options)
 }
 
 async function readBoxes(root: string, folder: string): Promise<Map<string, Sample['box']>> {

@@ -7,7 +7,7 @@ import { checkDataset } from './lists/check.js'
 import { type Counts, withCountWarning } from './lists/counts.js'
 import { findFolder, openRoot } from './lists/inside.js'
 import { type ListedFile, listedFile, requireFiles } from './lists/listed-files.js'
-import type { ReaderOptions } from './lists/reader.js'
+import { type ReaderOptions, splitsOf } from './lists/reader.js'
 import { integersOf, openMat } from './mat/table.js'
 
 /** Of the official setid.mat: 1,020 trnid and 1,020 valid against 6,149 tstid. */
@@ -27,7 +27,8 @@ const LAYOUT =
  * @throws McLossError E_DATA naming the file for one that is no MAT file or holds other values, an
  * id that is no image's or stands twice, an image that is not there.
  */
-export async function flowers102({ root, checkFiles }: ReaderOptions): Promise<Dataset> {
+export async function flowers102(options: ReaderOptions): Promise<Dataset> {
+  const { root, checkFiles, split: wanted } = options
   const real = await openRoot(root, LAYOUT)
   const folder = await findFolder(real, ['.', 'flowers-102'], ['imagelabels.mat'], LAYOUT)
   const labelFile = await openMat(real, join(folder, 'imagelabels.mat'))
@@ -42,6 +43,7 @@ export async function flowers102({ root, checkFiles }: ReaderOptions): Promise<D
     ['train', 'valid'],
     ['test', 'tstid'],
   ] as const) {
+    if (!splitsOf(wanted).includes(split)) continue
     for (const [at, id] of integersOf(splitFile, name, 1, labels.length).entries()) {
       const place = { file: splitFile.file, at: `${name}(${at + 1})` }
       const image = `image_${String(id).padStart(5, '0')}.jpg`
@@ -51,6 +53,6 @@ export async function flowers102({ root, checkFiles }: ReaderOptions): Promise<D
     }
   }
   await requireFiles(real, files, checkFiles)
-  checkDataset(dataset)
-  return withCountWarning(dataset, FLOWERS102_OFFICIAL, root)
+  checkDataset(dataset, wanted)
+  return withCountWarning(dataset, FLOWERS102_OFFICIAL, options)
 }

@@ -67,7 +67,7 @@ const optionsShape = record({
 export async function openDataset(options: DatasetOptions): Promise<Dataset> {
   checkArgument('datasets.openDataset', 'options', optionsShape, options)
   const dataset = options.dataset ?? (await readByName(options))
-  if (options.dataset) checkDataset(dataset)
+  if (options.dataset) checkDataset(dataset, options.split)
   const warnings = dataset.warnings ?? []
   if (!options.strict || warnings.length === 0) return dataset
   throw new McLossError(

@@ -2,13 +2,13 @@
 // with cars_train/ and cars_test/, or the later cars_annos.mat with car_ims/.
 
 import { join } from 'node:path'
-import type { Dataset } from '../batch.js'
+import type { Dataset, Split } from '../batch.js'
 import { checkDataset } from './lists/check.js'
 import { type Counts, withCountWarning } from './lists/counts.js'
 import { findFolder, isFile, openRoot } from './lists/inside.js'
 import { type ListedFile, listedFile, requireFiles } from './lists/listed-files.js'
 import { pixelBox } from './lists/pixel-box.js'
-import type { ReaderOptions } from './lists/reader.js'
+import { type ReaderOptions, splitsOf } from './lists/reader.js'
 import { type MatRecord, openMat, recordsOf, textsOf } from './mat/table.js'
 
 /** Of the official release, from its page: 16,185 images of 196 classes. */
@@ -19,14 +19,17 @@ const LAYOUT =
   'devkit/cars_train_annos.mat, cars_train/, cars_test/ and cars_test_annos_withlabels.mat there ' +
   'or in devkit/; or with cars_annos.mat and car_ims/.'
 const FOLDERS = ['.', 'stanford_cars']
-const DEVKIT_LIST = 'devkit/cars_train_annos.mat'
+const DEVKIT_LISTS = {
+  train: ['devkit/cars_train_annos.mat'],
+  test: ['cars_test_annos_withlabels.mat', 'devkit/cars_test_annos_withlabels.mat'],
+}
 const SINGLE_LIST = 'cars_annos.mat'
 const CORNERS = ['bbox_x1', 'bbox_y1', 'bbox_x2', 'bbox_y2']
 
 /** A struct of an `annotations`, and where its image is said to be. */
 interface Annotation {
   record: MatRecord
-  split: 'train' | 'test'
+  split: Split
   file: ListedFile
 }
 
@@ -39,12 +42,14 @@ interface Annotation {
  * @throws McLossError E_DATA naming file and struct for one that is no MAT file or holds other
  * values, a class out of range, a path that leaves the root, is listed twice or is of no file.
  */
-export async function stanfordCars({ root, checkFiles }: ReaderOptions): Promise<Dataset> {
+export async function stanfordCars(options: ReaderOptions): Promise<Dataset> {
+  const { root, checkFiles, split: wanted } = options
   const real = await openRoot(root, LAYOUT)
-  const folder = await findFolder(real, FOLDERS, [DEVKIT_LIST, SINGLE_LIST], LAYOUT)
-  const hasDevkit = await isFile(join(folder, DEVKIT_LIST))
-  const read = hasDevkit ? readDevkit : readSingle
-  const { classes, annotations } = await read(real, folder)
+  const lists = DEVKIT_LISTS[wanted ?? 'train']
+  const folder = await findFolder(real, FOLDERS, [...lists, SINGLE_LIST], LAYOUT)
+  const ofDevkit = await Promise.all(lists.map((list) => isFile(join(folder, list))))
+  const read = ofDevkit.includes(true) ? readDevkit : readSingle
+  const { classes, annotations } = await read(real, folder, splitsOf(wanted))
   const dataset: Dataset = { name: 'stanford-cars', classes, train: [], test: [] }
   for (const { record, split, file } of annotations) {
     const corners = CORNERS.map((corner) => record.integer(corner, 0, 99_999))
@@ -56,19 +61,16 @@ export async function stanfordCars({ root, checkFiles }: ReaderOptions): Promise
   }
   const files = annotations.map(({ file }) => file)
   await requireFiles(real, files, checkFiles)
-  checkDataset(dataset)
-  return withCountWarning(dataset, CARS_OFFICIAL, root)
+  checkDataset(dataset, wanted)
+  return withCountWarning(dataset, CARS_OFFICIAL, options)
 }
 
-async function readDevkit(root: string, folder: string) {
+async function readDevkit(root: string, folder: string, splits: readonly Split[]) {
   const classes = textsOf(await openMat(root, join(folder, 'devkit/cars_meta.mat')), 'class_names')
-  const besides = join(folder, 'cars_test_annos_withlabels.mat')
-  const within = join(folder, 'devkit/cars_test_annos_withlabels.mat')
   const annotations: Annotation[] = []
-  for (const [split, path] of [
-    ['train', join(folder, DEVKIT_LIST)],
-    ['test', (await isFile(besides)) ? besides : within],
-  ] as const) {
+  for (const split of splits) {
+    const [first = '', within] = DEVKIT_LISTS[split].map((list) => join(folder, list))
+    const path = within === undefined || (await isFile(first)) ? first : within
     const mat = await openMat(root, path)
     for (const record of recordsOf(mat, 'annotations', [...CORNERS, 'class', 'fname'])) {
       const file = listedFile(join(folder, `cars_${split}`), record.text('fname'), record.place)
@@ -78,12 +80,13 @@ async function readDevkit(root: string, folder: string) {
   return { classes, annotations }
 }
 
-async function readSingle(root: string, folder: string) {
+async function readSingle(root: string, folder: string, splits: readonly Split[]) {
   const mat = await openMat(root, join(folder, SINGLE_LIST))
   const fields = [...CORNERS, 'class', 'test', 'relative_im_path']
   const annotations = recordsOf(mat, 'annotations', fields).map((record): Annotation => {
     const file = listedFile(folder, record.text('relative_im_path'), record.place)
     return { record, split: record.integer('test', 0, 1) === 1 ? 'test' : 'train', file }
   })
-  return { classes: textsOf(mat, 'class_names'), annotations }
+  const wanted = annotations.filter(({ split }) => splits.includes(split))
+  return { classes: textsOf(mat, 'class_names'), annotations: wanted }
 }

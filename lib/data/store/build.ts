@@ -7,6 +7,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open, rename, stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { McLossError } from '../../errors.js'
+import { systemReason, unlessMissing } from '../../files/system-errors.js'
 import type { BadImages } from '../bad-images.js'
 import type { Sample } from '../batch.js'
 import { decodeTo } from '../images.js'
@@ -68,7 +69,7 @@ export async function buildStore(options: BuildOptions): Promise<void> {
     flush(file, header) // training begins meanwhile
   } catch (cause) {
     if (cause instanceof McLossError) throw cause
-    throw notWritten(path, cause as NodeJS.ErrnoException)
+    throw notWritten(path, cause)
   }
 }
 
@@ -108,9 +109,10 @@ export async function bytesToBuild(
   return Math.max(0, storeLayout(layout).fileBytes - (part?.blocks ?? 0) * 512)
 }
 
-/** Free bytes where `folder` is or will be. */
+/** Free bytes where `folder` is or will be. @throws McLossError E_IO where it cannot be told. */
 export async function freeDisk(folder: string): Promise<number> {
-  const info = await statfs(folder).catch(() => undefined)
+  const what = `store: the disk of ${folder} cannot be looked at`
+  const info = await unlessMissing(statfs(folder), 'E_IO', what)
   if (info) return info.bavail * info.bsize
   return dirname(folder) === folder ? 0 : freeDisk(dirname(folder))
 }
@@ -197,11 +199,11 @@ function stopped(path: string): McLossError {
   )
 }
 
-function notWritten(path: string, cause: NodeJS.ErrnoException): McLossError {
+function notWritten(path: string, cause: unknown): McLossError {
   return new McLossError(
     'E_IO',
-    `store: ${path} could not be written: ${cause.message}. What is decoded is kept for the next ` +
-      'start. Free some space, set data.storeDir to another disk, or data.store to off.',
+    `store: ${path} could not be written: ${systemReason(cause)} What is decoded is kept for the ` +
+      'next start. data.storeDir can name another disk, and data.store off needs none.',
     { cause },
   )
 }

@@ -12,6 +12,7 @@ import { createHash } from 'node:crypto'
 import { type FileHandle, open, readFile, stat } from 'node:fs/promises'
 import { crc32 } from 'node:zlib'
 import { McLossError } from '../../errors.js'
+import { unlessMissing } from '../../files/system-errors.js'
 import type { Sample } from '../batch.js'
 
 export const HEADER_BYTES = 4096
@@ -136,10 +137,7 @@ export type StoreState =
  * read.
  */
 export async function readStore(path: string, key: string): Promise<StoreState> {
-  const file = await open(path).catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code === 'ENOENT') return undefined
-    throw new McLossError('E_IO', `store: ${path} cannot be read (${cause.code}).`, { cause })
-  })
+  const file = await unlessMissing(open(path), 'E_IO', `store: ${path} cannot be read`)
   if (file === undefined) return { is: 'absent' }
   try {
     const header = await readHeader(file)

@@ -7,6 +7,7 @@ import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { configKeys, loadConfigFile, setConfigValue } from '../../../lib/config/file.js'
 import { type ConfigInput, configJsonSchema } from '../../../lib/config/index.js'
+import { closed } from '../../support/other-user.js'
 
 interface JsonObject {
   properties: Record<string, { description: string; const?: string }>
@@ -78,6 +79,34 @@ test('a file is read as it is', async () => {
     seed: 3,
     x: [1],
   })
+})
+
+test('a byte order mark is no part of it; another encoding is refused by name', async () => {
+  const text = '{"name": "Kälte"}'
+  expect(await loadConfigFile(written('mark.json', `\ufeff${text}`))).toEqual({ name: 'Kälte' })
+  const path = join(folder, 'windows.json')
+  for (const [bytes, encoding] of [
+    [Buffer.from(text, 'latin1'), 'Windows-1252'],
+    [Buffer.from(`\ufeff${text}`, 'utf16le'), 'UTF-16'],
+  ] as const) {
+    writeFileSync(path, bytes)
+    await expect(loadConfigFile(path)).rejects.toMatchObject({
+      code: 'E_CONFIG',
+      message: expect.stringMatching(new RegExp(`windows\\.json line 1: .*${encoding}`)),
+    })
+  }
+})
+
+test('a file that may not be read is not said to be missing', async () => {
+  const path = written('closed.json', '{}')
+  await closed(path, () =>
+    expect(loadConfigFile(path)).rejects.toMatchObject({
+      code: 'E_CONFIG',
+      message: expect.stringContaining(
+        `${path} to be a JSON file with a configuration: permission`,
+      ),
+    }),
+  )
 })
 
 test.each([

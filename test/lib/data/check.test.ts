@@ -173,7 +173,7 @@ test('what is wrong with files is listed with its reason and stops nothing', asy
   expect(reasonOf('empty.jpg')).toBe('is empty')
   expect(reasonOf('folder.jpg')).toBe('is a folder')
   expect(reasonOf('pipe.jpg')).toBe('is not a file')
-  expect(reasonOf('link-loop.jpg')).toBe('cannot be read (ELOOP)')
+  expect(reasonOf('link-loop.jpg')).toBe('cannot be read: its links lead in a circle (ELOOP)')
   expect(reasonOf('truncated-10-of-20.jpg')).toMatch(/^cannot be decoded \(.*premature end/)
   expect(report.damaged.map(({ path }) => path)).toContain(join(bad, 'jpeg-twice-as-tall.jpg'))
   const { rgb, grey, cmyk, alpha, sixteenBit } = report.kinds

@@ -252,6 +252,24 @@ test('evaluate takes other data of the same classes, with the pixels as the mode
   expect(figures.loss).toBeCloseTo(result.last.loss, 5)
 })
 
+test('evaluate needs no more than the test split, and no more classes than it has', async () => {
+  const weights = join(result.runDir, 'last')
+  const root = join(folder, 'test-alone')
+  cpSync(join(folder, 'birds', 'test'), join(root, 'test'), { recursive: true })
+  const figures = await evaluate({ weights, data: { name: 'image-folder', root } })
+  expect(figures).toEqual(await evaluate({ weights }))
+
+  const [first = '', ...others] = readdirSync(join(root, 'test')).sort()
+  for (const name of others) rmSync(join(root, 'test', name), { recursive: true })
+  const of = await evaluate({ weights, data: { name: 'image-folder', root } })
+  const files = readdirSync(join(root, 'test', first)).map((name) =>
+    join(root, 'test', first, name),
+  )
+  const predictions = await predict(files, { weights })
+  const right = predictions.filter(({ top }) => top[0]?.label === 0).length
+  expect(of).toMatchObject({ n: files.length, top1: right / files.length })
+})
+
 test('nobody has to iterate, and an unread run still ends', async () => {
   const { best } = await train(config({ name: 'unread' })).result
   expect(best.checkpoint).toBe(join(folder, 'runs', 'unread', 'best'))

@@ -2,7 +2,8 @@
 
 import { z } from 'zod'
 import { McLossError } from '../../../errors.js'
-import { type Dataset, SPLITS } from '../../batch.js'
+import { type Dataset, SPLITS, type Split } from '../../batch.js'
+import { splitsOf } from './reader.js'
 
 /** That a value is a Dataset at all; by hand, since splits are long. */
 export const datasetShape = z.custom<Dataset>().superRefine((value, context) => {
@@ -22,7 +23,7 @@ export const datasetShape = z.custom<Dataset>().superRefine((value, context) => 
 })
 
 /** @throws McLossError E_DATA for an empty split or a label that is no class. */
-export function checkSplit(dataset: Dataset, split: 'train' | 'test'): void {
+export function checkSplit(dataset: Dataset, split: Split): void {
   const samples = dataset[split]
   const { length } = dataset.classes
   const name = dataset.name ?? 'the dataset'
@@ -44,13 +45,12 @@ export function checkSplit(dataset: Dataset, split: 'train' | 'test'): void {
   }
 }
 
-/** @throws McLossError E_DATA unless both splits are sound and classes are named once each. */
-export function checkDataset(dataset: Dataset): void {
+/** @throws McLossError E_DATA unless the wanted splits are sound and classes are named once each. */
+export function checkDataset(dataset: Dataset, wanted?: Split): void {
   const seen = new Set<string>()
   const twice = dataset.classes.find((name) => seen.size === seen.add(name).size)
   if (twice !== undefined) {
     throw new McLossError('E_DATA', `datasets: the class '${twice}' is listed twice. Rename one.`)
   }
-  checkSplit(dataset, 'train')
-  checkSplit(dataset, 'test')
+  for (const split of splitsOf(wanted)) checkSplit(dataset, split)
 }

@@ -1,6 +1,7 @@
 // The sizes of the official releases, which a data set on disk is held against.
 
-import type { Dataset } from '../../batch.js'
+import type { Dataset, Split } from '../../batch.js'
+import { splitsOf } from './reader.js'
 
 export interface Counts {
   classes: number
@@ -10,13 +11,17 @@ export interface Counts {
   test: number
 }
 
+const images = { train: 'training images', test: 'test images' }
+
 /** The data set; where its counts are not the `official` ones, with a warning that says which. */
-export function withCountWarning(dataset: Dataset, official: Counts, root: string): Dataset {
-  const { classes, train, test } = dataset
+export function withCountWarning(
+  dataset: Dataset,
+  official: Counts,
+  { root, split }: { root: string; split?: Split | undefined },
+): Dataset {
   const differences = [
-    [classes.length, official.classes, 'classes'],
-    [train.length, official.train, 'training images'],
-    [test.length, official.test, 'test images'],
+    [dataset.classes.length, official.classes, 'classes'],
+    ...splitsOf(split).map((one) => [dataset[one].length, official[one], images[one]]),
   ]
     .filter(([found, expected]) => found !== expected)
     .map(([found, expected, what]) => `${found} ${what} instead of ${expected}`)

@@ -1,20 +1,24 @@
 // Finding, listing and reading below a data root without ever leaving it: a symbolic link that
 // points out of the root is refused.
 
+import { isUtf8 } from 'node:buffer'
 import type { Dirent } from 'node:fs'
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import { McLossError } from '../../../errors.js'
+import { realPath, shownName } from '../../../files/names.js'
+import { systemReason, unlessMissing } from '../../../files/system-errors.js'
 
 /** The real path of a data root. @throws McLossError E_DATA when it is no folder. */
 export async function openRoot(root: string, expected: string): Promise<string> {
-  const real = await realpath(root).catch(() => undefined)
-  if (real !== undefined && (await stat(real)).isDirectory()) return real
-  throw new McLossError(
-    'E_DATA',
-    `datasets: expected a data folder at ${root}, but ${real ? 'it is a file' : 'nothing is there'}. ` +
-      expected,
-  )
+  const refuse = (what: string, cause?: unknown): never => {
+    const message = `datasets: expected a data folder at ${root}: ${what} ${expected}`
+    throw new McLossError('E_DATA', message, { cause })
+  }
+  const unreadable = (cause: unknown) => refuse(systemReason(cause), cause)
+  const real = await realPath(root).catch(unreadable)
+  const info = await stat(real).catch(refuse)
+  return info.isDirectory() ? real : refuse('it is a file.')
 }
 
 /**
@@ -31,15 +35,27 @@ export async function findFolder(
   for (const folder of folders) {
     const found = await Promise.all(files.map((file) => isFile(join(root, folder, file))))
     if (!found.includes(true)) continue
-    const real = await realpath(join(root, folder))
-    requireInside(root, real, join(root, folder))
+    const path = join(root, folder)
+    const real = await realPath(path).catch((cause) => {
+      throw unreadable(path, cause)
+    })
+    requireInside(root, real, path)
     return real
   }
   throw new McLossError('E_DATA', `datasets: ${root} holds no ${files.join(' or ')}. ${expected}`)
 }
 
+/** @throws McLossError E_DATA where it cannot be told. */
 export async function isFile(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined))?.isFile() ?? false
+  return (await found(stat(path), path))?.isFile() ?? false
+}
+
+const found = <T>(call: Promise<T>, path: string) =>
+  unlessMissing(call, 'E_DATA', `datasets: ${path} cannot be read`)
+
+function unreadable(path: string, cause: unknown, missing?: string): McLossError {
+  const reason = systemReason(cause, missing)
+  return new McLossError('E_DATA', `datasets: ${path} cannot be read: ${reason}`, { cause })
 }
 
 /**
@@ -48,33 +64,34 @@ export async function isFile(path: string): Promise<boolean> {
  * @throws McLossError E_DATA for one that is missing, no file, larger, or a link out of the root.
  */
 export async function readInside(root: string, file: string, maxBytes: number): Promise<Buffer> {
-  const unreadable = (cause: NodeJS.ErrnoException) => {
-    throw new McLossError(
-      'E_DATA',
-      `datasets: the list ${file} cannot be read (${cause.code}). Unpack the data set again.`,
-    )
+  const refuse = (cause: unknown): never => {
+    throw unreadable(`the list ${file}`, cause, 'Unpack the data set again.')
   }
-  const real = await realpath(file).catch(unreadable)
+  const real = await realPath(file).catch(refuse)
   requireInside(root, real, file)
-  const info = await stat(real).catch(unreadable)
+  const info = await stat(real).catch(refuse)
   if (!info.isFile() || info.size > maxBytes) {
     throw new McLossError(
       'E_DATA',
       `datasets: expected ${file} to be a file of at most ${maxBytes} bytes.`,
     )
   }
-  return readFile(real).catch(unreadable)
+  return readFile(real).catch(refuse)
 }
 
 export interface Entry {
+  /** As shownName: what is not UTF-8 names no file. */
   name: string
+  isUtf8: boolean
   kind: 'file' | 'folder' | 'other'
 }
 
+export const isHidden = ({ name }: Entry) => name.startsWith('.')
+
 /**
- * The entries of a folder below `root` (a real path), sorted by code units; links followed, hidden
- * entries left out. Undefined where the folder does not exist. Without `checkFiles` a link that
- * points at nothing counts as a file.
+ * The entries of a folder below `root` (a real path), sorted by code units. Links are followed;
+ * hidden ones are 'other'. Undefined where the folder does not exist. Without `checkFiles` a link
+ * that cannot be followed counts as a file.
  *
  * @throws McLossError E_DATA naming a link that leaves the root or points at nothing.
  */
@@ -83,39 +100,47 @@ export async function listInside(
   folder: string,
   checkFiles = true,
 ): Promise<Entry[] | undefined> {
-  const real = await realpath(folder).catch(() => undefined)
+  const real = await found(realPath(folder), folder)
   if (real === undefined) return undefined
   requireInside(root, real, folder)
-  const dirents = await readdir(real, { withFileTypes: true }).catch((cause) => {
-    throw new McLossError('E_DATA', `datasets: cannot list the folder ${folder} (${cause.code}).`)
-  })
-  const visible = dirents.filter(({ name }) => !name.startsWith('.'))
-  visible.sort((a, b) => (a.name < b.name ? -1 : 1))
-  return Promise.all(visible.map(async (dirent) => entryOf(root, folder, dirent, checkFiles)))
+  const dirents = await readdir(real, { withFileTypes: true, encoding: 'buffer' }).catch(
+    (cause) => {
+      throw unreadable(folder, cause)
+    },
+  )
+  const entries = dirents.map((dirent) => entryOf(root, folder, dirent, checkFiles))
+  return (await Promise.all(entries)).sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
 async function entryOf(
   root: string,
   folder: string,
-  dirent: Dirent,
+  dirent: Dirent<Buffer>,
   checkFiles: boolean,
 ): Promise<Entry> {
-  const { name } = dirent
-  if (dirent.isFile()) return { name, kind: 'file' }
-  if (dirent.isDirectory()) return { name, kind: 'folder' }
-  if (!dirent.isSymbolicLink()) return { name, kind: 'other' }
+  const name = shownName(dirent.name)
+  const entry = (kind: Entry['kind']) => ({ name, isUtf8: isUtf8(dirent.name), kind })
+  const kindOf = (info: Pick<Dirent, 'isFile' | 'isDirectory'>) =>
+    info.isFile() ? 'file' : info.isDirectory() ? 'folder' : 'other'
+  if (!dirent.isSymbolicLink() || name.startsWith('.')) return entry(kindOf(dirent))
   const path = join(folder, name)
-  const real = await realpath(path).catch(() => {
-    if (!checkFiles) return undefined
-    throw new McLossError(
-      'E_DATA',
-      `datasets: the link ${path} points at nothing. Remove it or restore its target.`,
-    )
-  })
-  if (real === undefined) return { name, kind: 'file' }
-  requireInside(root, real, path)
-  const target = await stat(real)
-  return { name, kind: target.isFile() ? 'file' : target.isDirectory() ? 'folder' : 'other' }
+  const bytes = Buffer.concat([Buffer.from(folder + sep), dirent.name])
+  try {
+    const real = await realpath(bytes, { encoding: 'buffer' })
+    requireInside(root, shownName(real), path)
+    return entry(kindOf(await stat(real)))
+  } catch (cause) {
+    if (cause instanceof McLossError) throw cause
+    if (!checkFiles) return entry('file')
+    throw brokenLink(path, cause)
+  }
+}
+
+function brokenLink(path: string, cause: unknown): McLossError {
+  const { code } = cause as NodeJS.ErrnoException
+  const reason = systemReason(cause, 'Remove it or restore its target.')
+  const what = code === 'ENOENT' ? 'points at nothing' : 'cannot be followed'
+  return new McLossError('E_DATA', `datasets: the link ${path} ${what}: ${reason}`, { cause })
 }
 
 function requireInside(root: string, real: string, path: string): void {

@@ -2,6 +2,7 @@
 
 import { join } from 'node:path'
 import { McLossError } from '../../../errors.js'
+import { textOf } from '../../../files/text.js'
 import { readInside } from './inside.js'
 import { type Place, placeError } from './place.js'
 
@@ -13,15 +14,16 @@ export interface TextLine extends Place {
   text: string
 }
 
-/** UTF-8, without a byte order mark. @throws McLossError E_DATA as readInside. */
+/** @throws McLossError E_DATA as readInside and textOf. */
 export async function readText(root: string, file: string): Promise<string> {
-  return new TextDecoder().decode(await readInside(root, file, MAX_BYTES))
+  const bytes = await readInside(root, file, MAX_BYTES)
+  return textOf(bytes, { file, reader: 'datasets', code: 'E_DATA' })
 }
 
 /**
  * The lines of a list below `root` (a real path), empty ones left out.
  *
- * @throws McLossError E_DATA as readInside, and for an empty list.
+ * @throws McLossError E_DATA as readText, and for an empty list.
  */
 export async function readLines(root: string, folder: string, name: string): Promise<TextLine[]> {
   const file = join(folder, name)
