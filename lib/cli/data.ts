@@ -9,9 +9,10 @@ import type { Split } from '../data/batch.js'
 import { checkData } from '../data/check.js'
 import { openDataset } from '../data/datasets/index.js'
 import { prepareStores } from '../data/store/index.js'
-import { McLossError } from '../errors.js'
+import { McLossError, reasonOf } from '../errors.js'
 import { sizeText } from '../machine.js'
 import { contactSheet } from '../pictures/contact-sheet.js'
+import { writeAdviceFor } from '../system-error.js'
 import { formatDataReport } from './data-report.js'
 import { addConfigFlags, positiveInteger, setFlags, wholeNumber } from './flags.js'
 import { countText, statusLine } from './progress.js'
@@ -78,7 +79,12 @@ async function runShow(
   const dataset = await openDataset({ ...config.data, signal })
   const { png } = await contactSheet(dataset, config, { split, epoch, count, signal })
   await writeFile(out, png).catch((cause) => {
-    throw new McLossError('E_IO', `mcloss: ${out} cannot be written (${cause.code}).`, { cause })
+    throw new McLossError(
+      'E_IO',
+      `mcloss: ${resolve(out)} cannot be written: ${reasonOf(cause)}. ${writeAdviceFor(cause)}, or ` +
+        'name another file.',
+      { cause },
+    )
   })
   print(resolve(out))
 }

@@ -1,13 +1,15 @@
 // Configurations from outside a script: JSON files and command-line flags.
 
 import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { z } from 'zod'
 import { McLossError, reasonOf } from '../errors.js'
 import { nameOf, unwrapped } from './errors.js'
 import { type ConfigInput, schema } from './schema.js'
 
 /**
- * Reads a JSON file; defineConfig checks what it holds.
+ * Reads a JSON file; defineConfig checks what it holds. Paths in it are relative to the folder that
+ * the process runs in, as those of flags are.
  *
  * @throws McLossError E_CONFIG when it cannot be read or is not a JSON object.
  */
@@ -23,7 +25,7 @@ export async function loadConfigFile(path: string): Promise<ConfigInput> {
   }
   throw new McLossError(
     'E_CONFIG',
-    `config: expected ${path} to be a JSON file with a configuration, but ${reason}. ` +
+    `config: expected ${resolve(path)} to be a JSON file with a configuration, but ${reason}. ` +
       'examples/recipes holds complete ones.',
   )
 }

@@ -2,23 +2,15 @@
 // Written beside their final name, flushed, renamed; older ones go only after the new one has been
 // verified.
 
-import {
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  readlink,
-  realpath,
-  rename,
-  rm,
-  stat,
-  symlink,
-} from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import type { NativeTrainer } from '../binding.js'
 import { McLossError, reasonOf } from '../errors.js'
 import type { TestFigures, TrainFigures } from '../events.js'
+import { writeAdviceFor } from '../system-error.js'
 import { readWeightMetadata } from '../weights/index.js'
+import { flushFolder, writeFlushed } from './disk.js'
+import { CHECKPOINTS, LINKS, type LinkName, linkedCheckpoint, locate, pointLink } from './links.js'
 import { damaged, MANIFEST, manifestOf, newestWhole, verify } from './manifest.js'
 import type { StatSums } from './metrics.js'
 
@@ -53,7 +45,7 @@ export interface SaveOptions {
   trainer: Pick<NativeTrainer, 'save'>
   state: CheckpointState
   /** The links that shall name this checkpoint, moved in this order. */
-  links: ('last' | 'best')[]
+  links: LinkName[]
 }
 
 /**
@@ -64,7 +56,7 @@ export interface SaveOptions {
  */
 export async function saveCheckpoint(options: SaveOptions): Promise<string> {
   const { runDir, trainer, state, links } = options
-  const folder = join(runDir, 'checkpoints')
+  const folder = join(runDir, CHECKPOINTS)
   const name = await freeName(folder, checkpointName(state))
   const [unfinished, path] = [join(folder, `.${name}.tmp`), join(folder, name)]
   try {
@@ -78,17 +70,17 @@ export async function saveCheckpoint(options: SaveOptions): Promise<string> {
     await rename(unfinished, path)
     await flushFolder(folder)
     await verify(path)
-    for (const link of links) await pointLink(join(runDir, link), join('checkpoints', name))
+    for (const link of links) await pointLink(runDir, link, name)
     await flushFolder(runDir)
     await prune(runDir)
     return path
   } catch (cause) {
     await rm(unfinished, { recursive: true, force: true }).catch(() => {})
-    if (cause instanceof McLossError) throw cause
+    if (cause instanceof McLossError && cause.code !== 'E_IO') throw cause
     throw new McLossError(
       'E_IO',
       `checkpoint: ${path} could not be saved: ${reasonOf(cause)}. The checkpoints saved before are ` +
-        `as they were; free some space, then go on with: mcloss train --resume ${runDir}`,
+        `as they were. ${writeAdviceFor(cause)}, then go on with: mcloss train --resume ${runDir}`,
       { cause },
     )
   }
@@ -101,24 +93,21 @@ export async function saveCheckpoint(options: SaveOptions): Promise<string> {
  * the run is whole.
  */
 export async function openCheckpoint(path: string): Promise<Checkpoint> {
-  const named = resolve(path)
-  const isRun = (await stat(join(named, 'checkpoints')).catch(() => undefined)) !== undefined
-  const target = isRun ? join(named, 'last') : named
-  const folder = await realpath(target).catch(() => undefined)
-  if (!isRun && folder === undefined) {
+  const { named, runDir, path: folder } = await locate(path, 'last')
+  if (!runDir && !folder) {
     throw new McLossError(
       'E_CHECKPOINT',
-      `checkpoint: expected a run folder or a checkpoint folder at ${path}, but nothing is there. ` +
+      `checkpoint: expected a run folder or a checkpoint folder at ${named}, but nothing is there. ` +
         'A run prints its folder when it starts.',
     )
   }
   try {
-    if (folder === undefined) throw damaged(target, 'the link names nothing')
+    if (folder === undefined) throw damaged(named, 'the link names nothing')
     await verify(folder)
     return { path: folder, state: await readState(folder) }
   } catch (cause) {
     if (!(cause instanceof McLossError)) throw cause
-    const all = isRun ? join(named, 'checkpoints') : dirname(folder ?? named)
+    const all = runDir ? join(runDir, CHECKPOINTS) : dirname(named)
     const whole = await newestWhole(all, folder && basename(folder))
     const advice = whole
       ? `Go on from ${whole} instead.`
@@ -205,39 +194,13 @@ const toText = (value: object) => `${JSON.stringify(value, null, 2)}\n`
 
 // ---- the disk ----
 
-async function writeFlushed(path: string, text: string): Promise<void> {
-  const file = await open(path, 'w')
-  try {
-    await file.writeFile(text)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-}
-
-async function flushFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
-  }
-}
-
-async function pointLink(link: string, target: string): Promise<void> {
-  const unfinished = join(dirname(link), `.${basename(link)}.tmp`)
-  await rm(unfinished, { force: true })
-  await symlink(target, unfinished)
-  await rename(unfinished, link)
-}
-
 async function prune(runDir: string): Promise<void> {
   const linked = new Set<string>()
-  for (const link of ['last', 'best']) {
-    const target = await readlink(join(runDir, link)).catch(() => undefined)
-    if (target) linked.add(basename(target))
+  for (const link of LINKS) {
+    const name = await linkedCheckpoint(runDir, link)
+    if (name) linked.add(name)
   }
-  const folder = join(runDir, 'checkpoints')
+  const folder = join(runDir, CHECKPOINTS)
   for (const name of await readdir(folder)) {
     if (linked.has(name) || !OWN.test(name)) continue
     const hidden = join(folder, name.startsWith('.') ? name : `.${name}.old`)

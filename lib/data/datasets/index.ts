@@ -1,5 +1,6 @@
 // The registry of data sets: a name in the configuration to a reader and what it takes.
 
+import { resolve } from 'node:path'
 import type { z } from 'zod'
 import { McLossError } from '../../errors.js'
 import type { Dataset } from '../batch.js'
@@ -70,7 +71,8 @@ export async function openDataset(options: DatasetOptions): Promise<Dataset> {
 async function readByName(options: DatasetOptions): Promise<Dataset> {
   const { name = 'own', root = '' } = options
   const entry = Object.hasOwn(registry, name) ? registry[name as DatasetName] : undefined
-  if (entry) return entry.read({ ...options, root })
+  // Absolute, so that messages say where it was looked.
+  if (entry) return entry.read({ ...options, root: root && resolve(root) })
   throw new McLossError(
     'E_CONFIG',
     name === 'own'

@@ -7,6 +7,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open, rename, stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { McLossError } from '../../errors.js'
+import { writeAdviceFor } from '../../system-error.js'
 import type { BadImages } from '../bad-images.js'
 import type { Sample } from '../batch.js'
 import { decodeTo } from '../images.js'
@@ -201,7 +202,7 @@ function notWritten(path: string, cause: NodeJS.ErrnoException): McLossError {
   return new McLossError(
     'E_IO',
     `store: ${path} could not be written: ${cause.message}. What is decoded is kept for the next ` +
-      'start. Free some space, set data.storeDir to another disk, or data.store to off.',
+      `start. ${writeAdviceFor(cause)}, set data.storeDir to another disk, or data.store to off.`,
     { cause },
   )
 }
