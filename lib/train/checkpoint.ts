@@ -1,4 +1,4 @@
-// Checkpoints of a run: folders that are complete or not there, and the links last and best.
+// Checkpoints of a run: folders that are complete or not there, named by last and best (links.ts).
 // Written beside their final name, flushed, renamed; older ones go only after the new one has been
 // verified.
 
@@ -107,7 +107,7 @@ export async function openCheckpoint(path: string): Promise<Checkpoint> {
     return { path: folder, state: await readState(folder) }
   } catch (cause) {
     if (!(cause instanceof McLossError)) throw cause
-    const all = runDir ? join(runDir, CHECKPOINTS) : dirname(named)
+    const all = runDir ? join(runDir, CHECKPOINTS) : dirname(folder ?? named)
     const whole = await newestWhole(all, folder && basename(folder))
     const advice = whole
       ? `Go on from ${whole} instead.`

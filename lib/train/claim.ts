@@ -106,8 +106,12 @@ async function tryTake(runDir: string, text: string): Promise<boolean> {
   // Whoever holds `next` is alone with the old claim, if that is still the one that was looked at.
   const isSame = (await readClaim(path))?.text === found.text
   if (!isSame) await rm(next, { force: true })
-  else await rename(next, path)
+  else await rename(next, path).catch(unlessNothing)
   return (await readClaim(path))?.text === text
+}
+
+function unlessNothing(error: unknown): void {
+  if (systemCodeOf(error) !== 'ENOENT') throw error
 }
 
 /** With O_EXCL: of several processes one creates it. */
@@ -127,9 +131,7 @@ async function created(path: string, text: string): Promise<boolean> {
  */
 async function renew(runDir: string, text: string): Promise<boolean> {
   const path = join(runDir, CLAIM)
-  const file = await open(path, 'r+').catch((error) => {
-    if (systemCodeOf(error) !== 'ENOENT') throw error
-  })
+  const file = await open(path, 'r+').catch(unlessNothing)
   if (!file) return created(path, text)
   try {
     if ((await file.readFile('utf8')) !== text) return false

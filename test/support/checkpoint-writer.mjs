@@ -9,7 +9,7 @@ import { fakeTrainer, stateOf } from './checkpoint-fakes.mjs'
 const [module = '', runDir = '', from, to, killAt, disk] = process.argv.slice(2)
 const { saveCheckpoint } = await import(module)
 
-if (disk === 'no-links') fs.symlink = () => Promise.reject(new Error('no links here'))
+if (disk === 'no links') fs.symlink = () => Promise.reject(new Error('no links here'))
 let operations = 0
 for (const name of ['mkdir', 'open', 'readdir', 'readFile', 'rename', 'rm', 'stat', 'symlink']) {
   const real = fs[name]
