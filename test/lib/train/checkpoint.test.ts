@@ -253,35 +253,29 @@ async function expectUsable(runDir: string, least: number): Promise<number> {
   return next
 }
 
-test.each(['links', 'no links'])(
-  'killed before any file operation of a save, on a disk with %s',
-  async (disk) => {
-    const operations = new Set<string>()
-    const saves: [number, number][] = [[1, 2]] // a save that moves both links
-    if (disk === 'links') saves.push([3, 4]) // a save that moves last alone
-    for (const [before, step] of saves) {
-      for (let killAt = 1; ; killAt++) {
-        const runDir = temporary()
-        const start = () => save(runDir, before, 'last', 'best')
-        await (disk === 'links' ? start() : onBrokenDisk(withoutLinks, start))
-        const killed = await new Promise<boolean>((settle, fail) => {
-          execFile(
-            process.execPath,
-            writer(runDir, step, step, killAt, disk),
-            (error, _, stderr) => {
-              if (error && error.signal !== 'SIGKILL') fail(new Error(stderr))
-              else settle(error !== null)
-            },
-          )
+const disks = ['links', 'no links']
+test.each(disks)('killed before any file operation of a save (%s)', async (disk) => {
+  const operations = new Set<string>()
+  const saves: [number, number][] = [[1, 2]] // a save that moves both links
+  if (disk === 'links') saves.push([3, 4]) // a save that moves last alone
+  for (const [before, step] of saves) {
+    for (let killAt = 1; ; killAt++) {
+      const runDir = temporary()
+      const start = () => save(runDir, before, 'last', 'best')
+      await (disk === 'links' ? start() : onBrokenDisk(withoutLinks, start))
+      const killed = await new Promise<boolean>((settle, fail) => {
+        execFile(process.execPath, writer(runDir, step, step, killAt, disk), (error, _, stderr) => {
+          if (error && error.signal !== 'SIGKILL') fail(new Error(stderr))
+          else settle(error !== null)
         })
-        operations.add(`${folders(runDir)} ${readdirSync(runDir)}`)
-        await expectUsable(runDir, before)
-        if (!killed) break
-      }
+      })
+      operations.add(`${folders(runDir)} ${readdirSync(runDir)}`)
+      await expectUsable(runDir, before)
+      if (!killed) break
     }
-    expect(operations.size).toBeGreaterThan(5) // the kills met the save in different stages
-  },
-)
+  }
+  expect(operations.size).toBeGreaterThan(5) // the kills met the save in different stages
+})
 
 test('killed at any time, and again, in the same run folder', async () => {
   const runDir = temporary()
