@@ -4,6 +4,7 @@
 export type ErrorCode =
   | 'E_ABORTED' // stopped by an AbortSignal or a signal; the run is saved
   | 'E_ARGUMENT' // a value a function cannot take
+  | 'E_BUSY' // a run folder that another process is training in
   | 'E_CHECKPOINT' // a checkpoint folder that is missing, incomplete or of another model
   | 'E_CONFIG' // a configuration key or value
   | 'E_DATA' // a data root, list or label

@@ -80,7 +80,7 @@ async function runShow(
   const { png } = await contactSheet(dataset, config, { split, epoch, count, signal })
   await writeFile(out, png).catch((cause) => {
     const reason = systemReason(cause, 'Make its folder first.')
-    throw new McLossError('E_IO', `mcloss: ${out} cannot be written: ${reason}`, { cause })
+    throw new McLossError('E_IO', `mcloss: ${resolve(out)} cannot be written: ${reason}`, { cause })
   })
   print(resolve(out))
 }

@@ -15,7 +15,7 @@ import { systemReason } from '../files/system-errors.js'
 import { packageRoot, packageVersion } from '../machine.js'
 import { channelGroups } from '../mc-loss.js'
 import { evaluate, type ModelOptions, predict } from '../predict/inference.js'
-import { openCheckpoint } from '../train/checkpoint.js'
+import { resumedConfig } from '../train/session.js'
 import { train } from '../train/train.js'
 import { addBenchCommand } from './bench.js'
 import { addDataCommand } from './data.js'
@@ -109,7 +109,7 @@ async function runTrain(file: string | undefined, options: Record<string, string
   const input: ConfigInput = file
     ? await loadConfigFile(file)
     : resume
-      ? ((await openCheckpoint(resume)).state.config as ConfigInput)
+      ? await resumedConfig(resume)
       : ({} as ConfigInput)
   const config = defineConfig(setFlags(input, flags))
   const run = train(config, { signal: stopOnSignals(), ...(resume && { resume }) })

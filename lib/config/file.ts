@@ -1,6 +1,7 @@
 // Configurations from outside a script: JSON files and command-line flags.
 
 import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { z } from 'zod'
 import { McLossError, reasonOf } from '../errors.js'
 import { systemReason } from '../files/system-errors.js'
@@ -9,7 +10,8 @@ import { nameOf, unwrapped } from './errors.js'
 import { type ConfigInput, schema } from './schema.js'
 
 /**
- * Reads a JSON file; defineConfig checks what it holds.
+ * Reads a JSON file; defineConfig checks what it holds. Paths in it are relative to the folder that
+ * the process runs in, as those of flags are.
  *
  * @throws McLossError E_CONFIG when it cannot be read or is not a JSON object.
  */
@@ -17,7 +19,7 @@ export async function loadConfigFile(path: string): Promise<ConfigInput> {
   const refuse = (reason: string, cause?: unknown): never => {
     throw new McLossError(
       'E_CONFIG',
-      `config: expected ${path} to be a JSON file with a configuration: ${reason} ` +
+      `config: expected ${resolve(path)} to be a JSON file with a configuration: ${reason} ` +
         'examples/recipes holds complete ones.',
       { cause },
     )

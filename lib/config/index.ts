@@ -11,6 +11,7 @@ import { physicalCores } from '../machine.js'
 import { crossProblems, paddingOf, type RightParts } from './checks.js'
 import { configError } from './errors.js'
 import { classifierOf, type ResolvedLoss, resolveLoss } from './losses/index.js'
+import { withAbsolutePaths } from './paths.js'
 import { type ConfigInput, type ParsedConfig, runSettings, schema, sgd } from './schema.js'
 
 export type { ConfigInput } from './schema.js'
@@ -36,7 +37,7 @@ export type Config = Omit<
 }
 
 /**
- * Checks a configuration and fills in the defaults. Opens no file.
+ * Checks a configuration, fills in the defaults and makes its paths absolute. Opens no file.
  *
  * @throws McLossError E_CONFIG that lists every problem: path, expected, received, and for an unknown
  * key the one that may have been meant.
@@ -47,7 +48,7 @@ export function defineConfig(input: ConfigInput): Config {
     const problems = [...parsed.error.issues, ...crossProblems(rightParts(input))]
     throw configError(schema, input, problems)
   }
-  const config = parsed.data
+  const config = withAbsolutePaths(parsed.data)
   const problems = crossProblems(config)
   if (problems.length > 0) throw configError(schema, input, problems)
 

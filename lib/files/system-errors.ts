@@ -2,6 +2,7 @@
 // nothing is there; to take another error for it sends a user to look for a file that is in its place.
 
 import { statSync } from 'node:fs'
+import { constants } from 'node:os'
 import { type ErrorCode, McLossError, reasonOf } from '../errors.js'
 
 const SERVER = 'Mount it again, then start again.'
@@ -33,31 +34,61 @@ const meanings: Readonly<Record<string, readonly [fault: string, advice: string]
   EDQUOT: ["this user's share of the disk is used up", 'Free some space, or ask for more.'],
   EFBIG: ['the file system takes no file of that size', 'Use another disk.'],
   EROFS: ['the disk can only be read', 'Use another disk, or mount it for writing.'],
+  EINVAL: ['the file system does not do that', 'Use another disk.'],
+  ENOSYS: ['the file system does not do that', 'Use another disk.'],
+  EOPNOTSUPP: ['the file system does not do that', 'Use another disk.'],
+  EXDEV: ['it would lead to another disk', 'Use paths on one disk.'],
   EBUSY: ['another program uses it', 'End that program, then start again.'],
   ETXTBSY: ['another program uses it', 'End that program, then start again.'],
 }
 
+/** Node has no names for some numbers, EDQUOT and ESTALE among them. */
+const codes = new Map(Object.entries(constants.errno).map(([code, errno]) => [-errno, code]))
+
+/** As C says them: errors of the add-on have words alone. */
+const spoken = {
+  EACCES: 'Permission denied',
+  EDQUOT: 'Disk quota exceeded',
+  EFBIG: 'File too large',
+  EIO: 'Input/output error',
+  EMFILE: 'Too many open files',
+  ENOENT: 'No such file or directory',
+  ENOSPC: 'No space left on device',
+  EPERM: 'Operation not permitted',
+  EROFS: 'Read-only file system',
+  ESTALE: 'Stale file handle',
+}
+
+/** Such as 'ENOSPC'; undefined for what does not come from the system. */
+export function systemCodeOf(error: unknown): string | undefined {
+  const { code, errno, message } = Object(error) as NodeJS.ErrnoException
+  if (errno !== undefined) return codes.get(errno)
+  if (code !== undefined && code in constants.errno) return code
+  return Object.entries(spoken).find(([, words]) => message?.endsWith(words))?.[0]
+}
+
 /** What is the case, in words: 'permission denied (EACCES)'. An error that is none of the system's: its own. */
 export function systemFault(error: unknown): string {
-  const { code = '' } = Object(error) as NodeJS.ErrnoException
+  const code = systemCodeOf(error) ?? ''
   const meaning = meanings[code]
   return meaning ? `${meaning[0]} (${code})` : reasonOf(error)
 }
 
 /** What is the case and what to do, as sentences; `missing` is what to do where nothing is there. */
 export function systemReason(error: unknown, missing = ''): string {
-  const { code = '', path } = Object(error) as NodeJS.ErrnoException
+  const code = systemCodeOf(error) ?? ''
+  const { path } = Object(error) as NodeJS.ErrnoException
   const advice = [meanings[code]?.[1] || (code === 'ENOENT' ? missing : '')]
   if (path?.includes('\ufffd')) {
     advice.push('U+FFFD in the path stands for bytes that are not UTF-8: rename what bears them.')
   }
-  return [`${systemFault(error)}.`, ...advice].filter(Boolean).join(' ')
+  const fault = systemFault(error)
+  return [fault.endsWith('.') ? fault : `${fault}.`, ...advice].filter(Boolean).join(' ')
 }
 
 /** Nothing is at the path, or could be: a part of it is a file. */
 export function isMissing(error: unknown): boolean {
-  const { code } = Object(error) as NodeJS.ErrnoException
-  return code === 'ENOENT' || code === 'ENOTDIR'
+  return ['ENOENT', 'ENOTDIR'].includes(systemCodeOf(error) ?? '')
 }
 
 /**

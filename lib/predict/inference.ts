@@ -1,8 +1,7 @@
 // Trained weights at work: a model file describes itself (classes, preprocessing, configuration),
 // so evaluate and predict need nothing else.
 
-import { stat } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { z } from 'zod'
 import { checkArgument, count, record, text } from '../arguments.js'
 import { type NativeTrainer, native } from '../binding.js'
@@ -13,9 +12,9 @@ import { loader } from '../data/loader.js'
 import { firstDifference } from '../difference.js'
 import { McLossError } from '../errors.js'
 import type { TestFigures } from '../events.js'
-import { unlessMissing } from '../files/system-errors.js'
 import { readModelMetadata } from '../train/checkpoint.js'
 import { evaluateBatches } from '../train/epoch.js'
+import { modelFileOf } from '../train/links.js'
 import { areFinite } from '../train/metrics.js'
 
 export interface ModelOptions {
@@ -120,7 +119,7 @@ interface Model {
 }
 
 async function openModel(options: EvaluateOptions): Promise<Model> {
-  const file = await modelFile(options.weights)
+  const file = await modelFileOf(options.weights)
   const metadata = await readModelMetadata(file)
   // How many threads, which number format and how many micro-batches were the training machine's.
   const { threads: _, precision, ...input } = metadata.config as ConfigInput
@@ -151,23 +150,6 @@ function dataFor(model: ConfigInput['data'], other: EvaluateOptions['data'] = {}
   if (other.name === undefined && other.dataset === undefined) return { ...model, ...other }
   const { resize, crop, padding, mean, std } = model
   return { resize, crop, padding, mean, std, ...other }
-}
-
-async function modelFile(path: string): Promise<string> {
-  for (const candidate of [
-    path,
-    join(path, 'model.safetensors'),
-    join(path, 'best/model.safetensors'),
-  ]) {
-    const what = `mcloss: ${candidate} cannot be read`
-    const found = await unlessMissing(stat(candidate), 'E_CHECKPOINT', what)
-    if (found?.isFile()) return candidate
-  }
-  throw new McLossError(
-    'E_CHECKPOINT',
-    `mcloss: expected a model.safetensors, a checkpoint folder or a run folder, found none at ${path}. ` +
-      'A run prints its folder; its checkpoints are the links best and last in it.',
-  )
 }
 
 function requireSameClasses(model: string[], data: string[]): void {

@@ -1,26 +1,17 @@
-// Checkpoints of a run: folders that are complete or not there, and the links last and best.
+// Checkpoints of a run: folders that are complete or not there, named by last and best (links.ts).
 // Written beside their final name, flushed, renamed; older ones go only after the new one has been
 // verified.
 
-import {
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  readlink,
-  rename,
-  rm,
-  stat,
-  symlink,
-} from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import type { NativeTrainer } from '../binding.js'
-import { McLossError, reasonOf } from '../errors.js'
+import { McLossError } from '../errors.js'
 import type { TestFigures, TrainFigures } from '../events.js'
-import { realPath } from '../files/names.js'
-import { unlessMissing } from '../files/system-errors.js'
+import { systemReason, unlessMissing } from '../files/system-errors.js'
 import { textOf } from '../files/text.js'
 import { readWeightMetadata } from '../weights/index.js'
+import { flushFolder, writeFlushed } from './disk.js'
+import { CHECKPOINTS, LINKS, type LinkName, linkedCheckpoint, locate, pointLink } from './links.js'
 import { damaged, MANIFEST, manifestOf, newestWhole, verify } from './manifest.js'
 import type { StatSums } from './metrics.js'
 
@@ -55,7 +46,7 @@ export interface SaveOptions {
   trainer: Pick<NativeTrainer, 'save'>
   state: CheckpointState
   /** The links that shall name this checkpoint, moved in this order. */
-  links: ('last' | 'best')[]
+  links: LinkName[]
 }
 
 /**
@@ -66,7 +57,7 @@ export interface SaveOptions {
  */
 export async function saveCheckpoint(options: SaveOptions): Promise<string> {
   const { runDir, trainer, state, links } = options
-  const folder = join(runDir, 'checkpoints')
+  const folder = join(runDir, CHECKPOINTS)
   const name = await freeName(folder, checkpointName(state))
   const [unfinished, path] = [join(folder, `.${name}.tmp`), join(folder, name)]
   try {
@@ -80,17 +71,17 @@ export async function saveCheckpoint(options: SaveOptions): Promise<string> {
     await rename(unfinished, path)
     await flushFolder(folder)
     await verify(path)
-    for (const link of links) await pointLink(join(runDir, link), join('checkpoints', name))
+    for (const link of links) await pointLink(runDir, link, name)
     await flushFolder(runDir)
     await prune(runDir)
     return path
   } catch (cause) {
     await rm(unfinished, { recursive: true, force: true }).catch(() => {})
-    if (cause instanceof McLossError) throw cause
+    if (cause instanceof McLossError && cause.code !== 'E_IO') throw cause
     throw new McLossError(
       'E_IO',
-      `checkpoint: ${path} could not be saved: ${reasonOf(cause)}. The checkpoints saved before are ` +
-        `as they were; free some space, then go on with: mcloss train --resume ${runDir}`,
+      `checkpoint: ${path} could not be saved: ${systemReason(cause)} The checkpoints saved before are ` +
+        `as they were. Then go on with: mcloss train --resume ${runDir}`,
       { cause },
     )
   }
@@ -103,26 +94,21 @@ export async function saveCheckpoint(options: SaveOptions): Promise<string> {
  * the run is whole.
  */
 export async function openCheckpoint(path: string): Promise<Checkpoint> {
-  const named = resolve(path)
-  const found = <T>(call: Promise<T>) =>
-    unlessMissing(call, 'E_CHECKPOINT', `checkpoint: ${path} cannot be used`)
-  const isRun = (await found(stat(join(named, 'checkpoints')))) !== undefined
-  const target = isRun ? join(named, 'last') : named
-  const folder = await found(realPath(target))
-  if (!isRun && folder === undefined) {
+  const { named, runDir, path: folder } = await locate(path, 'last')
+  if (!runDir && !folder) {
     throw new McLossError(
       'E_CHECKPOINT',
-      `checkpoint: expected a run folder or a checkpoint folder at ${path}, but nothing is there. ` +
+      `checkpoint: expected a run folder or a checkpoint folder at ${named}, but nothing is there. ` +
         'A run prints its folder when it starts.',
     )
   }
   try {
-    if (folder === undefined) throw damaged(target, 'the link names nothing')
+    if (folder === undefined) throw damaged(named, 'the link names nothing')
     await verify(folder)
     return { path: folder, state: await readState(folder) }
   } catch (cause) {
     if (!(cause instanceof McLossError)) throw cause
-    const all = isRun ? join(named, 'checkpoints') : dirname(folder ?? named)
+    const all = runDir ? join(runDir, CHECKPOINTS) : dirname(folder ?? named)
     const whole = await newestWhole(all, folder && basename(folder))
     const advice = whole
       ? `Go on from ${whole} instead.`
@@ -212,39 +198,13 @@ const toText = (value: object) => `${JSON.stringify(value, null, 2)}\n`
 
 // ---- the disk ----
 
-async function writeFlushed(path: string, text: string): Promise<void> {
-  const file = await open(path, 'w')
-  try {
-    await file.writeFile(text)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-}
-
-async function flushFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r')
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
-  }
-}
-
-async function pointLink(link: string, target: string): Promise<void> {
-  const unfinished = join(dirname(link), `.${basename(link)}.tmp`)
-  await rm(unfinished, { force: true })
-  await symlink(target, unfinished)
-  await rename(unfinished, link)
-}
-
 async function prune(runDir: string): Promise<void> {
   const linked = new Set<string>()
-  for (const link of ['last', 'best']) {
-    const target = await readlink(join(runDir, link)).catch(() => undefined)
-    if (target) linked.add(basename(target))
+  for (const link of LINKS) {
+    const name = await linkedCheckpoint(runDir, link)
+    if (name) linked.add(name)
   }
-  const folder = join(runDir, 'checkpoints')
+  const folder = join(runDir, CHECKPOINTS)
   for (const name of await readdir(folder)) {
     if (linked.has(name) || !OWN.test(name)) continue
     const hidden = join(folder, name.startsWith('.') ? name : `.${name}.old`)

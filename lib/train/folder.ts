@@ -1,9 +1,11 @@
-// The folder of one run: config.json, metrics.jsonl, checkpoints/, and the links last and best.
+// The folder of one run: config.json, metrics.jsonl, checkpoints/, the links last and best, and while
+// it runs claim.json.
 
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type Config, configToJson } from '../config/index.js'
-import { McLossError, reasonOf } from '../errors.js'
+import { McLossError } from '../errors.js'
+import { systemReason } from '../files/system-errors.js'
 
 /**
  * Makes a new folder under config.out: config.name, or date-data-backbone-loss; a name that is
@@ -18,7 +20,7 @@ export async function createRunDir(config: Config): Promise<string> {
   const out = resolve(config.out)
   try {
     await mkdir(out, { recursive: true })
-    const runDir = await claim(join(out, name))
+    const runDir = await makeFree(join(out, name))
     await writeFile(
       join(runDir, 'config.json'),
       `${JSON.stringify(configToJson(config), null, 2)}\n`,
@@ -27,15 +29,15 @@ export async function createRunDir(config: Config): Promise<string> {
   } catch (cause) {
     throw new McLossError(
       'E_IO',
-      `train: the run folder ${join(out, name)} could not be made: ${reasonOf(cause)}. Set out to ` +
-        'a folder that can be written.',
+      `train: the run folder ${join(out, name)} could not be made: ${systemReason(cause)} ` +
+        'out can name another folder.',
       { cause },
     )
   }
 }
 
-/** mkdir without `recursive` is the test and the claim in one, also between processes. */
-async function claim(path: string): Promise<string> {
+/** mkdir without `recursive` is the test and the making in one, also between processes. */
+async function makeFree(path: string): Promise<string> {
   for (let attempt = 1; ; attempt++) {
     const candidate = attempt === 1 ? path : `${path}-${attempt}`
     try {

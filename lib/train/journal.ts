@@ -2,8 +2,9 @@
 
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { McLossError, reasonOf } from '../errors.js'
+import { McLossError } from '../errors.js'
 import type { RunEvent } from '../events.js'
+import { systemReason } from '../files/system-errors.js'
 
 export interface Journal {
   /** Progress is not written; what comes before `open` is written then. */
@@ -22,8 +23,8 @@ export function journalOf(publish: (event: RunEvent) => void): Journal {
   const failed = (cause: unknown): never => {
     throw new McLossError(
       'E_IO',
-      `metrics: ${path} cannot be written: ${reasonOf(cause)}. Free some space or set out ` +
-        'to another folder.',
+      `metrics: ${path} cannot be written: ${systemReason(cause)} ` +
+        'out can name another folder.',
       { cause },
     )
   }

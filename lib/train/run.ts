@@ -11,8 +11,10 @@ import type { Stores } from '../data/store/index.js'
 import { McLossError } from '../errors.js'
 import type { StartEvent, TestFigures } from '../events.js'
 import { type CheckpointState, saveCheckpoint } from './checkpoint.js'
+import type { Claim } from './claim.js'
 import { emptyTotals, evaluateBatches, trainEpoch } from './epoch.js'
 import type { Journal } from './journal.js'
+import type { LinkName } from './links.js'
 import { areFinite, isBetter, trainFigures } from './metrics.js'
 import type { Session } from './session.js'
 import { watchSkipped } from './skipped.js'
@@ -38,6 +40,7 @@ type RunContext = Session & {
   stepsPerEpoch: number
   lrAt: (step: number) => number
   journal: Journal
+  claim: Pick<Claim, 'requireHeld'>
 }
 
 export async function runEpochs(
@@ -183,9 +186,10 @@ async function saveAndAbort(run: RunContext): Promise<never> {
 
 async function saveRun(
   run: RunContext,
-  links: ('last' | 'best')[],
+  links: LinkName[],
   metrics: CheckpointState['metrics'],
 ): Promise<string> {
+  await run.claim.requireHeld()
   const { config, dataset, trainer, stepsPerEpoch, runDir, position, totals, best } = run
   run.saved = await saveCheckpoint({
     runDir,

@@ -1,14 +1,15 @@
 // What a run carries from step to step: made new, or taken from a checkpoint of the same run.
 
-import { basename, dirname } from 'node:path'
-import { type Config, configToJson } from '../config/index.js'
+import { type Config, type ConfigInput, configToJson } from '../config/index.js'
 import type { Dataset } from '../data/batch.js'
 import { firstDifference } from '../difference.js'
 import { McLossError } from '../errors.js'
 import type { TestFigures } from '../events.js'
-import type { Checkpoint } from './checkpoint.js'
+import { type Checkpoint, openCheckpoint } from './checkpoint.js'
+import { requireFree } from './claim.js'
 import { type EpochTotals, emptyTotals, type Position } from './epoch.js'
 import { createRunDir } from './folder.js'
+import { locate } from './links.js'
 
 /** What a run carries from step to step, and a checkpoint keeps. */
 export interface Session {
@@ -32,6 +33,34 @@ export async function freshSession(config: Config): Promise<Session> {
   }
 }
 
+/**
+ * The run folder that a run resumed from `path` goes on in.
+ *
+ * @throws McLossError E_CHECKPOINT for a checkpoint that lies in none, or where nothing is.
+ */
+export async function resumedRunDir(path: string): Promise<string> {
+  const { named, runDir, path: there } = await locate(path, 'last')
+  if (runDir) return runDir
+  throw new McLossError(
+    'E_CHECKPOINT',
+    there
+      ? `train: ${there} lies in no run folder (expected RUN/checkpoints/NAME). Resume from the run ` +
+          'folder, or put the checkpoint back into one.'
+      : `train: expected a run folder or a checkpoint of one at ${named}, but nothing is there. ` +
+          'A run prints its folder when it starts.',
+  )
+}
+
+/**
+ * The configuration that a run resumed from `path` was started with.
+ *
+ * @throws McLossError E_BUSY while the run goes on elsewhere; E_CHECKPOINT.
+ */
+export async function resumedConfig(path: string): Promise<ConfigInput> {
+  await requireFree(await resumedRunDir(path)) // else its checkpoints go while they are read
+  return (await openCheckpoint(path)).state.config as ConfigInput
+}
+
 /** Only its own run goes on from a checkpoint: its data, order and steps are those of the start. */
 export function requireSameRun(
   { path, state }: Checkpoint,
@@ -39,13 +68,6 @@ export function requireSameRun(
   dataset: Dataset,
   stepsPerEpoch: number,
 ): void {
-  if (basename(dirname(path)) !== 'checkpoints') {
-    throw new McLossError(
-      'E_CHECKPOINT',
-      `train: ${path} lies in no run folder (expected RUN/checkpoints/NAME). Resume from the run ` +
-        'folder, or put the checkpoint back into one.',
-    )
-  }
   const difference = firstDifference(state.classes, dataset.classes)
   if (difference !== undefined) {
     throw new McLossError(
@@ -96,10 +118,10 @@ function settings(config: object): [string, string][] {
   )
 }
 
-export function resumedSession({ path, state }: Checkpoint): Session {
+export function resumedSession(runDir: string, { path, state }: Checkpoint): Session {
   const { epoch, stepInEpoch, step } = state
   return {
-    runDir: dirname(dirname(path)),
+    runDir,
     position: { epoch, stepInEpoch, step },
     totals: state.totals,
     best: state.best,

@@ -10,12 +10,14 @@ import { openStores } from '../data/store/index.js'
 import { McLossError } from '../errors.js'
 import type { RunEvent } from '../events.js'
 import { openCheckpoint } from './checkpoint.js'
+import { Claim } from './claim.js'
+import { tryDisk } from './disk.js'
 import { EventQueue } from './event-queue.js'
 import { journalOf } from './journal.js'
 import { outcomeOf } from './outcome.js'
 import { type RunResult, runEpochs } from './run.js'
 import { makeSchedule } from './schedule.js'
-import { freshSession, misfit, requireSameRun, resumedSession } from './session.js'
+import { freshSession, misfit, requireSameRun, resumedRunDir, resumedSession } from './session.js'
 import { Trainer } from './trainer.js'
 
 export interface TrainOptions {
@@ -38,7 +40,7 @@ export interface Run extends AsyncIterable<RunEvent> {
  * `result` is out of reach or the process has nothing left to do, is an unhandled rejection.
  *
  * @throws (as a rejection) McLossError E_CONFIG, E_DATA, E_ARGUMENT, E_DEVICE, E_WEIGHTS,
- * E_CHECKPOINT before work starts; E_IMAGE, E_OOM, E_IO, E_NATIVE while it runs; E_ABORTED after an
+ * E_BUSY, E_CHECKPOINT before work starts; E_IMAGE, E_OOM, E_IO, E_NATIVE while it runs; E_ABORTED after an
  * abort, naming the checkpoint.
  */
 export function train(config: Config | ConfigInput, options: TrainOptions = {}): Run {
@@ -69,9 +71,25 @@ async function publishing(events: EventQueue, given: Config | ConfigInput, optio
 }
 
 async function execute(config: Config, options: TrainOptions, publish: (event: RunEvent) => void) {
+  const claim = new Claim()
+  try {
+    return await executeClaimed(claim, config, options, publish)
+  } finally {
+    await claim.release()
+  }
+}
+
+async function executeClaimed(
+  claim: Claim,
+  config: Config,
+  options: TrainOptions,
+  publish: (event: RunEvent) => void,
+) {
   const { signal, resume } = options
   requireNotAborted(signal)
   native().checkDevice(config.device) // before data is drawn or read
+  const runDir = resume === undefined ? undefined : await resumedRunDir(resume)
+  if (runDir) await claim.take(runDir) // before its checkpoints are read
   const checkpoint = resume === undefined ? undefined : await openCheckpoint(resume)
   const dataset = await openDataset({ ...config.data, signal })
   const stepsPerEpoch = loader(dataset, config, { split: 'train', epoch: 0 }).length
@@ -95,13 +113,16 @@ async function execute(config: Config, options: TrainOptions, publish: (event: R
       })
     }
     const journal = journalOf(publish)
-    for (const message of dataset.warnings ?? []) journal.emit({ type: 'warning', message })
+    const warnings = [...(dataset.warnings ?? []), ...(await tryDisk(runDir ?? config.out))]
+    for (const message of warnings) journal.emit({ type: 'warning', message })
     const stores = await openStores(dataset, config, { signal, onEvent: journal.emit })
     try {
       requireNotAborted(signal)
-      const session = checkpoint ? resumedSession(checkpoint) : await freshSession(config)
-      const run = { config, dataset, stores, trainer, stepsPerEpoch, lrAt, journal, ...session }
-      return await runEpochs(run, signal)
+      const session =
+        runDir && checkpoint ? resumedSession(runDir, checkpoint) : await freshSession(config)
+      if (!checkpoint) await claim.take(session.runDir)
+      const context = { config, dataset, stores, trainer, stepsPerEpoch, lrAt, journal, claim }
+      return await runEpochs({ ...context, ...session }, signal)
     } finally {
       stores.close()
     }

@@ -3,6 +3,7 @@
 import { checkArgument, count } from '../arguments.js'
 import { type NativeTrainer, native } from '../binding.js'
 import { type Config, type ConfigInput, completeConfig, nativeConfig } from '../config/index.js'
+import { locate } from './links.js'
 
 /** The native trainer, for a loop of one's own (examples/own-loop.ts). */
 export const Trainer = {
@@ -16,9 +17,12 @@ export const Trainer = {
     const config = completeConfig('Trainer.create', given)
     checkArgument('Trainer.create', 'numClasses', count, numClasses)
     const trainer = await native().NativeTrainer.create(nativeConfig(config, numClasses))
-    if (config.model.weights === undefined) return trainer
+    const { weights } = config.model
+    if (weights === undefined) return trainer
     try {
-      await trainer.loadWeights(config.model.weights, { backboneOnly: true })
+      // RUN/best/model.safetensors is a file also where best is no link.
+      const { path = weights } = await locate(weights, 'best')
+      await trainer.loadWeights(path, { backboneOnly: true })
       return trainer
     } catch (error) {
       await trainer.dispose()

@@ -1,14 +1,15 @@
 // A process that test/lib/train/checkpoint.test.ts kills while it saves checkpoints. Arguments: the compiled
-// checkpoint.js, the run folder, the steps to save from..to, and the file operation before which the
-// process kills itself (0: none). Prints each step that has been saved.
+// checkpoint.js, the run folder, the steps to save from..to, the file operation before which the
+// process kills itself (0: none), and whether the disk takes links. Prints each step that has been saved.
 
 import fs from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
 import { fakeTrainer, stateOf } from './checkpoint-fakes.mjs'
 
-const [module = '', runDir = '', from, to, killAt] = process.argv.slice(2)
+const [module = '', runDir = '', from, to, killAt, disk] = process.argv.slice(2)
 const { saveCheckpoint } = await import(module)
 
+if (disk === 'no links') fs.symlink = () => Promise.reject(new Error('no links here'))
 let operations = 0
 for (const name of ['mkdir', 'open', 'readdir', 'readFile', 'rename', 'rm', 'stat', 'symlink']) {
   const real = fs[name]

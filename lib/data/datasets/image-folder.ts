@@ -139,7 +139,8 @@ function requireKnown(root: string, classes: readonly string[], found: ClassFold
       'E_DATA',
       `image-folder: expected the ${classes.length} classes of the model ` +
         `(${classes.slice(0, 5).join(', ')}${classes.length > 5 ? ', ...' : ''}) under ${root} but ` +
-        `received the class folder ${other}. Rename it, or take it out.`,
+        `received the class folder ${other}; ${firstDifference(classes, found.classes)}. Rename it, ` +
+        'or take it out.',
     )
   }
   const absent = classes.filter((name) => !found.classes.includes(name))

@@ -1,5 +1,6 @@
 // The registry of data sets: a name in the configuration to a reader and what it takes.
 
+import { resolve } from 'node:path'
 import { z } from 'zod'
 import { checkArgument, record, text } from '../../arguments.js'
 import { McLossError } from '../../errors.js'
@@ -81,7 +82,8 @@ async function readByName(options: DatasetOptions): Promise<Dataset> {
   const entry = Object.hasOwn(registry, name) ? registry[name as DatasetName] : undefined
   if (entry) {
     checkArgument('datasets.openDataset', 'options.root', text, options.root)
-    return entry.read({ ...options, root })
+    // Absolute, so that messages say where it was looked.
+    return entry.read({ ...options, root: root && resolve(root) })
   }
   throw new McLossError(
     'E_CONFIG',

@@ -20,6 +20,7 @@ import { basename, join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { McLossError } from '../../../lib/errors.js'
 import { openCheckpoint, readModelMetadata, saveCheckpoint } from '../../../lib/train/checkpoint.js'
+import { onBrokenDisk, withoutLinks } from '../../support/broken-disk.js'
 import { fakeTrainer, stateOf } from '../../support/checkpoint-fakes.mjs'
 
 const root = join(import.meta.dirname, '../../..')
@@ -222,11 +223,12 @@ beforeAll(() => {
   compiled = join(out, 'train', 'checkpoint.js')
 })
 
-const writer = (runDir: string, from: number, to: number, killAt: number) => [
+const writer = (runDir: string, from: number, to: number, killAt: number, disk = 'links') => [
   join(root, 'test', 'support', 'checkpoint-writer.mjs'),
   compiled,
   runDir,
   ...[from, to, killAt].map(String),
+  disk,
 ]
 
 /**
@@ -251,17 +253,18 @@ async function expectUsable(runDir: string, least: number): Promise<number> {
   return next
 }
 
-test('killed before any file operation of a save', async () => {
+const disks = ['links', 'no links']
+test.each(disks)('killed before any file operation of a save (%s)', async (disk) => {
   const operations = new Set<string>()
-  for (const [before, step] of [
-    [1, 2], // a save that moves both links
-    [3, 4], // a save that moves last alone
-  ] as const) {
+  const saves: [number, number][] = [[1, 2]] // a save that moves both links
+  if (disk === 'links') saves.push([3, 4]) // a save that moves last alone
+  for (const [before, step] of saves) {
     for (let killAt = 1; ; killAt++) {
       const runDir = temporary()
-      await save(runDir, before, 'last', 'best')
+      const start = () => save(runDir, before, 'last', 'best')
+      await (disk === 'links' ? start() : onBrokenDisk(withoutLinks, start))
       const killed = await new Promise<boolean>((settle, fail) => {
-        execFile(process.execPath, writer(runDir, step, step, killAt), (error, _, stderr) => {
+        execFile(process.execPath, writer(runDir, step, step, killAt, disk), (error, _, stderr) => {
           if (error && error.signal !== 'SIGKILL') fail(new Error(stderr))
           else settle(error !== null)
         })

@@ -1,0 +1,22 @@
+// The paths of a configuration. They are made absolute once, so that a run that goes on from another
+// folder finds its data, and every message shows where it looked.
+
+import { resolve } from 'node:path'
+import type { ParsedConfig } from './schema.js'
+
+/** With absolute paths; relative ones are of the folder that the process runs in. */
+export function withAbsolutePaths<From extends Pick<ParsedConfig, 'out' | 'data' | 'model'>>(
+  config: From,
+): From {
+  const { out, data, model } = config
+  return {
+    ...config,
+    out: resolve(out),
+    data: {
+      ...data,
+      ...(data.root !== undefined && { root: resolve(data.root) }),
+      ...(data.storeDir !== undefined && { storeDir: resolve(data.storeDir) }),
+    },
+    model: { ...model, ...(model.weights !== undefined && { weights: resolve(model.weights) }) },
+  }
+}
