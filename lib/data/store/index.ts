@@ -187,7 +187,7 @@ async function choose(plans: Plan[], options: StoreOptions) {
     bytes: totalBytes(plans),
     toBuild,
     folder,
-    freeDisk: await freeDisk(folder),
+    freeDisk: data.store === 'off' ? 0 : await freeDisk(folder),
     freeMemory: freemem(),
     freeDeviceMemory: device === 'cuda' ? native().freeDeviceMemory() : 0,
   })
