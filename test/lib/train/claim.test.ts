@@ -21,6 +21,7 @@ import { onBrokenDisk, refusal } from '../../support/broken-disk.js'
 const root = join(import.meta.dirname, '../../..')
 const taker = join(root, 'test/support/claim-taker.mjs')
 const compiled = join(root, 'dist/train/claim.js')
+const HANG_MS = 300_000
 const temporary = () => mkdtempSync(join(tmpdir(), 'mcloss-test-'))
 const claimOf = (runDir: string) => join(runDir, 'claim.json')
 const read = (runDir: string) => JSON.parse(readFileSync(claimOf(runDir), 'utf8'))
@@ -112,7 +113,7 @@ test('a process that has ended but is not yet waited for is dead', async () => {
   for (let line = ''; line !== 'taken'; ) line = (await lines.next()).value
   await vi.waitFor(() => {
     expect(readFileSync(`/proc/${pid}/stat`, 'utf8')).toMatch(/\) Z /)
-  })
+  }, HANG_MS)
   writeFileSync(claimOf(runDir), JSON.stringify({ ...(await ownClaim()), ...ticksOf(pid) }))
   const claim = new Claim()
   await claim.take(runDir)
@@ -212,7 +213,7 @@ test('a claim is touched every 10 s, and not after its release', async () => {
     vi.advanceTimersByTime(9_999)
     expect(age()).toBeGreaterThan(900_000)
     vi.advanceTimersByTime(1)
-    await vi.waitFor(() => expect(age()).toBeLessThan(900_000))
+    await vi.waitFor(() => expect(age()).toBeLessThan(900_000), HANG_MS)
   }
   expect(readFileSync(claimOf(runDir), 'utf8')).toBe(text)
   vi.advanceTimersByTime(10_000) // one that is under way does not bring the claim back
