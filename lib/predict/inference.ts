@@ -2,22 +2,26 @@
 // so evaluate and predict need nothing else.
 
 import { stat } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { type NativeTrainer, native } from '../binding.js'
 import { type Config, type ConfigInput, defineConfig, nativeConfig } from '../config/index.js'
-import type { Dataset } from '../data/batch.js'
+import { badImages } from '../data/bad-images.js'
+import type { Sample } from '../data/batch.js'
 import { openDataset } from '../data/datasets/index.js'
 import { loader } from '../data/loader.js'
+import { type Preprocessing, preprocessingByName } from '../data/preprocessing.js'
 import { McLossError } from '../errors.js'
-import type { TestFigures } from '../events.js'
+import type { TestFigures, WarningEvent } from '../events.js'
 import { readModelMetadata } from '../train/checkpoint.js'
 import { evaluateBatches } from '../train/epoch.js'
+import { decoded, picturesOf } from './pictures.js'
 
 export interface ModelOptions {
   /** A model.safetensors, a checkpoint folder, or a run folder (its best checkpoint). */
   weights: string
   device?: 'cpu' | 'cuda'
   batchSize?: number
+  onEvent?: ((event: WarningEvent) => void) | undefined
 }
 
 export interface EvaluateOptions extends ModelOptions {
@@ -29,7 +33,7 @@ export interface EvaluateOptions extends ModelOptions {
 }
 
 /**
- * The test split's figures.
+ * The test split's figures, as a run's own evaluation gives them; data.onBadImage is the model's.
  *
  * @throws McLossError E_CHECKPOINT, E_WEIGHTS for weights that cannot be used; E_DATA for data that
  * cannot, or whose classes are not the model's.
@@ -38,9 +42,15 @@ export async function evaluate(options: EvaluateOptions): Promise<TestFigures> {
   const model = await openModel(options)
   try {
     const dataset = await openDataset(model.config.data)
+    for (const message of dataset.warnings ?? []) model.warn(message)
     requireSameClasses(model.classes, dataset.classes)
-    const batches = loader(dataset, model.config, { split: 'test', epoch: 0 })
-    return (await evaluateBatches(model.trainer, batches)) as TestFigures
+    const test = options.data ? withModelsCut(dataset.test, model) : dataset.test
+    const bad = badImages(model.config.data.onBadImage, test, model.warn)
+    const source = { store: undefined, badImages: bad }
+    const batches = loader({ ...dataset, test }, model.config, { split: 'test', epoch: 0, source })
+    const figures = (await evaluateBatches(model.trainer, batches)) as TestFigures
+    await tellNative(model)
+    return figures
   } finally {
     await model.trainer.dispose()
   }
@@ -48,14 +58,17 @@ export async function evaluate(options: EvaluateOptions): Promise<TestFigures> {
 
 export interface Prediction {
   path: string
-  /** Most probable first. */
+  /** Most probable first; empty with an error. */
   top: { class: string; label: number; probability: number }[]
+  /** Why there is no answer: E_IMAGE, or E_DATA for a folder without images. */
+  error?: McLossError
 }
 
 /**
- * The `top` (default 5) most probable classes of each image file.
+ * The `top` (default 5) most probable classes of each image file; a folder stands for the images in
+ * it, however deep, sorted. A file that cannot be decoded has an error in place of an answer.
  *
- * @throws McLossError E_IMAGE naming a file that cannot be decoded; E_CHECKPOINT, E_WEIGHTS.
+ * @throws McLossError E_CHECKPOINT, E_WEIGHTS.
  */
 export async function predict(
   paths: readonly string[],
@@ -64,18 +77,28 @@ export async function predict(
   const model = await openModel(options)
   try {
     const { classes } = model
-    const test = paths.map((path) => ({ path: resolve(path), label: 0 }))
-    const dataset: Dataset = { classes, train: [], test }
-    const predictions: Prediction[] = []
-    for await (const batch of loader(dataset, model.config, { split: 'test', epoch: 0 })) {
-      const logits = await model.trainer.predict(batch)
-      for (let n = 0; n < batch.count; n++) {
+    const predictions: Prediction[] = (await picturesOf(paths, model.warn)).map((picture) => ({
+      ...picture,
+      top: [],
+    }))
+    const asked = predictions.filter(({ error }) => error === undefined)
+    const report = (index: number, error: unknown) => {
+      if (!(error instanceof McLossError && error.code === 'E_IMAGE')) throw error
+      const prediction = asked[index] as Prediction
+      prediction.error = error
+    }
+    const files = asked.map(({ path }) => path)
+    const bad = { has: () => false, report }
+    for await (const batch of decoded(files, model.config, cutOf(model), bad)) {
+      const logits = batch.count > 0 ? await model.trainer.predict(batch) : new Float32Array()
+      for (const [n, sample] of batch.samples.entries()) {
         const row = logits.subarray(n * classes.length, (n + 1) * classes.length)
-        const path = paths[predictions.length] as string
-        predictions.push({ path, top: topClasses(row, classes, options.top ?? 5) })
+        const prediction = asked[sample] as Prediction
+        prediction.top = topClasses(row, classes, options.top ?? 5)
       }
       batch.release()
     }
+    await tellNative(model)
     return predictions
   } finally {
     await model.trainer.dispose()
@@ -85,7 +108,10 @@ export async function predict(
 interface Model {
   config: Config
   classes: string[]
+  /** Undefined: an earlier version's file that does not say. */
+  preprocessing: Preprocessing | undefined
   trainer: NativeTrainer
+  warn: (message: string) => void
 }
 
 async function openModel(options: EvaluateOptions): Promise<Model> {
@@ -112,7 +138,28 @@ async function openModel(options: EvaluateOptions): Promise<Model> {
     await trainer.dispose()
     throw error
   }
-  return { config, classes: metadata.classes, trainer }
+  const { classes, preprocessing = preprocessingByName(input.data) } = metadata
+  const warn = (message: string) => options.onEvent?.({ type: 'warning', message })
+  return { config, classes, preprocessing, trainer, warn }
+}
+
+/** Rows to cut off the bottom of a picture of which only the model's file can tell. */
+function cutOf({ preprocessing, warn }: Model): number {
+  if (preprocessing && preprocessing.cropBottom !== null) return preprocessing.cropBottom
+  const why = preprocessing ? 'the samples of the run differ in' : 'the model file does not tell'
+  warn(`predict: ${why} cropBottom, the rows cut off their bottom; none are cut off here.`)
+  return 0
+}
+
+/** Samples of other data, cut as the model's were unless their reader says otherwise. */
+function withModelsCut(samples: Sample[], { preprocessing, config }: Model): Sample[] {
+  const cut = preprocessing?.cropBottom
+  if (!cut || config.data.cropStrip === false) return samples
+  return samples.map((sample) => ({ ...sample, cropBottom: sample.cropBottom ?? cut }))
+}
+
+async function tellNative({ trainer, warn }: Model): Promise<void> {
+  for (const message of (await trainer.stats()).warnings) warn(message)
 }
 
 /** `other` over the model's data; another reader takes over only how images become pixels. */

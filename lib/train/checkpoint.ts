@@ -16,6 +16,7 @@ import {
 } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { NativeTrainer } from '../binding.js'
+import { type Preprocessing, parsePreprocessing } from '../data/preprocessing.js'
 import { McLossError, reasonOf } from '../errors.js'
 import type { TestFigures, TrainFigures } from '../events.js'
 import { readWeightMetadata } from '../weights/index.js'
@@ -37,6 +38,8 @@ export interface CheckpointState {
   /** As configToJson. */
   config: object
   classes: string[]
+  /** Left out by earlier versions. */
+  preprocessing?: Preprocessing
   trainSamples: number
   stepsPerEpoch: number
   libtorch: string
@@ -137,6 +140,8 @@ export interface ModelMetadata {
   /** As configToJson. */
   config: object
   classes: string[]
+  /** Left out by earlier versions. */
+  preprocessing?: Preprocessing
   metrics: CheckpointState['metrics']
   libtorch: string
 }
@@ -160,6 +165,9 @@ export async function readModelMetadata(path: string): Promise<ModelMetadata> {
     return {
       config: JSON.parse(metadata.config),
       classes: JSON.parse(metadata.classes),
+      ...(metadata.preprocessing && {
+        preprocessing: parsePreprocessing(metadata.preprocessing),
+      }),
       metrics: JSON.parse(metadata.metrics ?? '{}'),
       libtorch: metadata.libtorch ?? '',
     }
@@ -191,11 +199,13 @@ async function freeName(folder: string, name: string): Promise<string> {
   return free
 }
 
-function modelMetadata({ config, classes, metrics, libtorch }: CheckpointState) {
+function modelMetadata(state: CheckpointState) {
+  const { config, classes, preprocessing, metrics, libtorch } = state
   return {
     format: 'mcloss',
     config: JSON.stringify(config),
     classes: JSON.stringify(classes),
+    ...(preprocessing && { preprocessing: JSON.stringify(preprocessing) }),
     metrics: JSON.stringify(metrics),
     libtorch,
   }

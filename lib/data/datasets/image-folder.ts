@@ -5,6 +5,7 @@
 import { join, relative } from 'node:path'
 import { McLossError } from '../../errors.js'
 import type { Dataset, Sample } from '../batch.js'
+import { isImageName } from '../folder-images.js'
 import { checkDataset } from './lists/check.js'
 import { type Entry, listInside, openRoot } from './lists/inside.js'
 import type { ReaderOptions } from './lists/reader.js'
@@ -73,8 +74,7 @@ async function readSplit(
   for (const [label, className] of classes.entries()) {
     const path = join(folder, className)
     const files = (await listInside(root, path, checkFiles)) ?? []
-    const isImage = (entry: Entry) =>
-      entry.kind === 'file' && /\.(jpe?g|png|webp)$/i.test(entry.name)
+    const isImage = (entry: Entry) => entry.kind === 'file' && isImageName(entry.name)
     const images = files.filter(isImage).map((file) => ({ path: join(path, file.name), label }))
     if (images.length === 0) {
       throw new McLossError('E_DATA', `image-folder: the class ${path} has no images. ${LAYOUT}`)
