@@ -7,9 +7,10 @@ import { type NativeTrainer, native } from '../binding.js'
 import { type Config, type ConfigInput, defineConfig, nativeConfig } from '../config/index.js'
 import { badImages } from '../data/bad-images.js'
 import type { Sample } from '../data/batch.js'
+import { STRIP } from '../data/datasets/fgvc-aircraft.js'
 import { openDataset } from '../data/datasets/index.js'
 import { loader } from '../data/loader.js'
-import { type Preprocessing, preprocessingByName } from '../data/preprocessing.js'
+import type { Preprocessing } from '../data/preprocessing.js'
 import { McLossError } from '../errors.js'
 import type { TestFigures, WarningEvent } from '../events.js'
 import { readModelMetadata } from '../train/checkpoint.js'
@@ -138,9 +139,15 @@ async function openModel(options: EvaluateOptions): Promise<Model> {
     await trainer.dispose()
     throw error
   }
-  const { classes, preprocessing = preprocessingByName(input.data) } = metadata
+  const { classes, preprocessing = earlierPreprocessing(input.data) } = metadata
   const warn = (message: string) => options.onEvent?.({ type: 'warning', message })
   return { config, classes, preprocessing, trainer, warn }
+}
+
+/** Of a model file from before it was kept there: one reader had some, a script's samples may have. */
+function earlierPreprocessing(data: ConfigInput['data']): Preprocessing | undefined {
+  if (data.name === 'own') return undefined
+  return { cropBottom: data.name === 'fgvc-aircraft' && data.cropStrip !== false ? STRIP : 0 }
 }
 
 /** Rows to cut off the bottom of a picture of which only the model's file can tell. */
