@@ -36,8 +36,8 @@ export interface Image {
 
 /**
  * Decodes a JPEG, PNG or WebP file at its full resolution, off the event loop. The content decides
- * the format, not the name. At most 50 megapixels, 25 in CMYK of several scans or interlaced 16 bits; an
- * animated file gives its first frame.
+ * the format, not the name. At most 50 megapixels, 25 in CMYK of several scans or interlaced 16 bits;
+ * an animated file gives its first frame.
  *
  * @throws McLossError E_IMAGE naming the file: not there, not an image of these formats, cut short.
  * Its cause's message is the reason without the file's name.
