@@ -49,7 +49,7 @@ export interface BenchOptions {
   profile?: boolean | undefined
   signal?: AbortSignal | undefined
   onTurn?: ((turn: { round: number; rounds: number; setting: Setting } & Turn) => void) | undefined
-  /** Of the store, with data. */
+  /** Of the data set and its store, with data. */
   onEvent?: ((event: PrepareEvent | WarningEvent | StoreEvent) => void) | undefined
 }
 
@@ -120,6 +120,7 @@ export async function bench(
   const dataset = withData
     ? await openDataset({ ...config.data, signal: options.signal })
     : undefined
+  for (const message of dataset?.warnings ?? []) options.onEvent?.({ type: 'warning', message })
   const classes = dataset?.classes.length ?? options.classes ?? classesOf(config)
   const noise = await syntheticData(config, classes)
   try {

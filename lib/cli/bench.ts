@@ -4,9 +4,10 @@ import type { Command } from 'commander'
 import { type BenchOptions, bench } from '../bench/index.js'
 import { loadConfigFile } from '../config/file.js'
 import { type Config, type ConfigInput, defineConfig } from '../config/index.js'
+import type { RunEvent } from '../events.js'
 import { changeText, formatBench } from './bench-report.js'
 import { addConfigFlags, positiveInteger, setFlags } from './flags.js'
-import { print, printJson, stopOnSignals, withProgress } from './terminal.js'
+import { print, printJson, printWarning, stopOnSignals, withProgress } from './terminal.js'
 
 export function addBenchCommand(program: Command): void {
   const command = program
@@ -34,7 +35,10 @@ async function runBench(file: string | undefined, options: Flags) {
   const config = await benchConfig(file, flags)
   const measure = { rounds, steps, classes, alternatives, withData, profile }
   const signal = stopOnSignals()
-  if (json) return printJson(await bench(config, { ...measure, signal }))
+  if (json) {
+    const onEvent = (event: RunEvent) => event.type === 'warning' && printWarning(event)
+    return printJson(await bench(config, { ...measure, signal, onEvent }))
+  }
   const report = await withProgress((progress) =>
     bench(config, {
       ...measure,

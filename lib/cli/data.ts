@@ -16,7 +16,14 @@ import { contactSheet } from '../pictures/contact-sheet.js'
 import { formatDataReport } from './data-report.js'
 import { addConfigFlags, positiveInteger, setFlags, wholeNumber } from './flags.js'
 import { countText, statusLine } from './progress.js'
-import { exitCodes, print, printJson, stopOnSignals, withProgress } from './terminal.js'
+import {
+  exitCodes,
+  print,
+  printJson,
+  printWarning,
+  stopOnSignals,
+  withProgress,
+} from './terminal.js'
 
 export function addDataCommand(program: Command): void {
   const data = program.command('data').description('a data set before training on it')
@@ -77,7 +84,9 @@ async function runShow(
   const config = await dataConfig(file, flags)
   const signal = stopOnSignals()
   const dataset = await openDataset({ ...config.data, split, signal })
-  const { png } = await contactSheet(dataset, config, { split, epoch, count, signal })
+  for (const message of dataset.warnings ?? []) printWarning({ type: 'warning', message })
+  const shown = { split, epoch, count, signal, onEvent: printWarning }
+  const { png } = await contactSheet(dataset, config, shown)
   await writeFile(out, png).catch((cause) => {
     const reason = systemReason(cause, 'Make its folder first.')
     throw new McLossError('E_IO', `mcloss: ${resolve(out)} cannot be written: ${reason}`, { cause })

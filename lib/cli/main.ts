@@ -14,7 +14,7 @@ import type { TestFigures } from '../events.js'
 import { systemReason } from '../files/system-errors.js'
 import { packageRoot, packageVersion } from '../machine.js'
 import { channelGroups } from '../mc-loss.js'
-import { evaluate, type ModelOptions, predict } from '../predict/inference.js'
+import { evaluate, type ModelOptions, type Prediction, predict } from '../predict/inference.js'
 import { resumedConfig } from '../train/session.js'
 import { train } from '../train/train.js'
 import { addBenchCommand } from './bench.js'
@@ -27,6 +27,7 @@ import {
   exitCodes,
   print,
   printJson,
+  printWarning,
   signals,
   stopOnSignals,
   stoppedBy,
@@ -63,7 +64,7 @@ program
 
 program
   .command('predict')
-  .argument('<images...>', 'JPEG, PNG or WebP files')
+  .argument('<images...>', 'JPEG, PNG or WebP files, or folders of them')
   .requiredOption('--weights <path>', 'model.safetensors, checkpoint folder or run folder')
   .option('--top <k>', 'how many classes to show', positiveInteger, 5)
   .addOption(deviceOption())
@@ -124,7 +125,11 @@ async function runTrain(file: string | undefined, options: Record<string, string
 
 async function runEval(options: ModelOptions & { json?: boolean; 'data.root'?: string }) {
   const { 'data.root': root, json, ...model } = options
-  const figures = await evaluate({ ...model, ...(root && { data: { root } }) })
+  const figures = await evaluate({
+    ...model,
+    ...(root && { data: { root } }),
+    onEvent: printWarning,
+  })
   if (json) return printJson(figures)
   print(`loss ${figures.loss.toFixed(4)}`)
   print(accuracyText(figures))
@@ -135,14 +140,24 @@ async function runPredict(
   images: string[],
   options: ModelOptions & { top: number; json?: boolean },
 ) {
-  const predictions = await predict(images, options)
-  if (options.json) return printJson(predictions)
-  for (const { path, top } of predictions) {
+  const predictions = await predict(images, { ...options, onEvent: printWarning })
+  for (const { error } of predictions) {
+    if (!error) continue
+    process.stderr.write(`${error.message}\n`)
+    process.exitCode = exitCodes.failure
+  }
+  if (options.json) return printJson(predictions.map(predictionJson))
+  for (const { path, top, error } of predictions) {
+    if (error) continue
     print(path)
     for (const { class: name, probability } of top) {
       print(`  ${percent(probability).padStart(7)}  ${name}`)
     }
   }
+}
+
+function predictionJson({ path, top, error }: Prediction) {
+  return { path, top, ...(error && { error: { code: error.code, message: error.message } }) }
 }
 
 function accuracyText({ top1, top5 }: TestFigures): string {

@@ -1,5 +1,6 @@
 // The terminal's side of the commands: exit codes, signals, printing.
 
+import type { WarningEvent } from '../events.js'
 import { createProgress, type Progress } from './progress.js'
 
 export const exitCodes = { failure: 1, usage: 2, SIGINT: 130, SIGTERM: 143 } as const
@@ -41,6 +42,11 @@ export function print(text: string): void {
 }
 export function printJson(value: unknown): void {
   print(JSON.stringify(value, null, 2))
+}
+
+/** Beside a result that another program may read. */
+export function printWarning({ message }: WarningEvent): void {
+  process.stderr.write(`warning: ${message}\n`)
 }
 
 export async function withProgress<T>(use: (progress: Progress) => Promise<T>): Promise<T> {

@@ -11,6 +11,7 @@ import sharp, { type Sharp } from 'sharp'
 import { native } from '../binding.js'
 import { McLossError, reasonOf } from '../errors.js'
 import { systemFault, systemReason } from '../files/system-errors.js'
+import { isDeepInterlacedPng, jpegHeader } from './image-headers.js'
 
 sharp.cache(false) // a training image is read once an epoch
 sharp.concurrency(1) // images run beside each other, not threads within an image
@@ -19,7 +20,6 @@ const MAX_PIXELS = 50_000_000
 const MAX_PIXELS_HELD_TWICE = 25_000_000 // keeps every file below 500 MB while it is decoded
 const MAX_SCANS = 100 // a progressive JPEG has 10 or so; each is a pass over the whole picture
 const MAX_BYTES = 512 * 2 ** 20
-const START_OF_SCAN = Buffer.from([0xff, 0xda])
 const PIXELS_A_TURN = 200_000 // converted before the event loop gets its turn, 1-2 ms
 
 /** The programs that decide a decoded image's pixels. */
@@ -37,8 +37,8 @@ export interface Image {
 
 /**
  * Decodes a JPEG, PNG or WebP file at its full resolution, off the event loop. The content decides
- * the format, not the name. At most 50 megapixels, 25 in progressive CMYK or interlaced 16 bits; an
- * animated file gives its first frame.
+ * the format, not the name. At most 50 megapixels, 25 in CMYK of several scans or interlaced 16 bits;
+ * an animated file gives its first frame.
  *
  * @throws McLossError E_IMAGE naming the file: not there, not an image of these formats, cut short.
  * Its cause's message is the reason without the file's name.
@@ -155,15 +155,14 @@ async function decodeBytes(
   bytes: Buffer,
   failOn: 'error' | 'warning' = 'error',
 ): Promise<Image> {
-  const frame = jpegFrame(bytes)
-  if (frame.isProgressive && scansOf(bytes) > MAX_SCANS) {
-    throw unusable(path, `has more than ${MAX_SCANS} scans`)
-  }
-  const isHeldTwice = (frame.channels === 4 && frame.isProgressive) || isDeepInterlacedPng(bytes)
+  const jpeg = jpegHeader(bytes, MAX_SCANS)
+  if (jpeg && jpeg.scans > MAX_SCANS) throw unusable(path, `has more than ${MAX_SCANS} scans`)
+  const isCmyk = jpeg?.channels === 4
+  const isHeldTwice = (isCmyk && jpeg.isKept) || isDeepInterlacedPng(bytes)
   const limitInputPixels = isHeldTwice ? MAX_PIXELS_HELD_TWICE : MAX_PIXELS
   const options = { failOn, limitInputPixels, ignoreIcc: true } as const
   try {
-    if (frame.channels === 4) return await decodeCmyk(sharp(bytes, options))
+    if (isCmyk) return await decodeCmyk(sharp(bytes, options))
     return await imageOf(sharp(bytes, options).removeAlpha().toColourspace('srgb'))
   } catch (cause) {
     const lines = reasonOf(cause).split('\n')
@@ -219,31 +218,6 @@ function isKnownFormat(bytes: Buffer): boolean {
     start.startsWith('\x89PNG\r\n\x1a\n') ||
     (start.startsWith('RIFF') && start.endsWith('WEBP'))
   )
-}
-
-/** What a JPEG's frame header declares; no channels for other files or without a frame header. */
-function jpegFrame(bytes: Buffer): { channels: number; isProgressive: boolean } {
-  let at = bytes[0] === 0xff && bytes[1] === 0xd8 ? 2 : bytes.length
-  while (at + 9 < bytes.length && bytes[at] === 0xff) {
-    const marker = bytes[at + 1] as number
-    const isFrame = marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)
-    if (isFrame) return { channels: bytes[at + 9] as number, isProgressive: marker === 0xc2 }
-    at += marker === 0xff ? 1 : 2 + bytes.readUInt16BE(at + 2)
-  }
-  return { channels: 0, isProgressive: false }
-}
-
-/** Compressed data never holds this marker. */
-function scansOf(jpeg: Buffer): number {
-  let scans = 0
-  for (let at = jpeg.indexOf(START_OF_SCAN); at >= 0; at = jpeg.indexOf(START_OF_SCAN, at + 2)) {
-    scans++
-  }
-  return scans
-}
-
-function isDeepInterlacedPng(bytes: Buffer): boolean {
-  return bytes[0] === 0x89 && bytes[24] === 16 && bytes[28] === 1
 }
 
 /** Four inks to RGB as PIL: (255 - ink) scaled by (255 - black); in place, it can be 200 MB. */

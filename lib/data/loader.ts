@@ -11,7 +11,7 @@ import type { Batch, Dataset, Split } from './batch.js'
 import { checkSplit, datasetShape } from './datasets/lists/check.js'
 import { batches, order } from './sampler.js'
 import { epochShape, loaderShape } from './shapes.js'
-import { aborted, type BatchPlan, emptyBatch, streamBatches } from './stream.js'
+import { aborted, type BatchPlan, streamBatches } from './stream.js'
 
 /** What the loader needs of a run's configuration; a Config is one. */
 export interface LoaderOptions {
@@ -103,9 +103,11 @@ export function loader(dataset: Dataset, options: LoaderOptions, epoch: EpochOpt
   return {
     length: plan.length,
     [Symbol.asyncIterator]: () =>
-      store === undefined
-        ? streamBatches({ ...settings, first: startBatch, end: plan.length, at, planOf })
-        : rowBatches(store, bad, startBatch, plan, planOf, signal),
+      filled(
+        store === undefined
+          ? streamBatches({ ...settings, first: startBatch, end: plan.length, at, planOf })
+          : rowBatches(store, bad, startBatch, plan, planOf, signal),
+      ),
   }
 }
 
@@ -134,8 +136,21 @@ async function* rowBatches(
   for (let index = first; index < plan.length; index++) {
     if (signal?.aborted) throw aborted()
     const rows = (plan[index] as Int32Array).filter((sample) => !bad.has(sample))
-    if (rows.length === 0) throw emptyBatch(index)
     yield { ...planOf(index, rows), count: rows.length, store, rows, release: () => {} }
+  }
+}
+
+/** No step can be taken on a batch of nothing. */
+async function* filled(batches: AsyncIterable<Batch>): AsyncGenerator<Batch, void, undefined> {
+  for await (const batch of batches) {
+    if (batch.count > 0) yield batch
+    else {
+      throw new McLossError(
+        'E_IMAGE',
+        `loader: no image of batch ${batch.index} can be decoded. Replace the files that were left ` +
+          'out, or raise optim.batchSize.',
+      )
+    }
   }
 }
 

@@ -29,6 +29,7 @@ export interface StreamOptions {
   signal: AbortSignal | undefined
 }
 
+/** A batch without an image that could be decoded has a count of 0. */
 export async function* streamBatches(
   options: StreamOptions,
 ): AsyncGenerator<Batch, void, undefined> {
@@ -94,7 +95,6 @@ async function assemble(
     }),
   )
   const good = indices.filter((_, row) => isGood[row])
-  if (good.length === 0) throw emptyBatch(index)
   for (let row = 0, to = 0; row < indices.length; row++) {
     if (!isGood[row]) continue
     if (to !== row) buffer.copyWithin(to * bytes, row * bytes, (row + 1) * bytes)
@@ -118,12 +118,4 @@ async function allOrFirstError<T>(promises: Promise<T>[]): Promise<T[]> {
 
 export function aborted(): McLossError {
   return new McLossError('E_ABORTED', 'loader: stopped by its AbortSignal.')
-}
-
-export function emptyBatch(index: number): McLossError {
-  return new McLossError(
-    'E_IMAGE',
-    `loader: no image of batch ${index} can be decoded. Replace the files that were left out, or raise ` +
-      'optim.batchSize.',
-  )
 }

@@ -3,12 +3,14 @@
 
 import { checkArgument } from '../arguments.js'
 import { native } from '../binding.js'
+import { badImages, type OnBadImage } from '../data/bad-images.js'
 import type { Batch, Dataset, Split } from '../data/batch.js'
 import { datasetShape } from '../data/datasets/lists/check.js'
 import { encodePng, type Image, renderSvg } from '../data/images.js'
 import { type LoaderOptions, loader } from '../data/loader.js'
 import { sheetConfigShape, sheetShape } from '../data/shapes.js'
 import { McLossError } from '../errors.js'
+import type { WarningEvent } from '../events.js'
 
 export interface ContactSheetOptions {
   split: Split
@@ -17,11 +19,17 @@ export interface ContactSheetOptions {
   /** Tiles, >= 1; a shorter split gives fewer. */
   count: number
   signal?: AbortSignal | undefined
+  onEvent?: ((event: WarningEvent) => void) | undefined
 }
 
 /** What the sheet needs of a run's configuration; a Config is one. */
 export interface SheetConfig extends LoaderOptions {
-  data: LoaderOptions['data'] & { mean: readonly number[]; std: readonly number[] }
+  data: LoaderOptions['data'] & {
+    mean: readonly number[]
+    std: readonly number[]
+    /** Default error. */
+    onBadImage?: OnBadImage
+  }
 }
 
 export interface ContactSheet {
@@ -72,6 +80,9 @@ export async function contactSheet(
   const [tileHeight, tileWidth] = config.data.crop
   const layout = layoutOf(count, tileHeight, tileWidth)
   checkLayout(options.count, layout)
+  const bad = badImages(config.data.onBadImage ?? 'error', dataset[options.split], (message) =>
+    options.onEvent?.({ type: 'warning', message }),
+  )
   const batches = loader(
     dataset,
     {
@@ -79,7 +90,7 @@ export async function contactSheet(
       data: { ...config.data, prefetch: 1 },
       optim: { batchSize: Math.min(BATCH, count), dropLast: false },
     },
-    options,
+    { ...options, source: { store: undefined, badImages: bad } },
   )
   const shown: { image: Image; sample: number; class: string }[] = []
   for await (const batch of batches) {

@@ -1,27 +1,31 @@
 // Trained weights at work: a model file describes itself (classes, preprocessing, configuration),
 // so evaluate and predict need nothing else.
 
-import { resolve } from 'node:path'
 import { z } from 'zod'
 import { checkArgument, count, record, text } from '../arguments.js'
 import { type NativeTrainer, native } from '../binding.js'
 import { type Config, type ConfigInput, defineConfig, nativeConfig } from '../config/index.js'
-import type { Dataset } from '../data/batch.js'
+import { badImages } from '../data/bad-images.js'
+import type { Sample } from '../data/batch.js'
+import { STRIP } from '../data/datasets/fgvc-aircraft.js'
 import { openDataset } from '../data/datasets/index.js'
 import { loader } from '../data/loader.js'
+import type { Preprocessing } from '../data/preprocessing.js'
 import { firstDifference } from '../difference.js'
 import { McLossError } from '../errors.js'
-import type { TestFigures } from '../events.js'
+import type { TestFigures, WarningEvent } from '../events.js'
 import { readModelMetadata } from '../train/checkpoint.js'
 import { evaluateBatches } from '../train/epoch.js'
 import { modelFileOf } from '../train/links.js'
 import { areFinite } from '../train/metrics.js'
+import { decoded, picturesOf } from './pictures.js'
 
 export interface ModelOptions {
   /** A model.safetensors, a checkpoint folder, or a run folder (its best checkpoint). */
   weights: string
   device?: 'cpu' | 'cuda'
   batchSize?: number
+  onEvent?: ((event: WarningEvent) => void) | undefined
 }
 
 export interface EvaluateOptions extends ModelOptions {
@@ -41,7 +45,7 @@ const evaluateShape = modelShape.extend({ data: record({}).optional() })
 const predictShape = modelShape.extend({ top: count.optional() })
 
 /**
- * The test split's figures.
+ * The test split's figures, as a run's own evaluation gives them; data.onBadImage is the model's.
  *
  * @throws McLossError E_CHECKPOINT, E_WEIGHTS for weights that cannot be used; E_NUMERICS for a model
  * whose outputs are not finite; E_DATA for data that
@@ -53,10 +57,15 @@ export async function evaluate(options: EvaluateOptions): Promise<TestFigures> {
   try {
     const { classes: knownClasses } = model
     const dataset = await openDataset({ ...model.config.data, split: 'test', knownClasses })
+    for (const message of dataset.warnings ?? []) model.warn(message)
     requireSameClasses(model.classes, dataset.classes)
-    const batches = loader(dataset, model.config, { split: 'test', epoch: 0 })
+    const test = options.data ? withModelsCut(dataset.test, model) : dataset.test
+    const bad = badImages(model.config.data.onBadImage, test, model.warn)
+    const source = { store: undefined, badImages: bad }
+    const batches = loader({ ...dataset, test }, model.config, { split: 'test', epoch: 0, source })
     const figures = (await evaluateBatches(model.trainer, batches)) as TestFigures
     if (!areFinite(figures)) throw notFinite('evaluate', model.file)
+    await tellNative(model)
     return figures
   } finally {
     await model.trainer.dispose()
@@ -65,15 +74,17 @@ export async function evaluate(options: EvaluateOptions): Promise<TestFigures> {
 
 export interface Prediction {
   path: string
-  /** Most probable first. */
+  /** Most probable first; empty with an error. */
   top: { class: string; label: number; probability: number }[]
+  /** Why there is no answer: E_IMAGE, or E_DATA for a folder without images. */
+  error?: McLossError
 }
 
 /**
- * The `top` (default 5) most probable classes of each image file.
+ * The `top` (default 5) most probable classes of each image file; a folder stands for the images in
+ * it, however deep, sorted. A file that cannot be decoded has an error in place of an answer.
  *
- * @throws McLossError E_IMAGE naming a file that cannot be decoded; E_CHECKPOINT, E_WEIGHTS; E_NUMERICS
- * for a model whose outputs are not finite.
+ * @throws McLossError E_CHECKPOINT, E_WEIGHTS; E_NUMERICS for a model whose outputs are not finite.
  */
 export async function predict(
   paths: readonly string[],
@@ -84,19 +95,29 @@ export async function predict(
   const model = await openModel(options)
   try {
     const { classes } = model
-    const test = paths.map((path) => ({ path: resolve(path), label: 0 }))
-    const dataset: Dataset = { classes, train: [], test }
-    const predictions: Prediction[] = []
-    for await (const batch of loader(dataset, model.config, { split: 'test', epoch: 0 })) {
-      const logits = await model.trainer.predict(batch)
-      for (let n = 0; n < batch.count; n++) {
+    const predictions: Prediction[] = (await picturesOf(paths, model.warn)).map((picture) => ({
+      ...picture,
+      top: [],
+    }))
+    const asked = predictions.filter(({ error }) => error === undefined)
+    const report = (index: number, error: unknown) => {
+      if (!(error instanceof McLossError && error.code === 'E_IMAGE')) throw error
+      const prediction = asked[index] as Prediction
+      prediction.error = error
+    }
+    const files = asked.map(({ path }) => path)
+    const bad = { has: () => false, report }
+    for await (const batch of decoded(files, model.config, cutOf(model), bad)) {
+      const logits = batch.count > 0 ? await model.trainer.predict(batch) : new Float32Array()
+      for (const [n, sample] of batch.samples.entries()) {
         const row = logits.subarray(n * classes.length, (n + 1) * classes.length)
-        const path = paths[predictions.length] as string
+        const prediction = asked[sample] as Prediction
         if (!row.every(Number.isFinite)) throw notFinite('predict', model.file)
-        predictions.push({ path, top: topClasses(row, classes, options.top ?? 5) })
+        prediction.top = topClasses(row, classes, options.top ?? 5)
       }
       batch.release()
     }
+    await tellNative(model)
     return predictions
   } finally {
     await model.trainer.dispose()
@@ -115,7 +136,10 @@ interface Model {
   file: string
   config: Config
   classes: string[]
+  /** Undefined: an earlier version's file that does not say. */
+  preprocessing: Preprocessing | undefined
   trainer: NativeTrainer
+  warn: (message: string) => void
 }
 
 async function openModel(options: EvaluateOptions): Promise<Model> {
@@ -142,7 +166,34 @@ async function openModel(options: EvaluateOptions): Promise<Model> {
     await trainer.dispose()
     throw error
   }
-  return { file, config, classes: metadata.classes, trainer }
+  const { classes, preprocessing = earlierPreprocessing(input.data) } = metadata
+  const warn = (message: string) => options.onEvent?.({ type: 'warning', message })
+  return { file, config, classes, preprocessing, trainer, warn }
+}
+
+/** Of a model file from before it was kept there: one reader had some, a script's samples may have. */
+function earlierPreprocessing(data: ConfigInput['data']): Preprocessing | undefined {
+  if (data.name === 'own') return undefined
+  return { cropBottom: data.name === 'fgvc-aircraft' && data.cropStrip !== false ? STRIP : 0 }
+}
+
+/** Rows to cut off the bottom of a picture of which only the model's file can tell. */
+function cutOf({ preprocessing, warn }: Model): number {
+  if (preprocessing && preprocessing.cropBottom !== null) return preprocessing.cropBottom
+  const why = preprocessing ? 'the samples of the run differ in' : 'the model file does not tell'
+  warn(`predict: ${why} cropBottom, the rows cut off their bottom; none are cut off here.`)
+  return 0
+}
+
+/** Samples of other data, cut as the model's were unless their reader says otherwise. */
+function withModelsCut(samples: Sample[], { preprocessing, config }: Model): Sample[] {
+  const cut = preprocessing?.cropBottom
+  if (!cut || config.data.cropStrip === false) return samples
+  return samples.map((sample) => ({ ...sample, cropBottom: sample.cropBottom ?? cut }))
+}
+
+async function tellNative({ trainer, warn }: Model): Promise<void> {
+  for (const message of (await trainer.stats()).warnings) warn(message)
 }
 
 /** `other` over the model's data; another reader takes over only how images become pixels. */

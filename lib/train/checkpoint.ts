@@ -5,6 +5,7 @@
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { NativeTrainer } from '../binding.js'
+import { type Preprocessing, parsePreprocessing } from '../data/preprocessing.js'
 import { McLossError } from '../errors.js'
 import type { TestFigures, TrainFigures } from '../events.js'
 import { systemReason, unlessMissing } from '../files/system-errors.js'
@@ -30,6 +31,8 @@ export interface CheckpointState {
   /** As configToJson. */
   config: object
   classes: string[]
+  /** Left out by earlier versions. */
+  preprocessing?: Preprocessing
   trainSamples: number
   stepsPerEpoch: number
   libtorch: string
@@ -129,6 +132,8 @@ export interface ModelMetadata {
   /** As configToJson. */
   config: object
   classes: string[]
+  /** Left out by earlier versions. */
+  preprocessing?: Preprocessing
   metrics: CheckpointState['metrics']
   libtorch: string
 }
@@ -152,6 +157,9 @@ export async function readModelMetadata(path: string): Promise<ModelMetadata> {
     return {
       config: JSON.parse(metadata.config),
       classes: JSON.parse(metadata.classes),
+      ...(metadata.preprocessing && {
+        preprocessing: parsePreprocessing(metadata.preprocessing),
+      }),
       metrics: JSON.parse(metadata.metrics ?? '{}'),
       libtorch: metadata.libtorch ?? '',
     }
@@ -184,11 +192,13 @@ async function freeName(folder: string, name: string): Promise<string> {
   return free
 }
 
-function modelMetadata({ config, classes, metrics, libtorch }: CheckpointState) {
+function modelMetadata(state: CheckpointState) {
+  const { config, classes, preprocessing, metrics, libtorch } = state
   return {
     format: 'mcloss',
     config: JSON.stringify(config),
     classes: JSON.stringify(classes),
+    ...(preprocessing && { preprocessing: JSON.stringify(preprocessing) }),
     metrics: JSON.stringify(metrics),
     libtorch,
   }

@@ -7,6 +7,7 @@ import { type Config, configToJson, microBatchOf, settingsOf } from '../config/i
 import { scalarOf } from '../config/losses/index.js'
 import type { Dataset } from '../data/batch.js'
 import { loader } from '../data/loader.js'
+import { preprocessingOf } from '../data/preprocessing.js'
 import type { Stores } from '../data/store/index.js'
 import { McLossError } from '../errors.js'
 import type { StartEvent, TestFigures } from '../events.js'
@@ -203,6 +204,7 @@ async function saveRun(
       metrics,
       config: configToJson(config),
       classes: dataset.classes,
+      preprocessing: preprocessingOf(dataset),
       trainSamples: dataset.train.length,
       stepsPerEpoch,
       libtorch: native().buildInfo().libtorch,

@@ -90,6 +90,8 @@ async function bombs(): Promise<File[]> {
   const jpeg = await drawing(3).jpeg().toBuffer()
   const inks = await drawing(4).toColourspace('cmyk').jpeg({ progressive: true }).toBuffer()
   const flatInks = await drawing(4).toColourspace('cmyk').jpeg().toBuffer()
+  const inkByInk = inScans(flatInks, 4, 4)
+  const behind = pngChunk('aaAa', Buffer.alloc(0)) // a decoder skips it
   const side = 30_000
   const grey = { bits: 1, colour: 0 }
   const rows = pngChunk('IDAT', blackRows(side, side / 8))
@@ -119,7 +121,16 @@ async function bombs(): Promise<File[]> {
     ['25-megapixels-progressive-cmyk.jpg', withJpegSize(inks, 5000, 5000), megapixels25],
     ['49-megapixels-cmyk.jpg', withJpegSize(flatInks, allowed, allowed), megapixels49],
     ['49-megapixels-16-bit-interlaced.png', png(deep(allowed), rows, pngEnd), 'E_IMAGE'],
+    [
+      '49-megapixels-16-bit-interlaced-behind.png',
+      png(behind, deep(allowed), rows, pngEnd),
+      'E_IMAGE',
+    ],
+    ['49-megapixels-cmyk-scan-per-ink.jpg', withJpegSize(inkByInk, allowed, allowed), 'E_IMAGE'],
+    ['25-megapixels-cmyk-scan-per-ink.jpg', withJpegSize(inkByInk, 5000, 5000), megapixels25],
     ['bomb-scans.jpg', await manyScans(allowed / 2, 16_000), 'E_IMAGE'],
+    ['bomb-scans-of-a-channel.jpg', inScans(jpeg, 3, 101), 'E_IMAGE'],
+    ['bomb-scans-behind-bytes.jpg', bytesBeforeFrame(await manyScans(200, 200)), 'E_IMAGE'],
     ['bomb-text.png', png(header, pngChunk('zTXt', text), ...rest), { width: 8, height: 8 }],
     ['bomb-profile.png', png(header, pngChunk('iCCP', profile), ...rest), { width: 8, height: 8 }],
   ]
@@ -137,6 +148,22 @@ async function manyScans(side: number, scans: number): Promise<Buffer> {
   scan.set([1, 63, 0], 7) // of one component: coefficients 1..63, all bits at once
   const all = Array.from({ length: scans }, () => scan)
   return Buffer.concat([jpeg.subarray(0, first), ...all, jpeg.subarray(-2)])
+}
+
+/** A baseline JPEG's picture replaced by `scans` empty ones, each of the next of its channels. */
+function inScans(jpeg: Buffer, channels: number, scans: number): Buffer {
+  const starts = Array.from({ length: scans }, (_, at) => {
+    const component = jpeg[jpeg.indexOf(Buffer.from([0xff, 0xc0])) + 10 + 3 * (at % channels)]
+    return Buffer.from([0xff, 0xda, 0, 8, 1, component ?? 0, 0, 0, 63, 0])
+  })
+  const first = jpeg.indexOf(Buffer.from([0xff, 0xda]))
+  return Buffer.concat([jpeg.subarray(0, first), ...starts, jpeg.subarray(-2)])
+}
+
+/** Decoders skip bytes between segments. */
+function bytesBeforeFrame(jpeg: Buffer): Buffer {
+  const frame = jpeg.indexOf(Buffer.from([0xff, 0xc2]))
+  return Buffer.concat([jpeg.subarray(0, frame), Buffer.alloc(3), jpeg.subarray(frame)])
 }
 
 /** The frame header's height and width replaced. */
@@ -217,6 +244,9 @@ function wrongJpegs(jpeg: Buffer): File[] {
 /** Whole files that a careless reader takes for something else. */
 async function odd(): Promise<File[]> {
   const frames = await Promise.all([0, 90].map((frame) => drawing(3, frame).png().toBuffer()))
+  const progressive = await drawing(3).jpeg({ progressive: true }).toBuffer()
+  const starts = Buffer.alloc(10_000_000).fill(Buffer.from([0xff, 0xda]))
+  const segment = Buffer.concat([Buffer.from([0xff, 0xef, 0xff, 0xff]), starts.subarray(0, 65_533)])
   const sixteen = { width: 8, height: 8 }
   const rows16 = (channels: number) => pngChunk('IDAT', blackRows(8, 16 * channels))
   return [
@@ -245,6 +275,14 @@ async function odd(): Promise<File[]> {
         .toBuffer(),
       whole,
     ],
+    ['scans-behind.jpg', Buffer.concat([progressive, starts]), whole],
+    [
+      'scans-in-a-segment.jpg',
+      Buffer.concat([progressive.subarray(0, 2), segment, progressive.subarray(2)]),
+      whole,
+    ],
+    ['bytes-behind.png', Buffer.concat([await drawing(3).png().toBuffer(), starts]), whole],
+    ['bytes-behind.webp', Buffer.concat([await drawing(3).webp().toBuffer(), starts]), whole],
     ['no-ending', await drawing(3).jpeg().toBuffer(), whole],
     ['png-named.jpg', await drawing(3).png().toBuffer(), whole],
   ]

@@ -46,7 +46,8 @@ const classLists = {
   manufacturer: 'manufacturers.txt',
 }
 
-const STRIP = 20 // pixels: a line with the photographer's name, which the README asks to remove
+/** Pixels: a line with the photographer's name, which the README asks to remove. */
+export const STRIP = 20
 
 const LAYOUT =
   'Expected the folder fgvc-aircraft-2013b (or its parent, or its folder data) with ' +

@@ -103,6 +103,18 @@ describe('pixels equal PIL', () => {
   })
 })
 
+test('bytes between segments, which decoders skip, hide no inks', async () => {
+  const cmyk = await readFile(join(folder, 'cmyk.jpg'))
+  const frame = cmyk.indexOf(Buffer.from([0xff, 0xc0]))
+  const path = join(scratch, 'bytes-between.jpg')
+  await writeFile(
+    path,
+    Buffer.concat([cmyk.subarray(0, frame), Buffer.alloc(3), cmyk.subarray(frame)]),
+  )
+  const { pixels } = await decode(path)
+  expect(furthest(pixels, pilPixels(wholeCase('cmyk.jpg')))).toBeLessThanOrEqual(1)
+})
+
 describe('decodeTo', () => {
   test('copies an image that has the size and writes only into its view', async () => {
     const one = wholeCase('rgb.png')
