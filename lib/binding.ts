@@ -80,7 +80,12 @@ function refuseSecondCopy(path: string): void {
 
 function hasOperators({ path, gone }: { path: string; gone: boolean }): boolean {
   if (/^(mcloss\.node|libmcloss_ops\.so)$/.test(basename(path))) return true
-  return !gone && path.endsWith('.node') && readFileSync(path).includes('mcloss::')
+  if (gone || !path.endsWith('.node')) return false
+  try {
+    return readFileSync(path).includes('mcloss::')
+  } catch {
+    return false // another package's, which this user may run but not read
+  }
 }
 
 function isSameFile(one: string, other: string): boolean {

@@ -22,6 +22,8 @@ export interface LibtorchRecord {
   source: string
 }
 
+export type DecoderRecord = { version: string } | { error: string }
+
 export interface DoctorReport {
   /** The add-on loads and computes a loss right, and images can be decoded. */
   ok: boolean
@@ -35,7 +37,7 @@ export interface DoctorReport {
   replaced: ReplacedLibrary[]
   buildInfo: BuildInfo | null
   /** The decoder of images: its version, or why it does not load and what to do. */
-  sharp: { version: string } | { error: string }
+  sharp: DecoderRecord
   cuda: {
     /** Devices LibTorch sees; 0 for a CPU build. */
     deviceCount: number
@@ -88,7 +90,7 @@ function loadAddon(): DoctorReport['addon'] {
   }
 }
 
-function sharpRecord(): Promise<DoctorReport['sharp']> {
+function sharpRecord(): Promise<DecoderRecord> {
   return decoderVersion().then(
     (version) => ({ version }),
     (error) => ({ error: reasonOf(error) }),

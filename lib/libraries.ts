@@ -61,14 +61,19 @@ export function replacedLibraries(libtorch: string): ReplacedLibrary[] {
     join(libtorch, 'lib'),
     ...namesIn(nvidia).map((name) => join(nvidia, name, 'lib')),
   ]
-  const expected = new Map(
-    folders.flatMap((folder) => namesIn(folder).map((name) => [name, join(folder, name)] as const)),
-  )
+  const own = folders.flatMap((folder) => namesIn(folder).map((name) => join(folder, name)))
   return loadedLibraries().flatMap(({ path }) => {
-    const own = expected.get(basename(path))
-    if (own === undefined || real(own) === path) return []
-    return { path, expected: own, by: variableNaming(path) }
+    const same = own.filter((file) => soname(file) === soname(path))
+    const [expected] = same
+    if (expected === undefined || same.some((file) => real(file) === path)) return []
+    return { path, expected, by: variableNaming(path) }
   })
+}
+
+/** What the loader knows a library by: libgomp.so.1 of libgomp.so.1.0.0. */
+function soname(path: string): string {
+  const name = basename(path)
+  return /^.+?\.so(\.\d+)?/.exec(name)?.[0] ?? name
 }
 
 function namesIn(folder: string): string[] {
