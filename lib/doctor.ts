@@ -3,12 +3,15 @@
 // it into words.
 
 import { execFile } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { cxx, findNvcc } from '../scripts/setup/compilers.mjs'
 import { addonPath, type BuildInfo, native } from './binding.js'
+import { decoderVersion } from './data/images.js'
 import { reasonOf } from './errors.js'
 import { faultAt } from './files/system-errors.js'
-import { packageRoot, packageVersion } from './machine.js'
+import { type ReplacedLibrary, replacedLibraries } from './libraries.js'
+import { packageVersion } from './machine.js'
 import { mcLoss } from './mc-loss.js'
 
 export interface LibtorchRecord {
@@ -20,8 +23,10 @@ export interface LibtorchRecord {
   source: string
 }
 
+export type DecoderRecord = { version: string } | { error: string }
+
 export interface DoctorReport {
-  /** The add-on loads and computes a loss right. */
+  /** The add-on loads and computes a loss right, and images can be decoded. */
   ok: boolean
   mcloss: string
   node: string
@@ -29,15 +34,21 @@ export interface DoctorReport {
   /** The LibTorch the add-on was built with; null when this package has built none. */
   libtorch: (LibtorchRecord & { present: boolean; fault?: string }) | null
   addon: { path: string; loaded: boolean; error?: string }
+  /** Libraries of that LibTorch in whose place others are loaded. */
+  replaced: ReplacedLibrary[]
   buildInfo: BuildInfo | null
+  /** The decoder of images: its version, or why it does not load and what to do. */
+  sharp: DecoderRecord
   cuda: {
     /** Devices LibTorch sees; 0 for a CPU build. */
     deviceCount: number
     /** The NVIDIA driver's version, null where nvidia-smi is not there. */
     driver: string | null
     gpus: string[]
+    /** CUDA_VISIBLE_DEVICES: which of `gpus` LibTorch may see; null if it is unset. */
+    visible: string | null
   }
-  /** First line of each tool's version; null where it is not on PATH. */
+  /** First line of each tool's version; null where a build would not find it. */
   tools: { compiler: string | null; cmake: string | null; nvcc: string | null }
   tinyRun: { ok: boolean; detail: string }
 }
@@ -46,21 +57,25 @@ export interface DoctorReport {
 export async function doctor(): Promise<DoctorReport> {
   const addon = loadAddon()
   const tinyRun = await runTiny(addon.loaded)
-  const [gpus, compiler, cmake, nvcc] = await Promise.all([
+  const [sharp, gpus, compiler, cmake, nvcc] = await Promise.all([
+    sharpRecord(),
     gpusOf(),
-    versionOf(process.env.CXX || 'c++'),
-    versionOf('cmake'),
-    versionOf('nvcc', /release [\d.]+/),
+    versionOf(cxx()),
+    versionOf(['cmake']),
+    versionOf([findNvcc() ?? 'nvcc'], /release [\d.]+/),
   ])
+  const libtorch = libtorchRecord(addon.path)
   return {
-    ok: addon.loaded && tinyRun.ok,
+    ok: addon.loaded && tinyRun.ok && 'version' in sharp,
     mcloss: packageVersion(),
     node: process.version,
     platform: `${process.platform} ${process.arch}`,
-    libtorch: libtorchRecord(),
+    libtorch,
     addon,
+    replaced: libtorch ? replacedLibraries(libtorch.path) : [],
     buildInfo: addon.loaded ? native().buildInfo() : null,
     cuda: { deviceCount: addon.loaded ? native().deviceCount() : 0, ...gpus },
+    sharp,
     tools: { compiler, cmake, nvcc },
     tinyRun,
   }
@@ -76,13 +91,23 @@ function loadAddon(): DoctorReport['addon'] {
   }
 }
 
-/** Written by scripts/setup/build.mjs. */
-function libtorchRecord(): DoctorReport['libtorch'] {
-  const file = join(packageRoot, 'build', 'libtorch.json')
-  if (!existsSync(file)) return null
-  const { path, version, cuda, source } = JSON.parse(readFileSync(file, 'utf8')) as LibtorchRecord
-  const fault = faultAt(join(path, 'lib'))
-  return { path, version, cuda, source, present: !fault, ...(fault && { fault }) }
+function sharpRecord(): Promise<DecoderRecord> {
+  return decoderVersion().then(
+    (version) => ({ version }),
+    (error) => ({ error: reasonOf(error) }),
+  )
+}
+
+/** Written by scripts/setup/build.mjs into the folder of the build; null if it cannot be read. */
+function libtorchRecord(addon: string): DoctorReport['libtorch'] {
+  try {
+    const text = readFileSync(join(dirname(addon), '..', 'libtorch.json'), 'utf8')
+    const { path, version, cuda, source } = JSON.parse(text) as LibtorchRecord
+    const fault = faultAt(join(path, 'lib'))
+    return { path, version, cuda, source, present: !fault, ...(fault && { fault }) }
+  } catch {
+    return null
+  }
 }
 
 /**
@@ -109,19 +134,21 @@ async function runTiny(loaded: boolean): Promise<DoctorReport['tinyRun']> {
   }
 }
 
-async function gpusOf(): Promise<{ driver: string | null; gpus: string[] }> {
+async function gpusOf(): Promise<Omit<DoctorReport['cuda'], 'deviceCount'>> {
   const query = ['--query-gpu=driver_version,name,memory.total', '--format=csv,noheader']
   const rows = ((await output('nvidia-smi', query)) ?? '').split('\n').filter(Boolean)
   const cells = rows.map((row) => row.split(', '))
   return {
     driver: cells[0]?.[0] ?? null,
     gpus: cells.map(([, name, memory]) => `${name}, ${memory}`),
+    visible: process.env.CUDA_VISIBLE_DEVICES ?? null,
   }
 }
 
 /** The first line that `pattern` matches. */
-async function versionOf(tool: string, pattern = /\d/): Promise<string | null> {
-  const lines = ((await output(tool, ['--version'])) ?? '').split('\n')
+async function versionOf(command: string[], pattern = /\d/): Promise<string | null> {
+  const [tool = '', ...args] = command
+  const lines = ((await output(tool, [...args, '--version'])) ?? '').split('\n')
   return lines.find((line) => pattern.test(line))?.trim() ?? null
 }
 

@@ -15,7 +15,7 @@ export type ErrorCode =
   | 'E_NATIVE_LOAD' // the native add-on cannot be loaded
   | 'E_NUMERICS' // a figure that is not finite where a result was asked for
   | 'E_OOM' // out of memory
-  | 'E_SETUP' // LibTorch cannot be found or fetched, or the build failed
+  | 'E_SETUP' // LibTorch or sharp is not installed or does not load, or the build failed
   | 'E_STATE' // a call on a disposed trainer, or too many steps in flight
   | 'E_USAGE' // a command line that cannot be understood
   | 'E_WEIGHTS' // a weight file that is damaged or does not fit the model

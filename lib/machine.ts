@@ -12,19 +12,67 @@ export function packageVersion(): string {
   return JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')).version
 }
 
-/** The cores this process may use: two threads of one core share what LibTorch needs. */
-export function physicalCores(): number {
-  const threads = availableParallelism()
-  const cores = new Set<string>()
-  try {
-    for (let cpu = 0; cpu < threads; cpu++) {
-      const topology = `/sys/devices/system/cpu/cpu${cpu}/topology/thread_siblings_list`
-      cores.add(readFileSync(topology, 'utf8').trim())
+/**
+ * The cores this process may use: those of its processors, since two threads of one core share what
+ * LibTorch needs, and no more than the processor time that a container gives it. `root` has proc/
+ * and sys/.
+ */
+export function physicalCores(root = '/'): number {
+  const processors = allowedProcessors(root)
+  if (processors.length === 0) return availableParallelism() // a system that does not say
+  const cores = new Set(
+    processors.map((cpu) => {
+      const topology = `sys/devices/system/cpu/cpu${cpu}/topology/thread_siblings_list`
+      return textOf(join(root, topology)).trim() || String(cpu)
+    }),
+  )
+  return Math.max(1, Math.min(cores.size, Math.floor(processorTime(root))))
+}
+
+/** By number, from a list such as '0-3,8'. */
+function allowedProcessors(root: string): number[] {
+  const status = textOf(join(root, 'proc/self/status'))
+  const list = /^Cpus_allowed_list:\s*(\S+)$/m.exec(status)?.[1] ?? ''
+  return list.split(',').flatMap((range) => {
+    const [first = Number.NaN, last = first] = range.split('-').map(Number)
+    return Array.from({ length: last - first + 1 || 0 }, (_, index) => first + index)
+  })
+}
+
+/** In processors: the least quota of the control groups, both versions, that this process is in. */
+function processorTime(root: string): number {
+  const groups = textOf(join(root, 'proc/self/cgroup')).matchAll(/^\d+:([^:]*):(\/.*)$/gm)
+  const quotas = [...groups].flatMap(([, controllers = '', path = '']) => {
+    if (controllers === '') {
+      return above(path).map((group) => textOf(join(root, 'sys/fs/cgroup', group, 'cpu.max')))
     }
+    if (!controllers.split(',').includes('cpu')) return []
+    return above(path).map((group) => {
+      const folder = join(root, 'sys/fs/cgroup/cpu', group)
+      const part = (name: string) => textOf(join(folder, `cpu.cfs_${name}_us`)).trim()
+      return `${part('quota')} ${part('period')}`
+    })
+  })
+  // 'max' or -1 is no quota.
+  const shares = quotas.map((text) => {
+    const [quota = Number.NaN, period = Number.NaN] = text.trim().split(/\s+/).map(Number)
+    return quota > 0 && period > 0 ? quota / period : Number.POSITIVE_INFINITY
+  })
+  return Math.min(Number.POSITIVE_INFINITY, ...shares)
+}
+
+/** A group and all above it; in a container the path may begin outside of what is mounted. */
+function above(path: string): string[] {
+  return path === '/' ? [path] : [path, ...above(dirname(path))]
+}
+
+/** '' where the system does not say. */
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
   } catch {
-    return threads // a system that does not say
+    return ''
   }
-  return cores.size
 }
 
 /** Bytes in words: '12 MB', '1.5 GB'. */

@@ -16,13 +16,20 @@ export function formatDoctor(report: DoctorReport): string {
     const libraries = `${named('CUDA', buildInfo.cuda)}, ${named('cuDNN', buildInfo.cudnn)}`
     rows.push(['build', `${compiler}, C++${cppStandard}, ${cpuCapability}, ${libraries}`])
   }
-  rows.push(['CUDA devices', String(cuda.deviceCount)])
+  rows.push(['images', 'version' in report.sharp ? report.sharp.version : 'does not load'])
+  for (const { path, expected, by } of report.replaced) {
+    const who = by ? `named by ${by}` : 'which something else in the process loaded first'
+    rows.push(['replaced', `${expected} by ${path}, ${who}`])
+  }
+  const visible = cuda.visible === null ? '' : `, CUDA_VISIBLE_DEVICES=${cuda.visible}`
+  rows.push(['CUDA devices', `${cuda.deviceCount}${visible}`])
   rows.push(['driver', cuda.driver ?? 'no nvidia-smi'])
   for (const gpu of cuda.gpus) rows.push(['GPU', gpu])
   for (const [name, version] of Object.entries(tools)) rows.push([name, version ?? 'not found'])
   rows.push(['tiny run', `${tinyRun.ok ? 'ok' : 'FAILED'}: ${tinyRun.detail}`])
   const lines = rows.map(([name, value]) => `${name.padEnd(13)}${value}`)
   if (addon.error) lines.push('', addon.error)
+  if ('error' in report.sharp) lines.push('', report.sharp.error)
   return lines.join('\n')
 }
 

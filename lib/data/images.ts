@@ -7,14 +7,11 @@ import { webcrypto } from 'node:crypto'
 import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { setImmediate } from 'node:timers/promises'
-import sharp, { type Sharp } from 'sharp'
+import type { Sharp } from 'sharp'
 import { native } from '../binding.js'
 import { McLossError, reasonOf } from '../errors.js'
 import { systemFault, systemReason } from '../files/system-errors.js'
 import { isDeepInterlacedPng, jpegHeader } from './image-headers.js'
-
-sharp.cache(false) // a training image is read once an epoch
-sharp.concurrency(1) // images run beside each other, not threads within an image
 
 const MAX_PIXELS = 50_000_000
 const MAX_PIXELS_HELD_TWICE = 25_000_000 // keeps every file below 500 MB while it is decoded
@@ -22,10 +19,39 @@ const MAX_SCANS = 100 // a progressive JPEG has 10 or so; each is a pass over th
 const MAX_BYTES = 512 * 2 ** 20
 const PIXELS_A_TURN = 200_000 // converted before the event loop gets its turn, 1-2 ms
 
+let loading: ReturnType<typeof importSharp> | undefined
+
+/** sharp, on first use: what reads no image works without its binary. */
+function loadSharp() {
+  loading ??= importSharp()
+  return loading
+}
+
+async function importSharp() {
+  const { default: sharp } = await import('sharp').catch((cause) => {
+    throw new McLossError(
+      'E_SETUP',
+      `images: sharp, which decodes images, does not load: ${reasonOf(cause).split('\n')[0]}. Its ` +
+        'binary is an optional package for one system: npm leaves it out with --omit=optional, and ' +
+        'a copied node_modules has that of another system. Run: ' +
+        'npm install --include=optional --os=linux --cpu=x64 sharp',
+      { cause },
+    )
+  })
+  sharp.cache(false) // a training image is read once an epoch
+  sharp.concurrency(1) // images run beside each other, not threads within an image
+  return sharp
+}
+
+/** @throws McLossError E_SETUP where sharp does not load. */
+export async function decoderVersion(): Promise<string> {
+  const { sharp: version, vips } = (await loadSharp()).versions
+  return `sharp ${version}, vips ${vips}`
+}
+
 /** The programs that decide a decoded image's pixels. */
-export function decoderName(): string {
-  const { sharp: version, vips } = sharp.versions
-  return `sharp ${version}, vips ${vips}, LibTorch ${native().buildInfo().libtorch}`
+export async function decoderName(): Promise<string> {
+  return `${await decoderVersion()}, LibTorch ${native().buildInfo().libtorch}`
 }
 
 export interface Image {
@@ -75,6 +101,7 @@ export async function describe(path: string): Promise<ImageInfo> {
     damage = (warning.cause as Error).message
     return image
   })
+  const sharp = await loadSharp()
   const { space, depth, hasAlpha } = await sharp(bytes).metadata()
   const hash = await webcrypto.subtle.digest('SHA-256', bytes)
   return {
@@ -118,24 +145,35 @@ export async function decodeTo(
 
 /** Draws an SVG document of its own size over black. */
 export async function renderSvg(svg: string): Promise<Image> {
+  const sharp = await loadSharp()
   return imageOf(sharp(Buffer.from(svg)).flatten({ background: '#000' }).toColourspace('srgb'))
 }
 
 /** JPEG with full-resolution colour, so that small coloured parts survive. quality: 1..100. */
-export function encodeJpeg({ pixels, width, height }: Image, quality: number): Promise<Buffer> {
+export async function encodeJpeg(
+  { pixels, width, height }: Image,
+  quality: number,
+): Promise<Buffer> {
+  const sharp = await loadSharp()
   return sharp(pixels, { raw: { width, height, channels: 3 } })
     .jpeg({ quality, chromaSubsampling: '4:4:4' })
     .toBuffer()
 }
 
-export function encodePng({ pixels, width, height }: Image): Promise<Buffer> {
+export async function encodePng({ pixels, width, height }: Image): Promise<Buffer> {
+  const sharp = await loadSharp()
   return sharp(pixels, { raw: { width, height, channels: 3 } })
     .png()
     .toBuffer()
 }
 
 /** A one-channel PNG of [height, width] bytes. */
-export function encodeGreyPng(grey: Uint8Array, width: number, height: number): Promise<Buffer> {
+export async function encodeGreyPng(
+  grey: Uint8Array,
+  width: number,
+  height: number,
+): Promise<Buffer> {
+  const sharp = await loadSharp()
   return sharp(grey, { raw: { width, height, channels: 1 } })
     .toColourspace('b-w')
     .png()
@@ -161,6 +199,7 @@ async function decodeBytes(
   const isHeldTwice = (isCmyk && jpeg.isKept) || isDeepInterlacedPng(bytes)
   const limitInputPixels = isHeldTwice ? MAX_PIXELS_HELD_TWICE : MAX_PIXELS
   const options = { failOn, limitInputPixels, ignoreIcc: true } as const
+  const sharp = await loadSharp()
   try {
     if (isCmyk) return await decodeCmyk(sharp(bytes, options))
     return await imageOf(sharp(bytes, options).removeAlpha().toColourspace('srgb'))

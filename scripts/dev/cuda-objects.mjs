@@ -5,7 +5,8 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { read } from '../setup/child.mjs'
-import { findNvcc, packageRoot } from '../setup/paths.mjs'
+import { findNvcc } from '../setup/compilers.mjs'
+import { packageRoot } from '../setup/paths.mjs'
 
 export const architectures = ['80', '90']
 

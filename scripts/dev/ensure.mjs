@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } 
 import { dirname, join } from 'node:path'
 import { build, recordedLibtorch } from '../setup/build.mjs'
 import { show } from '../setup/child.mjs'
+import { isOn, variable } from '../setup/environment.mjs'
 import { findLibtorch } from '../setup/libtorch.mjs'
 import { hashOf, packageRoot } from '../setup/paths.mjs'
 import { SetupError } from '../setup/setup-error.mjs'
@@ -29,7 +30,7 @@ export async function ensure({ extra = [] } = {}) {
 
 /** The one the user names, else the one in use, else one found, else a fetched one. */
 async function chooseLibtorch() {
-  const named = process.env.LIBTORCH || process.env.LIBTORCH_USE_PYTORCH === '1'
+  const named = variable('LIBTORCH') || isOn('LIBTORCH_USE_PYTORCH')
   const recorded = named ? undefined : recordedLibtorch()
   if (recorded) return recorded
   const { libtorch, passedOver } = await findLibtorch()

@@ -10,9 +10,10 @@ import { availableParallelism, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
 import { isDeepStrictEqual, parseArgs } from 'node:util'
 import { read, show } from './child.mjs'
+import { cxx, findNvcc } from './compilers.mjs'
 import { findLibtorch, libtorchAt } from './libtorch.mjs'
-import { findNvcc, hashOf, isThere, packageJson, packageRoot } from './paths.mjs'
-import { runAsProgram, SetupError } from './setup-error.mjs'
+import { hashOf, isThere, packageJson, packageRoot } from './paths.mjs'
+import { reasonOf, runAsProgram, SetupError } from './setup-error.mjs'
 
 /** @typedef {import('./libtorch.mjs').Libtorch} Libtorch */
 /** @typedef {'tests' | 'bench'} Program */
@@ -86,9 +87,15 @@ export async function build(libtorch, { extra = [], force, out, defines = {} } =
 export const describe = ({ version, cuda, path, source }) =>
   `LibTorch ${version} (${cuda ? 'CUDA' : 'CPU'}) in ${path}, from ${source}`
 
-/** @param {string} path @returns {Record<string, any>} */
+/** {} also for a record that was cut short: it is written again. @param {string} path */
 function readRecord(path) {
-  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : {}
+  if (!existsSync(path)) return {}
+  try {
+    return /** @type {Record<string, any>} */ (JSON.parse(readFileSync(path, 'utf8')))
+  } catch (error) {
+    if (error instanceof SyntaxError) return {}
+    throw error
+  }
 }
 
 /**
@@ -102,8 +109,9 @@ export function recordedLibtorch() {
 
 async function checkTools() {
   const missing = []
-  for (const tool of ['cmake', process.env.CXX || 'c++']) {
-    if ((await read(tool, ['--version'])).code !== 0) missing.push(tool)
+  for (const [tool = '', ...args] of [['cmake'], cxx()]) {
+    if ((await read(tool, [...args, '--version'])).code !== 0)
+      missing.push([tool, ...args].join(' '))
   }
   if (missing.length === 0) return
   throw new SetupError(
@@ -114,11 +122,11 @@ async function checkTools() {
 
 /** @param {string} command @param {string} folder @param {Record<string, string>} options */
 async function cmakeJs(command, folder, options) {
-  const tool = createRequire(join(packageRoot, 'package.json')).resolve('cmake-js/bin/cmake-js')
+  const tool = cmakeJsProgram()
   const defines = Object.entries(options).map(([name, value]) => `--CD${name}=${value}`)
   const args = [tool, command, '-d', packageRoot, '-O', folder, '-p', String(jobs()), ...defines]
   const nvcc = findNvcc()
-  const env = { ...(nvcc && { CUDACXX: nvcc }), ...process.env }
+  const env = { ...process.env, CXX: cxx().join(' '), ...(nvcc && { CUDACXX: nvcc }) }
   const code = await show(process.execPath, args, { cwd: packageRoot, env })
   if (code === 0) return
   throw new SetupError(
@@ -126,6 +134,17 @@ async function cmakeJs(command, folder, options) {
       `the cause. LibTorch was ${options.LIBTORCH}. A compiler killed for lack of memory says ` +
       "'Killed'. Then: npx mcloss setup --force",
   )
+}
+
+function cmakeJsProgram() {
+  try {
+    return createRequire(join(packageRoot, 'package.json')).resolve('cmake-js/bin/cmake-js')
+  } catch (cause) {
+    const reason = reasonOf(cause).split('\n')[0]
+    throw new SetupError(
+      `mcloss: cmake-js, which builds the add-on, is not installed: ${reason}. Run: npm install`,
+    )
+  }
 }
 
 function jobs() {

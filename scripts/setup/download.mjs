@@ -6,6 +6,7 @@ import { createReadStream, createWriteStream } from 'node:fs'
 import { rm, stat } from 'node:fs/promises'
 import { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { fetchThroughProxy } from './proxy.mjs'
 import { reasonOf, SetupError } from './setup-error.mjs'
 
 const redirectLimit = 5
@@ -56,7 +57,7 @@ function causeOf(error) {
 async function follow(url, signal) {
   let next = url
   for (let redirects = 0; redirects <= redirectLimit; redirects++) {
-    const response = await fetch(next, { redirect: 'manual', signal })
+    const response = await fetchThroughProxy(next, { redirect: 'manual', signal })
     if (response.status === 200 && response.body) return response
     await response.body?.cancel()
     const location = response.headers.get('location')

@@ -3,12 +3,15 @@
 // here; without one it says how to go on and lets the installation succeed.
 
 import { build, describe } from './build.mjs'
+import { isOn } from './environment.mjs'
 import { findLibtorch } from './libtorch.mjs'
 import { runAsProgram } from './setup-error.mjs'
 
 await runAsProgram(import.meta.url, async () => {
-  if (process.env.MCLOSS_SKIP_BUILD === '1') {
-    process.stdout.write('mcloss: MCLOSS_SKIP_BUILD=1: the native add-on was not built.\n')
+  // npm runs this in the package's folder; relative paths are from where the user called npm.
+  if (process.env.INIT_CWD) process.chdir(process.env.INIT_CWD)
+  if (isOn('MCLOSS_SKIP_BUILD')) {
+    process.stdout.write('mcloss: MCLOSS_SKIP_BUILD is set: the native add-on was not built.\n')
     return 0
   }
   const { libtorch, passedOver } = await findLibtorch()

@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { read } from './child.mjs'
+import { isOn, pathVariable } from './environment.mjs'
 import { cacheFolder, isThere } from './paths.mjs'
 import { reasonOf, SetupError } from './setup-error.mjs'
 
@@ -45,9 +46,11 @@ export const cachedLibtorch = (version, env = process.env) =>
  * @throws {SetupError} when LIBTORCH or LIBTORCH_USE_PYTORCH=1 names one that cannot be used
  */
 export async function findLibtorch(env = process.env) {
-  const usePython = env.LIBTORCH_USE_PYTORCH === '1'
-  if (usePython) return { libtorch: await requiredPythonTorch(env), passedOver: [] }
-  if (env.LIBTORCH) return { libtorch: libtorchAt(env.LIBTORCH, 'LIBTORCH', env), passedOver: [] }
+  if (isOn('LIBTORCH_USE_PYTORCH', env)) {
+    return { libtorch: await requiredPythonTorch(env), passedOver: [] }
+  }
+  const named = pathVariable('LIBTORCH', env)
+  if (named) return { libtorch: libtorchAt(named, 'LIBTORCH', env), passedOver: [] }
 
   const passedOver = []
   const cached = cachedLibtorch(pinned.version, env)
@@ -88,7 +91,7 @@ export function libtorchAt(folder, source, env = process.env) {
     )
   }
   const version = versionOf(path)
-  if (olderThan(version, oldest) && env.MCLOSS_BYPASS_VERSION_CHECK !== '1') {
+  if (olderThan(version, oldest) && !isOn('MCLOSS_BYPASS_VERSION_CHECK', env)) {
     throw new SetupError(
       `mcloss: expected LibTorch >= ${oldest} but ${path} (${source}) is ${version}. ` +
         'Name a newer one with LIBTORCH, or run: npx mcloss setup --fetch. ' +

@@ -4,8 +4,9 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { delimiter, dirname, join, relative } from 'node:path'
+import { dirname, isAbsolute, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { variable } from './environment.mjs'
 import { reasonOf, SetupError } from './setup-error.mjs'
 
 export const packageRoot = realpathSync(join(dirname(fileURLToPath(import.meta.url)), '../..'))
@@ -13,9 +14,13 @@ export const packageRoot = realpathSync(join(dirname(fileURLToPath(import.meta.u
 /** @type {{version: string}} */
 export const packageJson = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'))
 
-/** Fetched LibTorch builds lie here, side by side. @param {NodeJS.ProcessEnv} env */
+/**
+ * Fetched LibTorch builds lie here, side by side. XDG's rule: a relative path counts as none.
+ * @param {NodeJS.ProcessEnv} env
+ */
 export function cacheFolder(env = process.env) {
-  return join(env.XDG_CACHE_HOME || join(env.HOME || homedir(), '.cache'), 'mcloss')
+  const named = variable('XDG_CACHE_HOME', env)
+  return join(isAbsolute(named) ? named : join(env.HOME || homedir(), '.cache'), 'mcloss')
 }
 
 /**
@@ -50,10 +55,4 @@ function filesUnder(path) {
   if (!existsSync(full)) return []
   if (statSync(full).isFile()) return [full]
   return readdirSync(full).flatMap((name) => filesUnder(join(path, name)))
-}
-
-/** nvcc on PATH or where its installer puts it. @param {NodeJS.ProcessEnv} env */
-export function findNvcc(env = process.env) {
-  const folders = [...(env.PATH ?? '').split(delimiter).filter(Boolean), '/usr/local/cuda/bin']
-  return folders.map((folder) => join(folder, 'nvcc')).find((path) => existsSync(path))
 }

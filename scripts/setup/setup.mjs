@@ -3,7 +3,6 @@
 
 import { parseArgs } from 'node:util'
 import { build, describe, requireLibtorch } from './build.mjs'
-import { fetchLibtorch } from './fetch-libtorch.mjs'
 import { reasonOf, runAsProgram, SetupError } from './setup-error.mjs'
 
 const usage = `Usage: mcloss setup [--fetch] [--libtorch PATH] [--force]
@@ -23,13 +22,17 @@ await runAsProgram(import.meta.url, async (args) => {
     return 0
   }
   const { force } = options
-  const libtorch = options.fetch
-    ? await fetchLibtorch({ force })
-    : await requireLibtorch(options.libtorch)
+  const libtorch = options.fetch ? await fetched(force) : await requireLibtorch(options.libtorch)
   const built = await build(libtorch, { force })
   process.stdout.write(`mcloss: ${built ? 'ready' : 'nothing to build'}; ${describe(libtorch)}\n`)
   return 0
 })
+
+/** Loaded here, since it needs packages. @param {boolean} force */
+async function fetched(force) {
+  const { fetchLibtorch } = await import('./fetch-libtorch.mjs')
+  return fetchLibtorch({ force })
+}
 
 /** @param {string[]} args */
 function optionsOf(args) {

@@ -1,7 +1,7 @@
 // What doctor reports with and without an add-on that loads.
 
 import { execFileSync } from 'node:child_process'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { doctor } from '../../lib/doctor.js'
 
@@ -23,6 +23,12 @@ test('an add-on that cannot be loaded is reported, not thrown', async () => {
     cuda: { deviceCount: 0 },
     tinyRun: { ok: false },
   })
+})
+
+test('MCLOSS_NATIVE may be relative, in quotes, with a slash behind it', async () => {
+  const addon = given ?? join(import.meta.dirname, '../../build/Release/mcloss.node')
+  process.env.MCLOSS_NATIVE = `"${relative(process.cwd(), addon)}/"`
+  expect((await doctor()).addon).toEqual({ path: addon, loaded: true })
 })
 
 test('the built add-on loads and computes the loss of a map worked out by hand', async () => {

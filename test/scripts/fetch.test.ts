@@ -18,6 +18,7 @@ beforeEach(() => {
 
 afterEach(() => {
   vi.restoreAllMocks()
+  vi.unstubAllEnvs()
   for (const server of servers.splice(0)) {
     server.closeAllConnections()
     server.close()
@@ -43,12 +44,11 @@ function wheelOf(bytes: Buffer) {
 }
 
 /** Fetches `expected` from a server; the cache folder's names afterwards. */
-async function fetchFrom(answer: RequestListener, expected: Buffer) {
+async function fetchFrom(answer: RequestListener, expected: Buffer, stallMs = 60_000) {
   const url = await serve(answer)
   const cache = temporaryFolder()
   const wheel = wheelOf(expected)
-  const get: Way['get'] = (folder) =>
-    download(url, join(folder, wheel.wheel), wheel, { stallMs: 500 })
+  const get: Way['get'] = (folder) => download(url, join(folder, wheel.wheel), wheel, { stallMs })
   const ways = [{ name: 'the test server', get }]
   const outcome = await fetchLibtorch({ env: { XDG_CACHE_HOME: cache }, wheel, ways }).then(
     (libtorch) => ({ libtorch, error: undefined }),
@@ -93,7 +93,8 @@ test.each<[string, RequestListener, RegExp]>([
   ['redirected to itself', redirect(() => '/wheel'), /not to https/],
   ['redirected to nowhere', (_, response) => response.writeHead(302).end(), /302/],
 ])('a download that is %s is refused', async (_, answer, reason) => {
-  const { error, left } = await fetchFrom(answer, good)
+  const stallMs = reason.test('no byte came') ? 500 : undefined
+  const { error, left } = await fetchFrom(answer, good, stallMs)
   expect(error).toMatchObject({ code: 'E_SETUP', message: expect.stringMatching(reason) })
   expect(left).toEqual([])
 })
@@ -165,6 +166,20 @@ test('the ways are tried in order; a wheel of the wrong hash sends it to the nex
   expect(existsSync(marker)).toBe(true)
   await fetchLibtorch({ ...options, ways: [way('again', good)], force: true })
   expect(existsSync(marker)).toBe(false)
+})
+
+test('a download goes by the proxy that the environment names', async () => {
+  const asked: string[] = []
+  const proxy = await serve((request, response) => {
+    asked.push(request.url ?? '')
+    response.end(good)
+  })
+  vi.stubEnv('http_proxy', new URL(proxy).origin)
+  vi.stubEnv('no_proxy', '')
+  const path = join(temporaryFolder(), 'wheel')
+  await download('http://download.invalid/wheel', path, wheelOf(good))
+  expect(asked).toEqual(['http://download.invalid/wheel'])
+  expect(readFileSync(path)).toEqual(good)
 })
 
 test('two fetches at once: both end well, one copy stays', async () => {

@@ -1,14 +1,17 @@
 // npm's install hook and `mcloss setup` as programs, where there is no LibTorch to build with.
 
 import { spawnSync } from 'node:child_process'
+import { symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { fakeLibtorch, fakePython, temporaryFolder } from '../support/folders.js'
+import { fakeLibtorch, fakePython, temporaryFolder, writeFile } from '../support/folders.js'
+
+const scripts = join(import.meta.dirname, '../../scripts/setup')
 
 function run(script: string, args: string[] = [], variables: Record<string, string> = {}) {
   const home = temporaryFolder()
   const env = { HOME: home, PATH: fakePython(join(home, 'bin')), ...variables }
-  const program = join(import.meta.dirname, '../../scripts/setup', script)
+  const program = join(scripts, script)
   const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], {
     env,
     encoding: 'utf8',
@@ -61,4 +64,55 @@ test.each([
   expect(status).toBe(2)
   expect(stderr).toMatch(reason)
   expect(stderr).toContain('Usage: mcloss setup')
+})
+
+test.each([
+  ['a file', 'file', 'ENOTDIR: not a directory', 'A part of this path is a file'],
+  ['a file above it', 'file/below', 'ENOTDIR: not a directory', 'A part of this path is a file'],
+  ['a link to itself', 'loop', 'ELOOP: ', 'Links lead in a circle'],
+  ['too long a name', 'x'.repeat(300), 'ENAMETOOLONG: ', 'Name a shorter folder'],
+])(
+  'setup --fetch where the cache is %s: one sentence, what to do, no stack',
+  (_, name, what, next) => {
+    const folder = temporaryFolder()
+    writeFile(join(folder, 'file'))
+    symlinkSync(join(folder, 'loop'), join(folder, 'loop'))
+    const cache = join(folder, name)
+    const { status, stderr } = run('setup.mjs', ['--fetch'], { XDG_CACHE_HOME: cache })
+    expect(status).toBe(1)
+    expect(stderr.trim().split('\n')).toHaveLength(1)
+    expect(stderr).toMatch(new RegExp(`^mcloss: ${what}`))
+    expect(stderr).toContain(cache)
+    expect(stderr).toContain(next)
+  },
+)
+
+test('bad usage of a script is one line and code 2', () => {
+  const { status, stderr } = run('build.mjs', ['--fecth'])
+  expect(status).toBe(2)
+  expect(stderr).toMatch(/^Unknown option '--fecth'.*\n$/)
+})
+
+test('a script that is called by a link runs', () => {
+  const link = join(temporaryFolder(), 'setup')
+  symlinkSync(scripts, link)
+  const { status, stdout } = spawnSync(process.execPath, [join(link, 'setup.mjs'), '--help'], {
+    encoding: 'utf8',
+  })
+  expect(status).toBe(0)
+  expect(stdout).toMatch(/^Usage: mcloss setup/)
+})
+
+test('install: a relative LIBTORCH is from where npm was called', () => {
+  const folder = temporaryFolder()
+  fakeLibtorch(join(folder, 'libtorch'), '2.99.0')
+  const { stderr } = run('install.mjs', [], { LIBTORCH: './libtorch', INIT_CWD: folder })
+  expect(stderr).toMatch(/not found: cmake, c\+\+/)
+})
+
+test('setup: CXX with arguments is a compiler that is there', () => {
+  const folder = temporaryFolder()
+  const LIBTORCH = fakeLibtorch(join(folder, 'libtorch'), '2.99.0')
+  const { stderr } = run('setup.mjs', [], { LIBTORCH, CXX: `${process.execPath} --no-warnings` })
+  expect(stderr).toMatch(/not found: cmake\. /)
 })

@@ -153,7 +153,7 @@ async function plansOf(
   return Promise.all(
     SPLITS.map(async (split) => {
       const samples = dataset[split]
-      const { name, key } = await storeIdentity(samples, data.resize, decoderName())
+      const { name, key } = await storeIdentity(samples, data.resize, await decoderName())
       const file = `${dataset.name ?? 'own'}-${split}-${height}x${width}-${name}.store`
       const onSkip = (message: string) => onEvent?.({ type: 'warning', message })
       return {

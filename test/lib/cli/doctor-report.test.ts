@@ -25,3 +25,18 @@ test('the built add-on: a name and a value a line, aligned', async () => {
   expect(text).toMatch(/^mcloss {7}\d+\.\d+\.\d+, Node v/)
   for (const line of text.split('\n')) expect(line).toMatch(/^.{13}\S/)
 })
+
+test('the GPUs of the machine, and which of them CUDA_VISIBLE_DEVICES leaves', async () => {
+  const report = await doctor()
+  const gpus = ['A, 80 GiB', 'B, 80 GiB']
+  const text = formatDoctor({
+    ...report,
+    cuda: { deviceCount: 1, driver: '1', gpus, visible: '1' },
+  })
+  expect(text).toMatch(/^CUDA devices 1, CUDA_VISIBLE_DEVICES=1$/m)
+  const all = formatDoctor({
+    ...report,
+    cuda: { deviceCount: 2, driver: '1', gpus, visible: null },
+  })
+  expect(all).toMatch(/^CUDA devices 2$/m)
+})

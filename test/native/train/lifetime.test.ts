@@ -52,9 +52,7 @@ test('a batch is asked for each buffer once, so that what is kept is what is use
 })
 
 const program = (ending: string) => `
-  const addon = process.env.MCLOSS_NATIVE
-    ? require(process.env.MCLOSS_NATIVE)
-    : require('bindings')({ bindings: 'mcloss', module_root: process.cwd() })
+  const addon = require(process.env.MCLOSS_NATIVE || process.cwd() + '/build/Release/mcloss.node')
   addon.setErrorClass(class extends Error {})
   const { config, count } = JSON.parse(process.argv[1])
   const batch = {

@@ -1,0 +1,8 @@
+// For lib/, which is compiled without the scripts.
+
+/** Its value without quotes, '' for none. */
+export function variable(name: string, env?: NodeJS.ProcessEnv): string
+/** A path, from the working folder if it is relative. */
+export function pathVariable(name: string, env?: NodeJS.ProcessEnv): string | undefined
+/** Whether it says yes. */
+export function isOn(name: string, env?: NodeJS.ProcessEnv): boolean
