@@ -31,6 +31,7 @@ import {
   stoppedBy,
   withProgress,
 } from './terminal.js'
+import { addWeightsCommand } from './weights.js'
 
 // ---- commands ----
 
@@ -50,6 +51,7 @@ addConfigFlags(trainCommand)
 
 addDataCommand(program)
 addBenchCommand(program)
+addWeightsCommand(program)
 
 program
   .command('eval')
