@@ -26,12 +26,20 @@ export interface Download {
 export async function download(part: Part, options: Download): Promise<void> {
   const stalled = new AbortController()
   const { stallMs, signal } = options
-  const timer = setTimeout(() => {
-    stalled.abort(new Error(`no byte came for ${stallMs / 1000} s`))
-  }, stallMs)
+  const reason = new Error(`no byte came for ${stallMs / 1000} s`)
+  let timer: NodeJS.Timeout | undefined
+  const wait = () => {
+    timer = setTimeout(() => stalled.abort(reason), stallMs)
+  }
   const either = AbortSignal.any([stalled.signal, ...(signal ? [signal] : [])])
+  wait()
   try {
-    await receive(part, options, either, () => timer.refresh())
+    // The disk may take its time.
+    await receive(part, options, either, async (bytes) => {
+      clearTimeout(timer)
+      await part.append(bytes)
+      wait()
+    })
   } catch (cause) {
     if (signal?.aborted) {
       throw new McLossError('E_ABORTED', 'mcloss weights: stopped.', { cause })
@@ -42,7 +50,12 @@ export async function download(part: Part, options: Download): Promise<void> {
   }
 }
 
-async function receive(part: Part, options: Download, signal: AbortSignal, onLife: () => void) {
+async function receive(
+  part: Part,
+  options: Download,
+  signal: AbortSignal,
+  append: (bytes: Uint8Array) => Promise<void>,
+): Promise<void> {
   let response = await follow(options, part.bytes, signal)
   if (response.status === 416) {
     await response.body?.cancel()
@@ -67,8 +80,7 @@ async function receive(part: Part, options: Download, signal: AbortSignal, onLif
       await part.restart()
       restarts = false
     }
-    await part.append(bytes)
-    onLife()
+    await append(bytes)
     options.onBytes()
   }
   if (from.total !== undefined && part.bytes !== from.total) {

@@ -59,14 +59,20 @@ export const withRanges =
     response.writeHead(206, headers).end(bytes.subarray(begin))
   }
 
-/** Breaks the connection after `sent` bytes of the first answer, and goes on well after that. */
-export function cutOnce(bytes: Buffer, sent: number, then = withRanges(bytes)): RequestListener {
+/** Breaks the connection of the first answer once `arrived` says so, and goes on well after that. */
+export function cutOnce(
+  bytes: Buffer,
+  sent: number,
+  arrived: () => Promise<unknown>,
+  then = withRanges(bytes),
+): RequestListener {
   let cut = false
   return (request, response) => {
     if (cut) return then(request, response)
     cut = true
     response.writeHead(200, { 'content-length': bytes.length })
-    response.write(bytes.subarray(0, sent), () => setTimeout(() => response.destroy(), 50))
+    response.write(bytes.subarray(0, sent))
+    arrived().finally(() => response.destroy())
   }
 }
 
