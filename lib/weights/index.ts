@@ -1,7 +1,8 @@
 // Weights in files. Their formats are read here; native gets an open file and where its tensors lie.
 
 import { join } from 'node:path'
-import { type ReadOptions, readWeights, withFile } from './read.js'
+import { refuseForeignNames } from './names.js'
+import { explained, type ReadOptions, readWeights, withFile } from './read.js'
 import { metadataText, readSafetensors, type SafetensorsHeader } from './safetensors.js'
 import type { OpenWeights } from './table.js'
 
@@ -33,17 +34,20 @@ export function weightFiles(trainer: TensorFiles): WeightFiles {
         ),
       ),
     loadWeights: (path, { backboneOnly, ...options }) =>
-      readWeights(path, options, (file) => trainer.loadFile(file, { backboneOnly })),
+      readWeights(path, options, async (file) => {
+        await explained(path, async () => refuseForeignNames(file.tensors))
+        await trainer.loadFile(file, { backboneOnly })
+      }),
   }
 }
 
 /**
- * What a .safetensors file says about itself.
+ * What a .safetensors file says about itself; nothing for weights of torch.
  *
- * @throws McLossError E_IO when it cannot be read, E_WEIGHTS when it is not valid.
+ * @throws McLossError E_IO when it cannot be read, E_WEIGHTS when it is no valid file of weights.
  */
 export function readWeightMetadata(path: string): Promise<Record<string, string>> {
-  return withWeights(path, async ({ metadata }) => metadata)
+  return readWeights(path, {}, async ({ metadata }) => metadata)
 }
 
 /** Our own files, whose names are taken as they are. */

@@ -4,10 +4,15 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { McLossError } from '../errors.js'
+import { detect, HEAD_BYTES } from './detect.js'
+import { FileBytes } from './file-bytes.js'
+import { torchvisionNames } from './names.js'
+import { OtherKind, Refusal } from './refusal.js'
 import { readSafetensors } from './safetensors.js'
-import type { OpenWeights } from './table.js'
-
-export type WeightFormat = 'torch-zip' | 'torch-legacy' | 'safetensors'
+import { stateDictOf } from './state-dict.js'
+import type { OpenWeights, WeightFormat } from './table.js'
+import { readTorchLegacy } from './torch-legacy.js'
+import { readTorchZip } from './torch-zip.js'
 
 /** A file of weights while it is open: names without wrapper and prefix, as torchvision has them. */
 export interface Weights extends OpenWeights {
@@ -24,7 +29,7 @@ export interface Weights extends OpenWeights {
   metadata: Record<string, string>
   /** What was done to the names and shapes, and what will be to the values: a sentence each. */
   changes: string[]
-  /** Records of the file that hold no tensor of it. */
+  /** Storages in the file that nothing in it refers to. */
   unused: number
 }
 
@@ -40,24 +45,54 @@ export interface ReadOptions {
  */
 export async function readWeights<T>(
   path: string,
-  _options: ReadOptions,
+  options: ReadOptions,
   use: (weights: Weights) => Promise<T>,
 ): Promise<T> {
   return withFile(path, async (file, size) => {
-    const header = await readSafetensors(file, path, size)
-    return use({
-      fd: file.fd,
-      path,
-      size,
-      format: 'safetensors',
-      wrapper: null,
-      prefix: null,
-      crc: 'not checked',
-      changes: [],
-      unused: 0,
-      ...header,
-    })
+    const weights = await explained(path, () => readTable(file, path, size, options.key))
+    return use({ fd: file.fd, path, size, ...weights })
   })
+}
+
+type Table = Omit<Weights, 'fd' | 'path' | 'size'>
+
+async function readTable(
+  file: FileHandle,
+  path: string,
+  size: number,
+  key: string | undefined,
+): Promise<Table> {
+  const bytes = new FileBytes(file, size)
+  const format = detect(await bytes.read(0, Math.min(size, HEAD_BYTES)), size, path)
+  if (format === 'safetensors') {
+    const { tensors, metadata } = await readSafetensors(file, path, size)
+    if (key !== undefined) {
+      throw new OtherKind('a safetensors file, which has one set of weights', 'Leave out the key')
+    }
+    const named = torchvisionNames(tensors)
+    return { format, wrapper: null, crc: 'not checked', metadata, unused: 0, ...named }
+  }
+  const torch = await (format === 'torch-zip' ? readTorchZip(bytes) : readTorchLegacy(bytes))
+  const { wrapper, tensors, keys } = stateDictOf(torch, key)
+  const named = torchvisionNames(tensors)
+  const crc = await torch.check(keys)
+  return { format, wrapper, crc, metadata: {}, unused: torch.unused, ...named }
+}
+
+/** Both ways of being no file of weights, with the file's name. */
+export async function explained<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (cause) {
+    if (cause instanceof Refusal) {
+      const problem = `is not a valid file of torch.save: ${cause.message}`
+      throw new McLossError('E_WEIGHTS', `${path} ${problem}. ${cause.advice}.`, { cause })
+    }
+    if (cause instanceof OtherKind) {
+      throw new McLossError('E_WEIGHTS', `${path} is ${cause.what}. ${cause.advice}.`, { cause })
+    }
+    throw cause
+  }
 }
 
 /** Opens a regular file, once: what is judged is what is read. */
