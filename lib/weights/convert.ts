@@ -22,7 +22,7 @@ export interface Converted {
 const dtypeOut = (dtype: Dtype): Dtype => (isFloat(dtype) ? 'F32' : dtype)
 
 /** @throws McLossError E_USAGE for a name that is no .safetensors, E_IO if it is there already */
-export function convertWeights(
+export async function convertWeights(
   path: string,
   out: string,
   options: ReadOptions & { signal?: AbortSignal } = {},

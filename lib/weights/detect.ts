@@ -23,11 +23,6 @@ interface Kind {
 
 const KINDS: Kind[] = [
   {
-    marks: ['version https://git-lfs'],
-    what: 'a Git LFS pointer, a text of three lines in the place of the file',
-    advice: 'Fetch the file itself: git lfs pull, or download it from its page',
-  },
-  {
     marks: ['ustar', 257],
     what: 'a tar archive, as torch wrote before 0.2',
     advice:
@@ -51,8 +46,23 @@ const KINDS: Kind[] = [
   },
 ]
 
+/** What servers and clones give in the place of a file. */
+export function standIn(head: Buffer): OtherKind | undefined {
+  const text = textOf(head) ?? ''
+  if (/^(?:<!doctype|<html|<head|<\?xml|<body)/i.test(text)) {
+    return new OtherKind('a web page (HTML)', DOWNLOAD)
+  }
+  if (!text.startsWith('version https://git-lfs')) return undefined
+  return new OtherKind(
+    'a Git LFS pointer, a text of three lines in the place of the file',
+    'Fetch the file itself: git lfs pull, or download it from its page',
+  )
+}
+
 /** @throws OtherKind */
 export function detect(head: Buffer, size: number, path: string): WeightFormat {
+  const other = standIn(head)
+  if (other) throw other
   const found = KINDS.find(({ marks: [bytes, at = 0] }) => {
     const mark = typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : Buffer.from(bytes)
     return head.subarray(at, at + mark.length).equals(mark)
@@ -62,9 +72,6 @@ export function detect(head: Buffer, size: number, path: string): WeightFormat {
   if (head.subarray(0, LEGACY_MAGIC.length).equals(LEGACY_MAGIC)) return 'torch-legacy'
   if (head[8] === '{'.charCodeAt(0)) return 'safetensors'
   const text = textOf(head)
-  if (text !== undefined && /^(?:<!doctype|<html|<head|<\?xml|<body)/i.test(text)) {
-    throw new OtherKind('a web page (HTML)', DOWNLOAD)
-  }
   if (isOnnx(head)) throw new OtherKind('an ONNX model', CONVERT)
   if (/\.safetensors$/i.test(path)) return 'safetensors'
   if (size === 0) {

@@ -3,7 +3,7 @@
 
 import { fetchThroughProxy } from '../../scripts/setup/proxy.mjs'
 import { McLossError, reasonOf } from '../errors.js'
-import { kindOf } from './expected.js'
+import { standIn } from './detect.js'
 import type { Part } from './part.js'
 
 const REDIRECTS = 5
@@ -90,8 +90,8 @@ async function receive(
 
 /** A page of a proxy or a login must not take the place of what is fetched already. */
 function refuse(first: Uint8Array): void {
-  const kind = kindOf(Buffer.from(first.subarray(0, 64)))
-  if (kind) throw new Error(`what came is ${kind}`)
+  const other = standIn(Buffer.from(first.subarray(0, 64)))
+  if (other) throw new Error(`what came is ${other.what}`)
 }
 
 /** A redirect may not lead from https to http. */

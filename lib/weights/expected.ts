@@ -1,6 +1,7 @@
 // What a fetched file has to be: its size and the start of its SHA-256; and the words for what came
 // in its place.
 
+import { standIn } from './detect.js'
 import type { Digest } from './digest.js'
 
 const ROUNDED = 0.01 // MiB
@@ -24,23 +25,9 @@ export const largest = ({ mebibytes }: Expected) =>
 /** Why the bytes are not the file; undefined: they are. */
 export function problemOf(expected: Expected, { bytes, sha256, head }: Digest): string | undefined {
   if (isExpectedSize(expected, bytes) && sha256.startsWith(expected.sha256 ?? '')) return undefined
-  const kind = kindOf(head)
-  if (kind) return `it is ${kind}`
+  const other = standIn(head)
+  if (other) return `it is ${other.what}`
   return isExpectedSize(expected, bytes)
     ? `expected a SHA-256 of ${expected.sha256}, received ${sha256}`
     : `expected ${expected.mebibytes} MiB, received ${bytes} bytes`
-}
-
-/** What servers and clones give in place of a file. */
-export function kindOf(head: Buffer): string | undefined {
-  const text = head
-    .toString('latin1')
-    .replace(/^\xef\xbb\xbf/, '')
-    .trimStart()
-    .toLowerCase()
-  if (text.startsWith('<!doctype html') || text.startsWith('<html')) return 'an HTML page'
-  if (text.startsWith('version https://git-lfs')) {
-    return 'a Git LFS pointer: the name of a file, not the file'
-  }
-  return undefined
 }

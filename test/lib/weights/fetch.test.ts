@@ -140,7 +140,7 @@ const pointer = Buffer.from(`version https://git-lfs.github.com/spec/v1\noid sha
 test.each<[string, RequestListener, string, RegExp]>([
   ['of another hash', whole(other), 'E_WEIGHTS', /expected a SHA-256 of [0-9a-f]{64}, received/],
   ['empty', whole(Buffer.alloc(0)), 'E_WEIGHTS', /SHA-256/],
-  ['an HTML page', whole(page), 'E_IO', /an HTML page/],
+  ['an HTML page', whole(page), 'E_IO', /a web page/],
   ['a Git LFS pointer', whole(pointer), 'E_IO', /a Git LFS pointer/],
   ['404', (_, response) => response.writeHead(404).end(file), 'E_IO', /404/],
   ['500', (_, response) => response.writeHead(500).end(), 'E_IO', /500/],
@@ -183,7 +183,7 @@ test('one that falls silent is given up, and what came is kept', async () => {
 test('a page in place of the rest does not take what is fetched', async () => {
   leavePart(file.subarray(0, 9000))
   const { url } = await serve(whole(page))
-  expect((await refused(`${url}/a.pth`)).message).toMatch(/an HTML page/)
+  expect((await refused(`${url}/a.pth`)).message).toMatch(/a web page/)
   expect(left()).toHaveLength(1)
   expect(readFileSync(join(folder, left()[0] ?? ''))).toEqual(file.subarray(0, 9000))
 })
@@ -332,7 +332,7 @@ test('--from: a right file is copied, another is refused by name', async () => {
   writeFileSync(hand, page)
   expect(await refused(url, { from: hand })).toMatchObject({
     code: 'E_WEIGHTS',
-    message: expect.stringMatching(/downloaded is not the file: it is an HTML page/),
+    message: expect.stringMatching(/downloaded is not the file: it is a web page/),
   })
   expect((await refused(url, { from: join(home, 'none') })).code).toBe('E_IO')
   expect(left()).toEqual([])
