@@ -202,10 +202,14 @@ async function receive(
     await download(part, { url, token, stallMs, signal, onTotal, onBytes, onRestart })
   } catch (cause) {
     if (cause instanceof McLossError) throw cause
+    const again =
+      part.bytes > 0
+        ? `${part.bytes} bytes are kept: run it again to go on after them`
+        : 'Run it again'
     throw new McLossError(
       'E_IO',
-      `weights: ${url} could not be fetched: ${reasonOf(cause)}. ${part.bytes} bytes are kept: run ` +
-        'it again to go on after them, or fetch the file by hand and pass it with --from FILE.',
+      `weights: ${url} could not be fetched: ${reasonOf(cause)}. ${again}, or fetch the file by hand ` +
+        'and pass it with --from FILE.',
       { cause },
     )
   }
