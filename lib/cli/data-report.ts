@@ -2,6 +2,7 @@
 
 import { relative } from 'node:path'
 import type { ClassSize, DataReport, Duplicates, SplitReport } from '../data/check.js'
+import { plain } from './plain.js'
 
 const MOST = 20 // lines of a list; the JSON has them all
 const MOST_NAMES = 4 // of one group of duplicates
@@ -78,10 +79,4 @@ function verdict({ ok, missing, unreadable, countsDiffer }: DataReport): string 
 function list<T>(items: T[], text: (item: T) => string): string[] {
   const lines = items.slice(0, MOST).map((item) => `  ${text(item)}`)
   return items.length > MOST ? [...lines, `  and ${items.length - MOST} more (--json)`] : lines
-}
-
-/** Control characters of a file's name would be the terminal's. */
-function plain(text: string): string {
-  const code = (character: string) => character.charCodeAt(0).toString(16).padStart(2, '0')
-  return text.replace(/[\p{Cc}\p{Cf}]/gu, (character) => `\\x${code(character)}`)
 }

@@ -33,6 +33,7 @@ import {
   stoppedBy,
   withProgress,
 } from './terminal.js'
+import { addWeightsCommand } from './weights.js'
 
 // ---- commands ----
 
@@ -52,6 +53,7 @@ addConfigFlags(trainCommand)
 
 addDataCommand(program)
 addBenchCommand(program)
+addWeightsCommand(program)
 
 program
   .command('eval')

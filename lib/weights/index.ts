@@ -1,10 +1,8 @@
 // Weights in files. Their formats are read here; native gets an open file and where its tensors lie.
 
-import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { McLossError } from '../errors.js'
-import { systemReason } from '../files/system-errors.js'
+import { refuseForeignNames } from './names.js'
+import { explained, type ReadOptions, readWeights, withFile } from './read.js'
 import { metadataText, readSafetensors, type SafetensorsHeader } from './safetensors.js'
 import type { OpenWeights } from './table.js'
 
@@ -22,8 +20,8 @@ export interface WeightFiles {
   save(dir: string, metadata: Record<string, string>): Promise<void>
   /** Reads both back. */
   load(dir: string): Promise<void>
-  /** Weights alone, from a .safetensors file. */
-  loadWeights(path: string, options: { backboneOnly: boolean }): Promise<void>
+  /** Weights alone, from a file of any format that is read. */
+  loadWeights(path: string, options: { backboneOnly: boolean } & ReadOptions): Promise<void>
 }
 
 export function weightFiles(trainer: TensorFiles): WeightFiles {
@@ -35,35 +33,29 @@ export function weightFiles(trainer: TensorFiles): WeightFiles {
           trainer.loadFiles({ model, optimizer }),
         ),
       ),
-    loadWeights: (path, options) => withWeights(path, (file) => trainer.loadFile(file, options)),
+    loadWeights: (path, { backboneOnly, ...options }) =>
+      readWeights(path, options, async (file) => {
+        await explained(path, async () => refuseForeignNames(file.tensors))
+        await trainer.loadFile(file, { backboneOnly })
+      }),
   }
 }
 
 /**
- * What a .safetensors file says about itself.
+ * What a .safetensors file says about itself; nothing for weights of torch.
  *
- * @throws McLossError E_IO when it cannot be read, E_WEIGHTS when it is not valid.
+ * @throws McLossError E_IO when it cannot be read, E_WEIGHTS when it is no valid file of weights.
  */
 export function readWeightMetadata(path: string): Promise<Record<string, string>> {
-  return withWeights(path, async ({ metadata }) => metadata)
+  return readWeights(path, {}, async ({ metadata }) => metadata)
 }
 
-async function withWeights<T>(
+/** Our own files, whose names are taken as they are. */
+function withWeights<T>(
   path: string,
   use: (weights: OpenWeights & SafetensorsHeader) => Promise<T>,
 ): Promise<T> {
-  // O_NONBLOCK: a pipe without a writer would hold up open() for ever.
-  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((cause) => {
-    throw new McLossError('E_IO', `weights: cannot open ${path}: ${systemReason(cause)}`, { cause })
-  })
-  try {
-    const status = await file.stat()
-    if (!status.isFile()) {
-      throw new McLossError('E_IO', `weights: cannot read ${path}: it is not a regular file`)
-    }
-    const header = await readSafetensors(file, path, status.size)
-    return await use({ fd: file.fd, path, format: 'safetensors', ...header })
-  } finally {
-    await file.close()
-  }
+  return withFile(path, async (file, size) =>
+    use({ fd: file.fd, path, format: 'safetensors', ...(await readSafetensors(file, path, size)) }),
+  )
 }

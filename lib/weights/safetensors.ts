@@ -57,6 +57,27 @@ export async function readSafetensors(
   }
 }
 
+/** The file up to its first tensor's bytes, which follow in the order given, without gaps. */
+export function safetensorsHeader(
+  tensors: Pick<StoredTensor, 'name' | 'dtype' | 'shape'>[],
+  metadata: Record<string, string>,
+): Buffer {
+  let at = 0
+  const entries = tensors.map(({ name, dtype, shape }): [string, object] => {
+    const begin = at
+    at += shape.reduce((product, extent) => product * extent, dtypeBytes[dtype])
+    return [name, { dtype, shape, data_offsets: [begin, at] }]
+  })
+  const members = [['__metadata__', metadata] as [string, object], ...entries]
+  // Written member by member: an object would put names that are numbers first.
+  const text = members.map((member) => member.map((value) => JSON.stringify(value)).join(':'))
+  const json = Buffer.from(`{${text.join(',')}}`)
+  const header = Buffer.alloc(8 + Math.ceil(json.length / 8) * 8, ' ')
+  header.writeBigUInt64LE(BigInt(header.length - 8))
+  json.copy(header, 8)
+  return header
+}
+
 /** The text of a header's __metadata__, as writers have it; '' for none. */
 export function metadataText(metadata: Record<string, string>): string {
   const entries = Object.entries(metadata)

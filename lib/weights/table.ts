@@ -16,6 +16,8 @@ export const dtypeBytes = {
 
 export type Dtype = keyof typeof dtypeBytes
 
+export type WeightFormat = 'torch-zip' | 'torch-legacy' | 'safetensors'
+
 export interface StoredTensor {
   name: string
   dtype: Dtype

@@ -88,6 +88,7 @@ test('the package holds what an installation needs, and no more', () => {
       'native/napi/addon.cpp',
       'scripts/setup/install.mjs',
       'scripts/setup/setup.mjs',
+      'scripts/setup/proxy.mjs',
       'scripts/setup/zip.mjs',
     ],
     ...['docs/config.schema.json', 'examples/train.ts'],

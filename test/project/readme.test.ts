@@ -16,9 +16,10 @@ const pages = [
     .map((name) => `docs/${name}`),
 ]
 const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
+const groups = ['data', 'weights']
 /** Of the program, or of one of its groups: `const data = program.command('data')`. */
 function subcommandsOf(parent: string): string[] {
-  const source = ['main', 'bench', 'data'].map((name) => read(`lib/cli/${name}.ts`)).join('')
+  const source = ['main', 'bench', ...groups].map((name) => read(`lib/cli/${name}.ts`)).join('')
   const calls = source.matchAll(/(\w+)\s*\.command\('([a-z]+)/g)
   return [...calls].flatMap(([, object, name = '']) => (object === parent ? name : []))
 }
@@ -52,8 +53,8 @@ test.each(pages)('%s names commands that exist', (page) => {
     if (program === 'npm' && first === 'run') expect(Object.keys(scripts), where).toContain(second)
     if (program === 'npm' && first === 'test') expect(Object.keys(scripts), where).toContain('test')
     if (program === 'npx' && first === 'mcloss') expect(subcommands, where).toContain(second)
-    const isData = program === 'npx' && first === 'mcloss' && second === 'data'
-    if (isData) expect(subcommandsOf('data'), where).toContain(third)
+    const isGroup = program === 'npx' && first === 'mcloss' && groups.includes(second)
+    if (isGroup) expect(subcommandsOf(second), where).toContain(third)
     if (program === 'mcloss') expect(subcommands, where).toContain(first)
     if (program === 'node') expect(existsSync(join(root, first)), where).toBe(true)
     const paths = command.match(/(?<!\S)(examples|bench|scripts|docs|test)\/\S+\.\w+/g) ?? []
