@@ -4,7 +4,16 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { readWeights } from '../../../lib/weights/read.js'
-import { dict, pickle, tensor, text, torchLegacy, torchZip } from '../../support/pickle-writer.js'
+import { soak } from '../../support/fixture-lines.js'
+import {
+  dict,
+  integer,
+  pickle,
+  tensor,
+  text,
+  torchLegacy,
+  torchZip,
+} from '../../support/pickle-writer.js'
 import { temporaryFolder } from '../../support/small-birds.js'
 import { inOurs, pthFolder, readAll, torchCases } from '../../support/torch-files.js'
 
@@ -34,6 +43,39 @@ test('a flipped byte in the data is found if there is a checksum', async () => {
     message: expect.stringMatching(/checksum/),
   })
 })
+
+test('a damaged record beside the weights is found as well', async () => {
+  const whole = readFileSync(join(pthFolder, 'views.zip.pth'))
+  const digits = whole.lastIndexOf('64', whole.indexOf('PK\x01\x02', 0, 'latin1'), 'latin1')
+  whole.write('7', digits, 'latin1') // of .storage_alignment or .data/serialization_id
+  writeFileSync(path, whole)
+  await expect(readAll(path)).rejects.toThrow(/"views\.zip\/\.\S+" do not have/)
+})
+
+test.runIf(soak)(
+  '300 MiB: read with a few MiB of memory, and found if one byte is wrong',
+  async () => {
+    const key = 'of 300 MiB'
+    const content = Buffer.alloc(300 * 2 ** 20)
+    const elements = integer(content.length / 4)
+    const file = torchZip(
+      pickle(dict(text('w'), tensor({ key, count: elements, shape: [elements] }))),
+      [{ name: `x/data/${key}`, content }],
+    )
+    writeFileSync(path, file)
+    const before = process.memoryUsage().rss
+    await readWeights(path, {}, async ({ crc, tensors }) => {
+      expect({ crc, shape: tensors[0]?.shape }).toEqual({
+        crc: 'checked',
+        shape: [content.length / 4],
+      })
+      expect(process.memoryUsage().rss - before).toBeLessThan(2 ** 26)
+    })
+    file[Math.floor(file.length / 2)] = 1
+    writeFileSync(path, file)
+    await expect(readAll(path)).rejects.toThrow(/checksum/)
+  },
+)
 
 test('a storage that nothing refers to is counted', async () => {
   const extra = { name: 'x/data/1', content: 'unused' }
