@@ -319,6 +319,7 @@ const zips: Case[] = [
   ['18 another size', edited(LOCAL, 2, 22, 11), /two headers/],
   ['18 other flags', edited(LOCAL, 2, 6, 1), /two headers/],
   ['18 another checksum', edited(LOCAL, 2, 14, 1), /two headers/],
+  ['18 a folder to other readers', edited(CENTRAL, 2, 38, 0x10), /the folder "x\/data\/0"/],
   ['19 an entry over another', edited(CENTRAL, 2, 42, 0, 0), /overlap or leave gaps/],
   ['19 a gap', bytesOf(repeat(0, 8), sound()), /known|elsewhere/],
   [
