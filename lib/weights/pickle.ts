@@ -232,7 +232,9 @@ class Unpickler {
   }
 
   #byte(): number {
-    return this.#take(1)[0] as number
+    const byte = this.bytes[this.#at++]
+    if (byte === undefined) throw new EndOfBytes('its pickle ends early')
+    return byte
   }
 
   #take(length: number): Buffer {
@@ -278,7 +280,6 @@ function integerOf(bytes: Buffer): number | bigint {
   if (bytes.length === 0) return 0
   const unsigned = BigInt(`0x${Buffer.from(bytes).reverse().toString('hex')}`)
   const integer = BigInt.asIntN(8 * bytes.length, unsigned)
-  return BigInt(Number(integer)) === integer && Number.isSafeInteger(Number(integer))
-    ? Number(integer)
-    : integer
+  const isSafe = integer <= Number.MAX_SAFE_INTEGER && integer >= Number.MIN_SAFE_INTEGER
+  return isSafe ? Number(integer) : integer
 }

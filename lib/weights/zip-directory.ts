@@ -124,6 +124,8 @@ function readEntries(directory: Buffer, count: number): CentralEntry[] {
     if (extraEnd > directory.length) throw repacked('a directory that ends inside an entry')
     const name = decoded(nameBytes)
     if (fields.readUInt32LE(32) !== 0) throw repacked('a comment, or several disks')
+    // torch's own reader would find no bytes in it.
+    if (fields.readUInt32LE(38) & 0x10) throw repacked(`the folder ${quoted(name)}`)
     const extra = directory.subarray(at + 46 + nameLength, extraEnd)
     const [size = 0, packed = 0, offset = 0] = widened(
       [fields.readUInt32LE(24), fields.readUInt32LE(20), fields.readUInt32LE(42)],
