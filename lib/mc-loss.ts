@@ -106,8 +106,9 @@ export interface ChannelGroup {
  * @throws McLossError E_ARGUMENT when channels < classes or either is not a positive integer.
  */
 export function channelGroups(channels: number, classes: number): ChannelGroup[] {
-  checkArgument('channelGroups', 'channels', z.number(), channels)
-  checkArgument('channelGroups', 'classes', z.number(), classes)
+  const number = z.number({ error: 'expected integers 1..2^24' })
+  checkArgument('channelGroups', 'channels', number, channels)
+  checkArgument('channelGroups', 'classes', number, classes)
   let begin = 0
   return native()
     .channelGroups(channels, classes)

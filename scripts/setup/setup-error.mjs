@@ -29,12 +29,16 @@ const advice = {
   EMFILE: 'Too many files are open: raise the limit (ulimit -n)',
 }
 
-/** A system error in a sentence; any other error is a mistake in here, and shows where. */
-function wordsOf(/** @type {unknown} */ error) {
-  if (!(error instanceof Error) || error instanceof SetupError) return reasonOf(error)
-  if (!('syscall' in error && 'code' in error)) return error.stack
+/** What the system refused, and what to do. @param {Error & {code?: unknown}} error */
+export function systemSentence(error) {
   const next = advice[String(error.code)] ?? 'Look whether the disk or the network is in order'
   return `mcloss: ${error.message}. ${next}; the cache lies where XDG_CACHE_HOME says.`
+}
+
+/** Of an error that is none of the system's nor ours: where it is from, for it is a mistake in here. */
+function wordsOf(/** @type {unknown} */ error) {
+  if (!(error instanceof Error) || error instanceof SetupError) return reasonOf(error)
+  return 'syscall' in error && 'code' in error ? systemSentence(error) : error.stack
 }
 
 const isBadUsage = (/** @type {unknown} */ error) =>

@@ -1,7 +1,7 @@
 // The recipes against the table of the published settings, written down here a second time.
 
 import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { native } from '../../lib/binding.js'
 import { loadConfigFile } from '../../lib/config/file.js'
@@ -30,18 +30,18 @@ const table: Record<string, Record<string, object>> = {
   'cub-resnet18-scratch': { ...scratch, model: { ...scratch.model, backbone: 'resnet18' } },
   'cub-resnet50-pretrained': {
     ...pretrained,
-    model: { ...pretrained.model, backbone: 'resnet50', weights: './resnet50.safetensors' },
+    model: { ...pretrained.model, backbone: 'resnet50', weights: resolve('resnet50.safetensors') },
   },
   'cub-resnet50-pretrained-paper': {
     ...pretrained,
-    model: { ...pretrained.model, backbone: 'resnet50', weights: './resnet50.safetensors' },
+    model: { ...pretrained.model, backbone: 'resnet50', weights: resolve('resnet50.safetensors') },
     loss: { name: 'mc', form: 'paper', mu: 0.005, lambda: 10, keep: 'ceil-half' },
     optim: { lr: 1e-4, headLr: 1e-2, epochs: 300 },
     rates: { 0: 1e-4, 149: 1e-4, 150: 1e-5, 225: 1e-6, 299: 1e-6 },
   },
   'cub-vgg16-pretrained': {
     ...pretrained,
-    model: { ...pretrained.model, backbone: 'vgg16', weights: './vgg16.safetensors' },
+    model: { ...pretrained.model, backbone: 'vgg16', weights: resolve('vgg16.safetensors') },
   },
 }
 /** Sets the authors' code has no settings for: those of CUB, with the set's own classes. */

@@ -89,7 +89,7 @@ test.each(['the add-on', 'LibTorch'] as const)('without %s doctor says how to me
   expect(stdout).toMatch(/^images {7}sharp \d/m)
   expect(stdout).toMatch(/could not be loaded[\s\S]*npx mcloss setup/)
   if (what === 'LibTorch') expect(stdout).toContain(`${gone}, from `)
-  if (what === 'LibTorch') expect(stdout).toContain('no longer there: npx mcloss setup')
+  if (what === 'LibTorch') expect(stdout).toContain('nothing is there (ENOENT): npx mcloss setup')
 
   const groups = mcloss(missing[what], 'groups', '--channels', '4', '--classes', '2')
   expect(groups).toMatchObject({ status: 1, stdout: '' })
