@@ -1,6 +1,8 @@
 // The operators and the networks against fixtures made in Python, a plain-loop twin and central differences.
 // Usage: ops_test <test/fixtures> [--operators]. Prints a line for each failed check and case, then the
 // counts. --operators: without networks, losses and the step.
+#include <ATen/Context.h>
+
 #include "cases.h"
 #include "check.h"
 
@@ -10,6 +12,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: ops_test <the folder test/fixtures> [--operators]\n");
     return 2;
   }
+  at::globalContext().setUserEnabledNNPACK(false);  // it warns at every call on some processors
   const std::string fixtures = argv[1];
   test::channel_groups();
   test::mc_loss_fixtures(fixtures + "/mc-loss");

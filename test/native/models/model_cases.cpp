@@ -111,7 +111,6 @@ ModelConfig network(const char* backbone, const char* head, int64_t channels_per
 }  // namespace
 
 void models() {
-  at::globalContext().setUserEnabledNNPACK(false);  // it warns at every call on some processors
   const auto compare_all = [](const ModelConfig& config, const Numbers& numbers) {
     for (const bool channels_last : {true, false}) {
       test_case(c10::str("models: ", config.backbone, " ", config.channels_per_class, " ",
