@@ -1,9 +1,9 @@
 // Our side of bench/memory.mjs: a few steps in a process of its own. Argument: JSON {config, shape,
 // steps, seed, lr}; prints {loss, peak, loaded}, bytes.
 
-import { readFileSync } from 'node:fs'
 import { native } from '../dist/binding.js'
 import { batchesFrom } from './batches.mjs'
+import { resident } from './resident.mjs'
 
 const { config, shape, steps, seed, lr } = JSON.parse(process.argv[2])
 const onGpu = config.device === 'cuda'
@@ -16,10 +16,3 @@ const { loss, n } = await trainer.stats()
 const peak = onGpu ? native().peakDeviceMemory() : resident('VmHWM')
 console.log(JSON.stringify({ loss: loss / n, peak, loaded }))
 await trainer.dispose()
-
-function resident(name) {
-  const [, kilobytes] = new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(
-    readFileSync('/proc/self/status', 'utf8'),
-  )
-  return 1024 * Number(kilobytes)
-}

@@ -7,6 +7,7 @@ import { native } from '../../lib/binding.js'
 import { loadConfigFile } from '../../lib/config/file.js'
 import { defineConfig, nativeConfig } from '../../lib/config/index.js'
 import { makeSchedule } from '../../lib/train/schedule.js'
+import { weightRecord } from '../../lib/weights/records.js'
 
 const folder = join(import.meta.dirname, '../..', 'examples', 'recipes')
 const half = [0.5, 0.5, 0.5]
@@ -114,6 +115,19 @@ test.each([
     expect(sizes.filter((one) => one === Number(size))).toHaveLength(Number(count))
   }
 })
+
+test.each(names.filter((name) => name.includes('pretrained')))(
+  '%s says which weights it wants, and how to get and use them',
+  (name) => {
+    const { about, model } = JSON.parse(readFileSync(join(folder, `${name}.json`), 'utf8'))
+    const weights = `${model.backbone}.tv_in1k`
+    expect(weightRecord(weights)).toBeDefined()
+    expect(about).toContain(
+      `${weights}: 'mcloss weights fetch ${weights}', then 'mcloss train ${name}.json ` +
+        `--model.weights ${weights}'.`,
+    )
+  },
+)
 
 const explicit: Record<string, string[]> = {
   data: ['root', 'resize', 'crop', 'padding', 'flip', 'mean', 'std'],

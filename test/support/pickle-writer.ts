@@ -101,18 +101,23 @@ export interface LegacyText {
   magic?: Buffer
   /** Of storage "0"; the count before it. */
   count?: number
+  /** In place of storage "0": the count and the bytes of each. */
+  storages?: Buffer
   tail?: Buffer
 }
 
 export function torchLegacy(given: LegacyText = {}): Buffer {
   const { object = dict(text('w'), tensor({ legacy: true })), keys = list(text('0')) } = given
   const { system = dict(text('little_endian'), 0x88), magic = MAGIC, count = 3 } = given
-  const length = Buffer.alloc(8)
-  length.writeBigInt64LE(BigInt(count))
   return bytesOf(
     ...[magic, bytesOf('M', 0xe9, 3), system, object, keys].map((part) => pickle(part)),
-    length,
-    floats,
+    given.storages ?? countedStorage(count, floats),
     given.tail ?? '',
   )
+}
+
+export function countedStorage(count: number, bytes: Buffer): Buffer {
+  const length = Buffer.alloc(8)
+  length.writeBigInt64LE(BigInt(count))
+  return bytesOf(length, bytes)
 }

@@ -11,9 +11,10 @@ const libtorch: { path: string; version: string } = JSON.parse(
 )
 
 /** Nothing, or why this Python cannot be asked. */
-async function unfit(python: string): Promise<string | undefined> {
+async function unfit(python: string, modules: string[]): Promise<string | undefined> {
+  const code = `import ${['torch', ...modules].join(', ')}; print(torch.__version__)`
   try {
-    const { stdout } = await run(python, ['-c', 'import torch; print(torch.__version__)'])
+    const { stdout } = await run(python, ['-c', code])
     if (stdout.trim() === libtorch.version) return undefined
     return `${python} has torch ${stdout.trim()}, not ${libtorch.version}`
   } catch (error) {
@@ -23,15 +24,17 @@ async function unfit(python: string): Promise<string | undefined> {
   }
 }
 
-/** A Python that can, or what was wrong with each. MCLOSS_PYTHON is taken or refused. */
-export async function findPython(): Promise<{ python?: string; why: string; skipped: boolean }> {
+/** A Python that has the modules too, or what was wrong with each. MCLOSS_PYTHON is taken or refused. */
+export async function findPython(
+  ...modules: string[]
+): Promise<{ python?: string; why: string; skipped: boolean }> {
   const named = process.env.MCLOSS_PYTHON
   // <prefix>/lib/python3.x/site-packages/torch: its own Python is <prefix>/bin/python3.
   const beside = /^(.*)\/lib\/python[\d.]+\/(?:site|dist)-packages\/torch$/.exec(libtorch.path)?.[1]
   const found = [...(beside ? [`${beside}/bin/python3`] : []), 'python3']
   const reasons: string[] = []
   for (const python of named ? [named] : found) {
-    const reason = await unfit(python)
+    const reason = await unfit(python, modules)
     if (!reason) return { python, why: '', skipped: false }
     reasons.push(reason)
   }

@@ -24,6 +24,7 @@ const count = z.int().min(1)
 /** Keys of `data` in a configuration. */
 export const drawnBirdsOptions = {
   classes: count.optional().describe('classes to draw, default 20'),
+  firstClass: z.int().min(0).optional().describe('the kind to begin with, default 0'),
   trainPerClass: count.optional().describe('training images a class, default 30'),
   testPerClass: count.optional().describe('test images a class, default 50'),
   size: z.int().min(16).max(1000).optional().describe('side of the images, pixels, default 96'),
@@ -89,10 +90,12 @@ export async function writeDrawnBirds(options: DrawnBirdsOptions): Promise<void>
 }
 
 function parametersOf(options: DrawnBirdsOptions) {
-  const { classes = 20, trainPerClass = 30, testPerClass = 50, size = 96, seed = 1 } = options
+  const { classes = 20, firstClass = 0, trainPerClass = 30, testPerClass = 50 } = options
+  const { size = 96, seed = 1 } = options
   checkSeed(seed)
   for (const [name, value, least, most] of [
     ['classes', classes, 1, MAX_BIRD_CLASSES],
+    ['firstClass', firstClass, 0, MAX_BIRD_CLASSES - classes],
     ['trainPerClass', trainPerClass, 1, 100_000],
     ['testPerClass', testPerClass, 1, 100_000],
     ['size', size, 16, 1_000],
@@ -105,16 +108,18 @@ function parametersOf(options: DrawnBirdsOptions) {
     }
   }
   // `drawing` goes up whenever the same parameters would give other pixels.
-  return { drawing: 1, classes, trainPerClass, testPerClass, size, seed, masks: !!options.masks }
+  const counts = { classes, firstClass, trainPerClass, testPerClass }
+  return { drawing: 1, ...counts, size, seed, masks: !!options.masks }
 }
 
 async function drawAll(root: string, parameters: Parameters, signal?: AbortSignal): Promise<void> {
-  const { classes, trainPerClass, testPerClass, size, seed, masks } = parameters
-  const names = birdClassNames(classes)
+  const { classes, firstClass, trainPerClass, testPerClass, size, seed, masks } = parameters
+  const names = birdClassNames(classes, firstClass)
   const drawings: (() => Promise<void>)[] = []
   for (const [split, count] of Object.entries({ train: trainPerClass, test: testPerClass })) {
     const digits = Math.max(3, String(count - 1).length)
-    for (const [cls, name] of names.entries()) {
+    for (const [label, name] of names.entries()) {
+      const cls = firstClass + label
       const folder = join(split, name)
       await mkdir(join(root, folder), { recursive: true })
       if (masks) await mkdir(join(root, 'masks', folder), { recursive: true })
@@ -148,7 +153,8 @@ async function findSheet(root: string): Promise<Record<string, unknown> | undefi
   const text = bytes ? textOf(bytes, { file, reader: 'drawn-birds', code: 'E_DATA' }) : ''
   try {
     const sheet: unknown = JSON.parse(text)
-    if (sheet instanceof Object && 'drawing' in sheet) return { ...sheet }
+    // Sheets from before firstClass was an option do not name it.
+    if (sheet instanceof Object && 'drawing' in sheet) return { firstClass: 0, ...sheet }
   } catch {} // refused below, as a folder without the file is
   throw new McLossError(
     'E_DATA',

@@ -64,9 +64,10 @@ export function birdClass(cls: number): Bird {
 }
 
 /** Names like '07-blue-red-crown-two-bars', whose order is the classes' order. */
-export function birdClassNames(classes: number): string[] {
-  const digits = Math.max(2, String(classes - 1).length)
-  return Array.from({ length: classes }, (_, cls) => {
+export function birdClassNames(classes: number, firstClass = 0): string[] {
+  const digits = Math.max(2, String(firstClass + classes - 1).length)
+  return Array.from({ length: classes }, (_, label) => {
+    const cls = firstClass + label
     return `${String(cls).padStart(digits, '0')}-${birdClass(cls).name}`
   })
 }

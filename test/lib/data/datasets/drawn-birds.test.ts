@@ -65,6 +65,30 @@ describe('the drawn files', () => {
     expect(more).toMatchObject(one)
   })
 
+  test('may begin with a later kind, whose images are the same', async () => {
+    const all = await drawn({ classes: 5 })
+    const later = await drawn({ classes: 3, firstClass: 2 })
+    expect(Object.keys(later)).toHaveLength(12)
+    expect(all).toMatchObject(later)
+    const root = await tree()
+    const dataset = await drawnBirds({ root, ...small, firstClass: 99 })
+    expect(dataset.classes).toEqual(birdClassNames(102).slice(99))
+    expect(dataset.test.map(({ label }) => label)).toEqual([0, 0, 1, 1, 2, 2])
+  })
+
+  test('of before there was firstClass begin with the first kind', async () => {
+    const root = await tree()
+    await writeDrawnBirds({ root, ...small })
+    const sheet = JSON.parse(await readFile(join(root, 'drawn-birds.json'), 'utf8'))
+    expect(sheet.firstClass).toBe(0)
+    delete sheet.firstClass
+    await writeFile(join(root, 'drawn-birds.json'), JSON.stringify(sheet))
+    await writeDrawnBirds({ root, ...small })
+    await expect(writeDrawnBirds({ root, ...small, firstClass: 1 })).rejects.toEqual(
+      dataError(root, 'firstClass 0 instead of 1'),
+    )
+  })
+
   test('are drawn once, whoever draws them at the same time', async () => {
     const parent = await tree()
     const root = join(parent, 'birds')
@@ -198,6 +222,8 @@ describe('drawn-birds refuses', () => {
   test.each([
     { classes: 0 },
     { classes: MAX_BIRD_CLASSES + 1 },
+    { firstClass: -1 },
+    { firstClass: MAX_BIRD_CLASSES - 2 },
     { trainPerClass: 0 },
     { testPerClass: 1.5 },
     { size: 15 },
