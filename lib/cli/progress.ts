@@ -50,7 +50,10 @@ export function createProgress(output: Output, isTty: boolean): Progress {
 
 const STATUS_MS = 200
 
-/** The last line of a terminal, cut to its width (0: it does not say), written anew at most five times a second. */
+/**
+ * The last line of a terminal, cut to its width (0: it does not say), written anew at most five times
+ * a second.
+ */
 export function statusLine(output: Output) {
   let shown = Number.NEGATIVE_INFINITY
   return {
