@@ -6,7 +6,7 @@ import { basename, join } from 'node:path'
 import { pathVariable } from '../scripts/setup/environment.mjs'
 import type { NativeAddon, NativeTrainer, NativeTrainerConfig } from './contract.js'
 import { McLossError, reasonOf } from './errors.js'
-import { faultAt } from './files/system-errors.js'
+import { faultAt, systemReason } from './files/system-errors.js'
 import { loadedLibraries, variablesInForce } from './libraries.js'
 import { packageRoot } from './machine.js'
 import { type TensorFiles, type WeightFiles, weightFiles } from './weights/index.js'
@@ -49,12 +49,22 @@ function load(): NativeAddon {
 function loadAddon(): LoadedAddon {
   const path = addonPath()
   refuseSecondCopy(path)
+  requireFolder()
   try {
     const addon: LoadedAddon = createRequire(import.meta.url)(path)
     addon.setErrorClass(McLossError)
     return addon
   } catch (cause) {
     throw new McLossError('E_NATIVE_LOAD', loadFailure(path, cause), { cause })
+  }
+}
+
+/** oneMKL, which LibTorch calls, ends a process whose folder is gone. */
+function requireFolder(): void {
+  try {
+    process.cwd()
+  } catch (cause) {
+    throw new McLossError('E_NATIVE_LOAD', `mcloss: ${systemReason(cause)}`, { cause })
   }
 }
 

@@ -1,5 +1,7 @@
 // Options of commands: the configuration's own paths as flags, and numbers.
 
+import { homedir } from 'node:os'
+import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { configKeys, setConfigValue } from '../config/file.js'
 import type { ConfigInput } from '../config/index.js'
@@ -26,4 +28,15 @@ export function positiveInteger(text: string): number {
   const value = Number(text)
   if (Number.isInteger(value) && value > 0) return value
   throw new McLossError('E_USAGE', `mcloss: expected a positive integer but received '${text}'.`)
+}
+
+/** A shell leaves ~ in --out=~/runs as it is, and a folder of that name is not what was meant. */
+export function refuseHomeSign(values: readonly unknown[]): void {
+  const given = values.find((value) => typeof value === 'string' && /^~(\/|$)/.test(value))
+  if (typeof given !== 'string') return
+  const meant = join(homedir(), given.slice(1))
+  throw new McLossError(
+    'E_USAGE',
+    `mcloss: the shell left '${given}' as it is: write ${meant}, or ./${given} for a folder named ~.`,
+  )
 }

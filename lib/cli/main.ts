@@ -21,11 +21,13 @@ import { addBenchCommand } from './bench.js'
 import { addDataCommand } from './data.js'
 import { formatDemo } from './demo-report.js'
 import { formatDoctor } from './doctor-report.js'
-import { addConfigFlags, positiveInteger, setFlags } from './flags.js'
+import { addConfigFlags, positiveInteger, refuseHomeSign, setFlags } from './flags.js'
 import { percent } from './percent.js'
+import { plain } from './plain.js'
 import {
   exitCodes,
   print,
+  printError,
   printJson,
   printWarning,
   signals,
@@ -105,6 +107,10 @@ program
   .description('draw the birds, train with cross entropy and with MC-Loss, print a table')
   .action(runDemoCommand)
 
+program.hook('preAction', (_, command) => {
+  refuseHomeSign([...command.args, ...Object.values(command.opts())])
+})
+
 // ---- what they do ----
 
 async function runTrain(file: string | undefined, options: Record<string, string>) {
@@ -145,15 +151,15 @@ async function runPredict(
   const predictions = await predict(images, { ...options, onEvent: printWarning })
   for (const { error } of predictions) {
     if (!error) continue
-    process.stderr.write(`${error.message}\n`)
+    printError(error.message)
     process.exitCode = exitCodes.failure
   }
   if (options.json) return printJson(predictions.map(predictionJson))
   for (const { path, top, error } of predictions) {
     if (error) continue
-    print(path)
+    print(plain(path))
     for (const { class: name, probability } of top) {
-      print(`  ${percent(probability).padStart(7)}  ${name}`)
+      print(`  ${percent(probability).padStart(7)}  ${plain(name)}`)
     }
   }
 }
@@ -244,14 +250,14 @@ function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitCodes.usage
   if (error instanceof Error && 'syscall' in error) {
     const { path, syscall } = error as NodeJS.ErrnoException
-    process.stderr.write(`mcloss: ${path ?? syscall}: ${systemReason(error)}\n`)
+    printError(`mcloss: ${path ?? syscall}: ${systemReason(error)}`)
     return exitCodes.failure
   }
   if (!(error instanceof McLossError)) {
-    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
+    printError(`${error instanceof Error ? error.stack : String(error)}`)
     return exitCodes.failure
   }
-  process.stderr.write(`${error.message}\n`)
+  printError(error.message)
   const stop = stoppedBy()
   if (error.code === 'E_ABORTED' && stop) return exitCodes[stop]
   return error.code === 'E_USAGE' || error.code === 'E_CONFIG' ? exitCodes.usage : exitCodes.failure

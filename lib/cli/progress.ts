@@ -4,6 +4,7 @@
 import type { EpochEvent, ProgressEvent, RunEvent, StartEvent, StoreEvent } from '../events.js'
 import { sizeText } from '../machine.js'
 import { figure, percent } from './percent.js'
+import { plainLines } from './plain.js'
 
 type Output = NodeJS.WritableStream & { columns?: number }
 
@@ -14,7 +15,7 @@ export interface Progress {
 }
 
 export function createProgress(output: Output, isTty: boolean): Progress {
-  const print = (line: string) => output.write(`${line}\n`)
+  const print = (text: string) => output.write(`${plainLines(text)}\n`)
   const status = isTty ? statusLine(output) : undefined
   let tenths = 0 // of a store, said so far
   const show = (event: RunEvent) => {
@@ -49,7 +50,10 @@ export function createProgress(output: Output, isTty: boolean): Progress {
 
 const STATUS_MS = 200
 
-/** The last line of a terminal, cut to its width, written anew at most five times a second. */
+/**
+ * The last line of a terminal, cut to its width (0: it does not say), written anew at most five times
+ * a second.
+ */
 export function statusLine(output: Output) {
   let shown = Number.NEGATIVE_INFINITY
   return {
@@ -57,7 +61,7 @@ export function statusLine(output: Output) {
       const now = performance.now()
       if (now - shown < STATUS_MS) return
       shown = now
-      output.write(`\r\x1b[2K${text.slice(0, (output.columns ?? 80) - 1)}`)
+      output.write(`\r\x1b[2K${text.slice(0, (output.columns || 80) - 1)}`)
     },
     clear(): void {
       if (shown > Number.NEGATIVE_INFINITY) output.write('\r\x1b[2K')

@@ -38,7 +38,7 @@ function unknownKey(schema: z.ZodType, input: unknown, path: PropertyKey[], key:
   const name = Object(valueAt(input, path)).name
   const chosen = objects.find((one) => nameOf(one) === name) ?? objects[0]
   const known = Object.keys(chosen?.shape ?? {})
-  const owners = objects.filter((one) => key in one.shape).map(nameOf)
+  const owners = objects.filter((one) => Object.hasOwn(one.shape, key)).map(nameOf)
   const where = `  ${pathText([...path, key])}: `
   if (owners.length > 0) {
     const part = String(path.at(-1))

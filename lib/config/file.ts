@@ -7,6 +7,7 @@ import { McLossError, reasonOf } from '../errors.js'
 import { systemReason } from '../files/system-errors.js'
 import { textOf } from '../files/text.js'
 import { nameOf, unwrapped } from './errors.js'
+import { parsedJson } from './json.js'
 import { type ConfigInput, schema } from './schema.js'
 
 /**
@@ -33,7 +34,7 @@ export async function loadConfigFile(path: string): Promise<ConfigInput> {
 
 function parsed(text: string, refuse: (cause: unknown) => never): unknown {
   try {
-    return JSON.parse(text)
+    return parsedJson(text)
   } catch (cause) {
     return refuse(cause)
   }
@@ -78,16 +79,18 @@ export function setConfigValue(input: ConfigInput, path: string, text: string): 
 
 /** The first reading that the key takes; else the number or word as it is, for a plain error. */
 function parseValue(leaf: z.ZodType, text: string): unknown {
-  const readings = [text, ...[text, `[${text}]`].flatMap(parsedJson)]
-  const fitting = readings.find((value) => leaf.safeParse(value).success)
-  return fitting ?? readings[1] ?? text
+  const [asJson, asList] = [jsonOf(text), jsonOf(`[${text}]`)]
+  const fitting = [text, asJson, asList].find(
+    (value) => value !== undefined && leaf.safeParse(value).success,
+  )
+  return fitting ?? asJson ?? text
 }
 
-function parsedJson(text: string): unknown[] {
+function jsonOf(text: string): unknown {
   try {
-    return [JSON.parse(text)]
+    return JSON.parse(text)
   } catch {
-    return []
+    return undefined
   }
 }
 

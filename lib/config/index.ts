@@ -5,13 +5,13 @@
 import { z } from 'zod'
 import { checkArgument } from '../arguments.js'
 import type { Classifier, NativeSettings, NativeTrainerConfig } from '../binding.js'
-import { datasetShape } from '../data/datasets/lists/check.js'
+import { copyOf, datasetShape } from '../data/datasets/lists/check.js'
 import { McLossError } from '../errors.js'
 import { physicalCores } from '../machine.js'
 import { crossProblems, paddingOf, type RightParts } from './checks.js'
 import { configError } from './errors.js'
 import { classifierOf, type ResolvedLoss, resolveLoss } from './losses/index.js'
-import { withAbsolutePaths } from './paths.js'
+import { homeProblems, withAbsolutePaths } from './paths.js'
 import { type ConfigInput, type ParsedConfig, runSettings, schema, sgd } from './schema.js'
 
 export type { ConfigInput } from './schema.js'
@@ -48,10 +48,10 @@ export function defineConfig(input: ConfigInput): Config {
     const problems = [...parsed.error.issues, ...crossProblems(rightParts(input))]
     throw configError(schema, input, problems)
   }
-  const config = withAbsolutePaths(parsed.data)
-  const problems = crossProblems(config)
+  const problems = [...homeProblems(parsed.data), ...crossProblems(parsed.data)]
   if (problems.length > 0) throw configError(schema, input, problems)
 
+  const config = withAbsolutePaths(parsed.data)
   const { data, optim } = config
   const { classifier: _, ...network } = config.model
   const loss = resolveLoss(config.loss)
@@ -83,8 +83,9 @@ export function completeConfig(who: string, given: Config | ConfigInput): Config
   try {
     const config = defineConfig(withoutForm(given))
     const { dataset } = config.data
-    if (dataset) checkArgument(who, 'config.data.dataset', datasetShape, dataset)
-    return config
+    if (!dataset) return config
+    checkArgument(who, 'config.data.dataset', datasetShape, dataset)
+    return { ...config, data: { ...config.data, dataset: copyOf(dataset) } }
   } catch (error) {
     if (!(error instanceof McLossError && error.code === 'E_CONFIG')) throw error
     throw new McLossError('E_CONFIG', `${who}: ${error.message}`, { cause: error })

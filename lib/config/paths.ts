@@ -1,7 +1,9 @@
 // The paths of a configuration. They are made absolute once, so that a run that goes on from another
 // folder finds its data, and every message shows where it looked.
 
-import { resolve } from 'node:path'
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+import type { Problem } from './errors.js'
 import type { ParsedConfig } from './schema.js'
 
 /** With absolute paths; relative ones are of the folder that the process runs in. */
@@ -19,4 +21,19 @@ export function withAbsolutePaths<From extends Pick<ParsedConfig, 'out' | 'data'
     },
     model: { ...model, ...(model.weights !== undefined && { weights: resolve(model.weights) }) },
   }
+}
+
+/** A folder named ~ would be made in the folder that the process runs in. */
+export function homeProblems({ out, data, model }: Pick<ParsedConfig, 'out' | 'data' | 'model'>) {
+  const paths: [PropertyKey[], string | undefined][] = [
+    [['out'], out],
+    [['data', 'root'], data.root],
+    [['data', 'storeDir'], data.storeDir],
+    [['model', 'weights'], model.weights],
+  ]
+  return paths.flatMap(([path, given = '']): Problem[] => {
+    if (!/^~(\/|$)/.test(given)) return []
+    const meant = join(homedir(), given.slice(1))
+    return [{ path, message: `~ is put in by shells alone: write ${meant}, or ./${given}` }]
+  })
 }

@@ -7,6 +7,7 @@ import { type ErrorCode, McLossError, reasonOf } from '../errors.js'
 
 const SERVER = 'Mount it again, then start again.'
 const DISK = "Copy what is still readable from the disk, and look into the system's log (dmesg)."
+const MOVED = 'It was deleted, or its disk is gone: start again from another folder.'
 const OPEN_FILES = 'Close some, or raise the limit: ulimit -n 65536.'
 
 /** By code: what is the case, and what to do. */
@@ -32,7 +33,10 @@ const meanings: Readonly<Record<string, readonly [fault: string, advice: string]
   ENFILE: ['the system has too many files open', OPEN_FILES],
   ENOSPC: ['the disk is full', 'Free some space.'],
   EDQUOT: ["this user's share of the disk is used up", 'Free some space, or ask for more.'],
-  EFBIG: ['the file system takes no file of that size', 'Use another disk.'],
+  EFBIG: [
+    'the disk, or a limit of this process, takes no file of that size',
+    'Raise the limit (ulimit -f unlimited), or use another disk.',
+  ],
   EROFS: ['the disk can only be read', 'Use another disk, or mount it for writing.'],
   EINVAL: ['the file system does not do that', 'Use another disk.'],
   ENOSYS: ['the file system does not do that', 'Use another disk.'],
@@ -77,13 +81,24 @@ export function systemFault(error: unknown): string {
 /** What is the case and what to do, as sentences; `missing` is what to do where nothing is there. */
 export function systemReason(error: unknown, missing = ''): string {
   const code = systemCodeOf(error) ?? ''
-  const { path } = Object(error) as NodeJS.ErrnoException
-  const advice = [meanings[code]?.[1] || (code === 'ENOENT' ? missing : '')]
+  const { path, syscall } = Object(error) as NodeJS.ErrnoException
+  if (syscall === 'uv_cwd')
+    return `the folder that this process runs in: ${systemFault(error)}. ${MOVED}`
+  const notFound = code === 'ENOENT' ? (notExpanded(path) ?? missing) : ''
+  const advice = [meanings[code]?.[1] || notFound]
   if (path?.includes('\ufffd')) {
     advice.push('U+FFFD in the path stands for bytes that are not UTF-8: rename what bears them.')
   }
   const fault = systemFault(error)
   return [fault.endsWith('.') ? fault : `${fault}.`, ...advice].filter(Boolean).join(' ')
+}
+
+/** What a shell or a browser would have made a path of. */
+function notExpanded(path = ''): string | undefined {
+  const url = /(?:^|\/)([a-z][a-z0-9+.-]+):\/(?!\w:)/i.exec(path)?.[1]
+  if (url) return `A URL (${url}:) is no path: fetch the file, then give its path.`
+  if (!/(?:^|\/)(?:~|\$\w+|\$\{\w+\})(?:\/|$)/.test(path)) return undefined
+  return 'Only a shell puts a folder in place of ~ and $NAME, outside of quotes: write the whole path.'
 }
 
 /** Nothing is at the path, or could be: a part of it is a file. */

@@ -13,6 +13,7 @@ import { systemCodeOf, systemReason } from '../files/system-errors.js'
 const CLAIM = 'claim.json'
 /** What a claim that is left over is replaced with; there for a moment only. */
 const NEXT = 'claim.next.json'
+const MOVED = 'The run folder was moved or deleted meanwhile: put it back.'
 const TOUCH_MS = 10_000
 const FORGOTTEN_MS = 60_000
 
@@ -205,7 +206,7 @@ async function orNotWritten(runDir: string, work: () => Promise<void>): Promise<
     if (cause instanceof McLossError) throw cause
     throw new McLossError(
       'E_IO',
-      `train: ${join(runDir, CLAIM)} cannot be read and written: ${systemReason(cause)} ` +
+      `train: ${join(runDir, CLAIM)} cannot be read and written: ${systemReason(cause, MOVED)} ` +
         `Then go on with: mcloss train --resume ${runDir}`,
       { cause },
     )

@@ -38,7 +38,10 @@ export async function csv(options: ReaderOptions): Promise<Dataset> {
   const column = (name: string) => {
     const names = header.fields.map((field) => field.trim())
     if (names.filter((other) => other === name).length === 1) return names.indexOf(name)
-    throw placeError(header.place, `one column ${name}`, header.fields.join(','))
+    const line = header.fields.join(',')
+    const isOther = names.length === 1 && /[;\t]/.test(line)
+    const commas = isOther ? ', with commas between the columns' : ''
+    throw placeError(header.place, `one column ${name}${commas}`, line)
   }
   const [pathAt, classAt, splitAt] = [column('path'), column('class'), column('split')]
   const rows = records.map(({ fields, place }) => {
@@ -46,6 +49,7 @@ export async function csv(options: ReaderOptions): Promise<Dataset> {
     if (split !== 'train' && split !== 'test') throw placeError(place, 'train or test', split)
     const name = fields[classAt] as string
     if (name === '') throw placeError(place, 'a class', name)
+    if (name !== name.trim()) throw placeError(place, 'a class without blanks around it', name)
     return { ...listedFile(folder, fields[pathAt] as string, place), name, split } as const
   })
   const used = rows.filter(({ split }) => splitsOf(wanted).includes(split))

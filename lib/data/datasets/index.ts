@@ -69,12 +69,26 @@ export async function openDataset(options: DatasetOptions): Promise<Dataset> {
   checkArgument('datasets.openDataset', 'options', optionsShape, options)
   const dataset = options.dataset ?? (await readByName(options))
   if (options.dataset) checkDataset(dataset, options.split)
-  const warnings = dataset.warnings ?? []
-  if (!options.strict || warnings.length === 0) return dataset
+  const both = inBothSplits(dataset)
+  const warnings = [...(dataset.warnings ?? []), ...both]
+  if (!options.strict || warnings.length === 0)
+    return both.length > 0 ? { ...dataset, warnings } : dataset
   throw new McLossError(
     'E_DATA',
     `${warnings.join(' ')} Unpack the official download again, or set data.strict to false.`,
   )
+}
+
+/** What a model has been trained on says nothing of images that it has not seen. */
+function inBothSplits({ train, test }: Dataset): string[] {
+  const trained = new Set(train.map(({ path }) => resolve(path)))
+  const both = test.filter(({ path }) => trained.has(resolve(path)))
+  const [first] = both
+  if (!first) return []
+  return [
+    `datasets: ${both.length} of ${test.length} test images are training images too, the first ` +
+      `${first.path}. The test figures are too good; take them out of one split.`,
+  ]
 }
 
 async function readByName(options: DatasetOptions): Promise<Dataset> {

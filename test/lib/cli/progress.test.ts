@@ -187,3 +187,14 @@ test('figures that are not finite are shown as none, with the steps that were sk
   expect(text).toContain('train loss - top-1 -  test loss - top-1 50.0 % top-5 -')
   expect(text.match(/10 steps skipped/g)).toHaveLength(2)
 })
+
+test('a terminal that does not say how wide it is has 80 columns', () => {
+  const written: string[] = []
+  const output = Object.assign(new Writable(), { columns: 0 })
+  output._write = (chunk, _, done) => {
+    written.push(stripVTControlCharacters(String(chunk)).trim())
+    done()
+  }
+  statusLine(output).show('x'.repeat(200))
+  expect(written).toEqual(['x'.repeat(79)])
+})

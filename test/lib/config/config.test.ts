@@ -1,12 +1,14 @@
 // The configuration: every key wrong once, keys that do not fit together, defaults, and the way to
 // a file and back.
 
-import { availableParallelism } from 'node:os'
+import { availableParallelism, homedir } from 'node:os'
+import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { configKeys } from '../../../lib/config/file.js'
 import {
   type Config,
   type ConfigInput,
+  completeConfig,
   configToJson,
   defineConfig,
   nativeConfig,
@@ -296,4 +298,48 @@ test("what JSON cannot hold becomes 'own', and the rest survives", () => {
   expect(json).toMatchObject({ data: { name: 'own' }, optim: { schedule: 'own' } })
   expect(json.data).not.toHaveProperty('dataset')
   expect(define(json).data).toMatchObject({ resize: [32, 32], padding: 4 })
+})
+
+test('a home sign is refused wherever a folder would be made or read', () => {
+  const { data, model, ...rest } = correct()
+  const input = {
+    ...rest,
+    out: '~/runs',
+    data: { ...data, root: '~', storeDir: '~/s' },
+    model: { ...model, weights: '~/w' },
+  }
+  for (const part of [
+    `out: ~ is put in by shells alone: write ${join(homedir(), 'runs')}, or ./~/runs`,
+    `data.root: ~ is put in by shells alone: write ${homedir()}, or ./~`,
+    'data.storeDir: ~',
+    'model.weights: ~',
+  ]) {
+    expect(() => define(input)).toThrow(
+      expect.objectContaining({ code: 'E_CONFIG', message: expect.stringContaining(part) }),
+    )
+  }
+  expect(define({ ...correct(), out: './~' }).out).toMatch(/\/~$/)
+  expect(define({ ...correct(), out: '~old' }).out).toMatch(/\/~old$/)
+})
+
+test.each(['__proto__', 'constructor', 'toString'])('%s is an unknown key', (key) => {
+  const input = { ...correct(), ...JSON.parse(`{"${key}": {"seed": 4}}`) }
+  Object.defineProperty(input, key, { value: {}, enumerable: true })
+  expect(() => define(input)).toThrow(
+    expect.objectContaining({
+      message: expect.stringContaining(`${key}: unknown key. Known keys`),
+    }),
+  )
+})
+
+test('a script may change its Dataset, and go to another folder, after the call', () => {
+  const own = { ...dataset, train: [{ path: 'a.png', label: 0, cropBottom: 1 }] }
+  const { dataset: copy } = completeConfig('train', {
+    ...correct(),
+    data: { dataset: own, resize: 32 },
+  } as unknown as ConfigInput).data
+  own.train.length = 0
+  own.classes.push('late')
+  expect(copy?.train).toEqual([{ path: resolve('a.png'), label: 0, cropBottom: 1 }])
+  expect(copy?.classes).not.toContain('late')
 })

@@ -47,6 +47,7 @@ test.each([
   ['optim.lr', 'fast', 'fast'],
   ['data.flip', 'yes', 'yes'],
   ['optim.epochs', '1.5', 1.5],
+  ['out', '', ''],
 ])('--%s %s', (path, text, expected) => {
   const input = {} as ConfigInput
   setConfigValue(input, path, text)
@@ -176,4 +177,21 @@ test('the schema has one object per loss, told apart by its name, and a flag for
   expect([...words.keys()].filter((path) => path.startsWith('loss.')).sort()).toEqual(
     [...keys].sort(),
   )
+})
+
+test.each([
+  ['{\n  // how fast\n  "seed": 1\n}', /: line 2: .*no comments/],
+  ['{\n  "seed": 1,\n}', /: line 3: .*no comma before/],
+  ['{"seed": 1,\n "optim": {"lr": 1, "epochs": 2,\n  "lr": 3}}', /: line 3: the key "lr" twice/],
+  ['{"seed": 1, "s\\u0065ed": 2}', /: line 1: the key "s\\u0065ed" twice/],
+])('%j is refused with its line', async (text, words) => {
+  await expect(loadConfigFile(written('wrong.json', text))).rejects.toMatchObject({
+    code: 'E_CONFIG',
+    message: expect.stringMatching(words),
+  })
+})
+
+test('the same key in two objects, and braces in text, are no repeated keys', async () => {
+  const text = '{"a": {"name": "{\\"a\\": 1"}, "b": [{"name": "a"}, {"name": "]"}], "name": "b"}'
+  expect(await loadConfigFile(written('twins.json', text))).toEqual(JSON.parse(text))
 })

@@ -21,6 +21,7 @@ test.each([
   ['EIO', /^the disk reports a fault \(EIO\)\. Copy/],
   ['ENOTDIR', /no folder \(ENOTDIR\)\. /],
   ['EMFILE', /too many files open \(EMFILE\)\. .*ulimit/],
+  ['EFBIG', /\(EFBIG\)\. Raise the limit \(ulimit -f unlimited\)/],
   ['ENOSPC', /^the disk is full \(ENOSPC\)\. Free/],
   ['EROFS', /^the disk can only be read \(EROFS\)\. /],
   ['EDQUOT', /share of the disk.*\(EDQUOT\)\. /],
@@ -28,6 +29,17 @@ test.each([
 ])('%s', (code, words) => {
   expect(codes).toContain(code)
   expect(systemReason(errorOf(code), 'Look elsewhere.')).toMatch(words)
+})
+
+test.each([
+  ['/here/https:/example.org/a.jpg', /A URL \(https:\) is no path/],
+  ['file:///data/a.jpg', /A URL \(file:\) is no path/],
+  ['/here/~/data', /Only a shell/],
+  ['/here/$HOME/data', /Only a shell/],
+  [`/here/${'$'}{DATA}`, /Only a shell/],
+  ['/here/a~b/$', /^nothing is there \(ENOENT\)\. Look elsewhere\.$/],
+])('what a shell or a browser would have made a path of: %s', (path, words) => {
+  expect(systemReason(errorOf('ENOENT', path), 'Look elsewhere.')).toMatch(words)
 })
 
 test('only a missing file is advised as one, and only a full disk to free space', () => {

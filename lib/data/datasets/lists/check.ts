@@ -1,8 +1,9 @@
 // What every dataset must keep, whoever made it.
 
+import { resolve } from 'node:path'
 import { z } from 'zod'
 import { McLossError } from '../../../errors.js'
-import { type Dataset, SPLITS, type Split } from '../../batch.js'
+import { type Dataset, type Sample, SPLITS, type Split } from '../../batch.js'
 import { splitsOf } from './reader.js'
 
 /** That a value is a Dataset at all; by hand, since splits are long. */
@@ -22,6 +23,27 @@ export const datasetShape = z.custom<Dataset>().superRefine((value, context) => 
   }
 })
 
+/**
+ * A script's Dataset as it is now, with absolute paths: its owner may sort or change the lists, or the
+ * process go to another folder, while a run works with them.
+ */
+export function copyOf({ classes, train, test, name, warnings }: Dataset): Dataset {
+  const copies = (samples: Sample[]) =>
+    samples.map(({ path, label, box, cropBottom }) => ({
+      path: resolve(path),
+      label,
+      ...(box && { box: [...box] as const }),
+      ...(cropBottom !== undefined && { cropBottom }),
+    }))
+  return {
+    ...(name !== undefined && { name }),
+    classes: [...classes],
+    train: copies(train),
+    test: copies(test),
+    ...(warnings && { warnings: [...warnings] }),
+  }
+}
+
 /** @throws McLossError E_DATA for an empty split or a label that is no class. */
 export function checkSplit(dataset: Dataset, split: Split): void {
   const samples = dataset[split]
@@ -33,6 +55,9 @@ export function checkSplit(dataset: Dataset, split: Split): void {
       `datasets: the ${split} split of ${name} is empty. Add samples to it.`,
     )
   }
+  if (length === 0) {
+    throw new McLossError('E_DATA', `datasets: ${name} has no classes. Name one at least.`)
+  }
   const wrong = samples.find(
     ({ label }) => !(Number.isInteger(label) && label >= 0 && label < length),
   )
@@ -40,9 +65,15 @@ export function checkSplit(dataset: Dataset, split: Split): void {
     throw new McLossError(
       'E_DATA',
       `datasets: expected labels 0..${length - 1} (${length} classes) but ${wrong.path} in the ` +
-        `${split} split of ${name} has ${wrong.label}. Correct the label or the list of classes.`,
+        `${split} split of ${name} has ${shown(wrong.label)}. Correct the label or the list of classes.`,
     )
   }
+}
+
+/** '1' and 1n are no labels, and look like one. */
+function shown(label: unknown): string {
+  if (typeof label === 'number') return String(label)
+  return `the ${typeof label} ${typeof label === 'string' ? JSON.stringify(label) : String(label)}`
 }
 
 /** @throws McLossError E_DATA unless the wanted splits are sound and classes are named once each. */

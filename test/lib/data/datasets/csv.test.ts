@@ -59,6 +59,8 @@ describe('refuses', () => {
   test.each([
     ['no column path', change(1, 'file,class,split'), ['line 1', 'column path']],
     ['two columns class', change(1, 'class,class,split'), ['line 1', 'column path']],
+    ['semicolons', 'path;class;split\na/1.jpg;robin;train', ['line 1', 'with commas between']],
+    ['a blank after a class', change(2, 'a/1.jpg,robin ,train'), ['line 2', 'without blanks']],
     ['a split there is not', change(3, 'a/2.jpg,robin,val'), ['line 3', 'train or test', "'val'"]],
     ['no class', change(2, 'a/1.jpg,,train'), ['line 2', 'a class']],
     ['a class without training', change(4, 'b/2.jpg,Wren,test'), ['line 4', 'training images']],

@@ -61,6 +61,17 @@ describe("a script's own dataset", () => {
     expect(await openDataset({ dataset: own, strict: true })).toBe(own)
   })
 
+  test('with images in both splits gets a warning', async () => {
+    const test = [...own.test, { path: './x/../a.jpg', label: 0 }]
+    const dataset = { ...own, test, warnings: ['own: one.'] }
+    const { warnings } = await openDataset({ dataset })
+    expect(warnings).toEqual(['own: one.', expect.stringMatching(/1 of 2 test images .*a\.jpg\./)])
+    expect(dataset.warnings).toEqual(['own: one.'])
+    await expect(openDataset({ dataset: { ...own, test }, strict: true })).rejects.toEqual(
+      dataError('training images too'),
+    )
+  })
+
   test.each([
     ['an empty split', { test: [] }, ['test split of own birds is empty']],
     [
@@ -70,6 +81,8 @@ describe("a script's own dataset", () => {
     ],
     ['label -1', { train: [{ path: 'x.jpg', label: -1 }] }, ['x.jpg', '-1']],
     ['label 0.5', { test: [{ path: 'x.jpg', label: 0.5 }] }, ['x.jpg in the test split', '0.5']],
+    ['a label of text', { train: [{ path: 'x.jpg', label: '0' as never }] }, ['the string "0"']],
+    ['no classes', { classes: [] }, ['own birds has no classes']],
     ['a class twice', { classes: ['jay', 'jay'] }, ["'jay' is listed twice"]],
   ] as [string, Partial<Dataset>, string[]][])(
     'with %s is E_DATA',
