@@ -7,7 +7,7 @@ import { homedir } from 'node:os'
 import { dirname, isAbsolute, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { variable } from './environment.mjs'
-import { reasonOf, SetupError } from './setup-error.mjs'
+import { SetupError, systemReason } from './setup-error.mjs'
 
 export const packageRoot = realpathSync(join(dirname(fileURLToPath(import.meta.url)), '../..'))
 
@@ -32,10 +32,7 @@ export function isThere(path) {
   try {
     return statSync(path, { throwIfNoEntry: false }) !== undefined
   } catch (error) {
-    throw new SetupError(
-      `mcloss: ${path} cannot be looked at: ${reasonOf(error)}. Give this user the right to it and to ` +
-        'every folder above it, or name another place.',
-    )
+    throw new SetupError(`mcloss: ${systemReason(/** @type {Error} */ (error))}.`)
   }
 }
 

@@ -73,14 +73,14 @@ describe('what is named is taken or refused', () => {
   test('LibTorch that may not be read is not said to be missing', async () => {
     const named = fakeLibtorch(join(home, 'named'))
     await closed(named, async () => {
-      expect(() => libtorchAt(named, 'LIBTORCH')).toThrow(/named\/include.* EACCES.*this user/)
+      expect(() => libtorchAt(named, 'LIBTORCH')).toThrow(/EACCES.*named\/include.*this user/)
     })
     fakeLibtorch(cacheOf(home))
     await closed(join(home, '.cache'), async () => {
       env.PATH = join(home, 'nothing')
       const { libtorch, passedOver } = await findLibtorch(env)
       expect(libtorch).toBeUndefined()
-      expect(passedOver).toEqual([expect.stringMatching(/\.cache.* EACCES/)])
+      expect(passedOver).toEqual([expect.stringMatching(/EACCES.*\.cache/)])
     })
   })
 
