@@ -29,10 +29,16 @@ export function textDifference(one: string, other: string): string {
   return `character ${place}: ${codePoint(a[place])} against ${codePoint(b[place])}${same}`
 }
 
-/** Names the first letter that is not of ASCII or is a blank: it may look like another. Else empty. */
+/**
+ * Names the first letter that is not of ASCII, and so may look like another, or is a blank at an end.
+ * Empty if there is none.
+ */
 export function oddLetters(text: string): string {
   const letters = [...text]
-  const at = letters.findIndex((letter) => !/[!-~]/.test(letter))
+  const isAtEnd = (at: number) => at === 0 || at === letters.length - 1
+  const at = letters.findIndex(
+    (letter, index) => !(isAtEnd(index) ? /[!-~]/ : /[ -~]/).test(letter),
+  )
   return at < 0 ? '' : `; character ${at} is ${codePoint(letters[at])}`
 }
 
@@ -44,5 +50,5 @@ function codePoint(letter: string | undefined): string {
 /** In quotes, what would act on a terminal or not be seen there as its code point. */
 function shown(text: string | undefined): string {
   if (text === undefined) return 'nothing'
-  return `'${text.replace(/[\p{C}\p{Z}]/gu, (letter) => (letter === ' ' ? ' ' : `<${codePoint(letter)}>`))}'`
+  return `'${text.replace(/(?! )[\p{C}\p{Z}]/gu, (letter) => `<${codePoint(letter)}>`)}'`
 }

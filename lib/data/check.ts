@@ -7,7 +7,7 @@ import { z } from 'zod'
 import { callback, checkArgument, record, signal, text } from '../arguments.js'
 import { McLossError } from '../errors.js'
 import { systemFault } from '../files/system-errors.js'
-import { type Dataset, SPLITS, type Split } from './batch.js'
+import { type Dataset, type Sample, SPLITS, type Split } from './batch.js'
 import { type DatasetOptions, openDataset } from './datasets/index.js'
 import { datasetShape } from './datasets/lists/check.js'
 import { describe, type ImageInfo } from './images.js'
@@ -105,8 +105,10 @@ export async function checkData(name: string, options: CheckOptions = {}): Promi
   const { dataset, countsDiffer } = await open(name, reader)
   const root = options.root === undefined ? null : resolve(options.root)
   const uses = usesOf(dataset)
-  const paths = [...uses.keys()]
-  const found = await lookAtAll(paths, root && (await folderOf(root)), onProgress, options.signal)
+  // Of a file in both splits one: a reader treats them alike.
+  const samples = new Map(SPLITS.flatMap((split) => dataset[split].map((one) => [one.path, one])))
+  const folder = root && (await folderOf(root))
+  const found = await lookAtAll([...samples.values()], folder, onProgress, options.signal)
   const of = <K extends Finding['kind']>(kind: K) =>
     found.filter((one): one is Extract<Finding, { kind: K }> => one.kind === kind)
   const images = of('image')
@@ -122,7 +124,7 @@ export async function checkData(name: string, options: CheckOptions = {}): Promi
     classes: dataset.classes.length,
     train: splitReport(dataset, 'train'),
     test: splitReport(dataset, 'test'),
-    files: paths.length,
+    files: samples.size,
     missing,
     unreadable,
     damaged,
@@ -179,28 +181,29 @@ type Finding =
 type FoundImage = Extract<Finding, { kind: 'image' }>
 
 async function lookAtAll(
-  paths: string[],
+  samples: Sample[],
   root: string | null,
   onProgress: CheckOptions['onProgress'],
   signal: AbortSignal | undefined,
 ): Promise<Finding[]> {
   const found: Finding[] = []
   let done = 0
-  const isWhole = await forEachOf(paths.entries(), PARALLEL, signal, async ([index, path]) => {
-    found[index] = await lookAt(path, root)
-    onProgress?.(++done, paths.length)
+  const isWhole = await forEachOf(samples.entries(), PARALLEL, signal, async ([index, sample]) => {
+    found[index] = await lookAt(sample, root)
+    onProgress?.(++done, samples.length)
   })
   if (!isWhole) throw new McLossError('E_ABORTED', 'data check: stopped by its AbortSignal.')
   return found
 }
 
-async function lookAt(path: string, root: string | null): Promise<Finding> {
+async function lookAt(sample: Sample, root: string | null): Promise<Finding> {
+  const { path } = sample
   try {
     const real = await realpath(path)
     if (root !== null && !real.startsWith(root.endsWith(sep) ? root : root + sep)) {
       return { kind: 'unreadable', path, reason: 'is a link that leaves the data root' }
     }
-    return { kind: 'image', path, info: await describe(path) }
+    return { kind: 'image', path, info: await describe(sample) }
   } catch (error) {
     if (error instanceof McLossError && error.code === 'E_IMAGE' && error.cause instanceof Error) {
       return { kind: 'unreadable', path, reason: error.cause.message }

@@ -11,6 +11,7 @@ import type { Sharp } from 'sharp'
 import { native } from '../binding.js'
 import { McLossError, reasonOf } from '../errors.js'
 import { systemFault, systemReason } from '../files/system-errors.js'
+import type { Sample } from './batch.js'
 import { isDeepInterlacedPng, jpegHeader } from './image-headers.js'
 
 const MAX_PIXELS = 50_000_000
@@ -88,12 +89,15 @@ export interface ImageInfo {
   sha256: string
 }
 
+/** What there is to decode of a sample: its file, without `cropBottom` rows at the bottom. */
+type Picture = Pick<Sample, 'path' | 'cropBottom'>
+
 /**
- * Reads a file once and decodes all of it, as `decode` does, to tell what it holds.
+ * Reads a sample's file once and decodes all of it, as `decode` does, to tell what it holds.
  *
- * @throws McLossError E_IMAGE as decode.
+ * @throws McLossError E_IMAGE as decodeTo.
  */
-export async function describe(path: string): Promise<ImageInfo> {
+export async function describe({ path, cropBottom }: Picture): Promise<ImageInfo> {
   const bytes = await readImage(path)
   let damage: string | undefined
   const { width, height } = await decodeBytes(path, bytes, 'warning').catch(async (warning) => {
@@ -101,6 +105,7 @@ export async function describe(path: string): Promise<ImageInfo> {
     damage = (warning.cause as Error).message
     return image
   })
+  rowsLeft(path, height, cropBottom)
   const sharp = await loadSharp()
   const { space, depth, hasAlpha } = await sharp(bytes).metadata()
   const hash = await webcrypto.subtle.digest('SHA-256', bytes)
@@ -120,27 +125,31 @@ export async function describe(path: string): Promise<ImageInfo> {
  * (bilinear, antialiased) into `out`, a view of height * width * 3 bytes. An image that has the size
  * is copied as it is.
  *
- * @throws McLossError E_IMAGE as decode, or where the cut leaves nothing; E_NATIVE_LOAD where a resize needs the add-on and it is
- * not built.
+ * @throws McLossError E_IMAGE as decode, or where the cut leaves nothing; E_NATIVE_LOAD where a
+ * resize needs the add-on and it is not built.
  */
 export async function decodeTo(
-  { path, cropBottom = 0 }: { path: string; cropBottom?: number },
+  { path, cropBottom }: Picture,
   [outHeight, outWidth]: readonly [number, number],
   out: Uint8Array,
 ): Promise<void> {
   const image = await decode(path)
   const { width } = image
-  const height = image.height - cropBottom
-  if (height < 1) {
-    throw new McLossError(
-      'E_IMAGE',
-      `images: expected an image of more than ${cropBottom} rows, which are cut off its bottom, but ` +
-        `${path} has ${image.height}. Replace the file, or take it out of the data set.`,
-    )
-  }
+  const height = rowsLeft(path, image.height, cropBottom)
   const pixels = image.pixels.subarray(0, height * width * 3)
   if (height === outHeight && width === outWidth) out.set(pixels)
   else await native().resize({ pixels, height, width, out, outHeight, outWidth })
+}
+
+function rowsLeft(path: string, height: number, cropBottom = 0): number {
+  if (height > cropBottom) return height - cropBottom
+  const cause = new Error(`has ${height} rows, of which ${cropBottom} are cut off its bottom`)
+  throw new McLossError(
+    'E_IMAGE',
+    `images: expected an image of more than ${cropBottom} rows, which are cut off its bottom, but ` +
+      `${path} has ${height}. Replace the file, or take it out of the data set.`,
+    { cause },
+  )
 }
 
 /** Draws an SVG document of its own size over black. */

@@ -96,8 +96,9 @@ export async function runEpochs(
   if (hasEpochs && !(last && run.best)) {
     throw new McLossError(
       'E_NUMERICS',
-      `train: the figures of the last epoch are not finite, so that there is no result. ` +
-        `Lower optim.lr, or look at the warnings in ${join(run.runDir, 'metrics.jsonl')}. ${keptText(run)}`,
+      'train: the figures of the last epoch are not finite, so that there is no result. Lower ' +
+        `optim.lr, or look at the warnings in ${join(run.runDir, 'metrics.jsonl')}. ` +
+        keptText(run),
     )
   }
   if (!last || !run.best) {
@@ -135,7 +136,8 @@ async function finishEpoch(
   const train = trainFigures(totals.stats, totals.seconds, totals.waitSeconds)
   const isSound = areFinite(train) && (!test || areFinite(test))
   if (!isSound) {
-    const figures = `train loss ${train.loss}${test ? `, test loss ${test.loss}` : ''}`
+    const lossOf = (of: { loss: number }) => of.loss.toPrecision(4)
+    const figures = `train loss ${lossOf(train)}${test ? `, test loss ${lossOf(test)}` : ''}`
     const message =
       `train: the figures of epoch ${epoch + 1} are not finite (${figures}): it is not saved and ` +
       'is not the best epoch.'

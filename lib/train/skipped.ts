@@ -1,5 +1,5 @@
-// Steps that native left out because a value was not finite. The first is told with its likely cause
-// and its samples; a row of them ends the run.
+// Steps that native left out because a value was not finite. The first is told with its likely
+// cause and its samples; a row of them ends the run.
 
 import { McLossError } from '../errors.js'
 import type { WarningEvent } from '../events.js'
@@ -53,8 +53,8 @@ export function watchSkipped(options: WatchOptions): SkipWatch {
     const [first, last] = [steps[0] as GivenStep, steps.at(-1) as GivenStep]
     const which =
       steps.length === 1
-        ? `step ${first.step} was skipped`
-        : `${skipped} of the steps ${first.step}..${last.step} were skipped`
+        ? `step ${first.step} (from 0) was skipped`
+        : `${skipped} of the steps ${first.step}..${last.step} (from 0) were skipped`
     emit({
       type: 'warning',
       message:
@@ -80,8 +80,8 @@ export function watchSkipped(options: WatchOptions): SkipWatch {
       const last = steps.at(-1) as GivenStep
       throw new McLossError(
         'E_NUMERICS',
-        `train: stopped at step ${last.step}: the last ${inRow} steps were skipped, expected a finite ` +
-          `loss and gradient within ${most} steps. ${causeOf(last, options)} ${kept()}`,
+        `train: stopped at step ${last.step} (from 0): the last ${inRow} steps were skipped, expected ` +
+          `a finite loss and gradient within ${most} steps. ${causeOf(last, options)} ${kept()}`,
       )
     },
   }

@@ -34,14 +34,15 @@ export interface Run extends AsyncIterable<RunEvent> {
 }
 
 /**
- * Starts training. The configuration may come from defineConfig or not. The run goes on whether or not anyone iterates over its events; unread progress
- * events collapse to the newest. One loop reads the events at a time. A failure rejects `result` and
- * is thrown by the loop, whichever is asked first and however late. One that neither was asked for, once
- * `result` is out of reach or the process has nothing left to do, is an unhandled rejection.
+ * Starts training. The configuration may come from defineConfig or not. The run goes on whether or
+ * not anyone iterates over its events; unread progress events collapse to the newest. One loop reads
+ * the events at a time. A failure rejects `result` and is thrown by the loop, whichever is asked first
+ * and however late. One that neither was asked for, once `result` is out of reach or the process has
+ * nothing left to do, is an unhandled rejection.
  *
  * @throws (as a rejection) McLossError E_CONFIG, E_DATA, E_ARGUMENT, E_DEVICE, E_WEIGHTS,
- * E_BUSY, E_CHECKPOINT before work starts; E_IMAGE, E_OOM, E_IO, E_NATIVE while it runs; E_ABORTED after an
- * abort, naming the checkpoint.
+ * E_BUSY, E_CHECKPOINT before work starts; E_IMAGE, E_OOM, E_IO, E_NUMERICS, E_NATIVE while it runs;
+ * E_ABORTED after an abort, naming the checkpoint.
  */
 export function train(config: Config | ConfigInput, options: TrainOptions = {}): Run {
   const events = new EventQueue()

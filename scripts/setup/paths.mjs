@@ -7,7 +7,7 @@ import { homedir } from 'node:os'
 import { dirname, isAbsolute, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { variable } from './environment.mjs'
-import { SetupError, systemSentence } from './setup-error.mjs'
+import { SetupError, systemReason } from './setup-error.mjs'
 
 export const packageRoot = realpathSync(join(dirname(fileURLToPath(import.meta.url)), '../..'))
 
@@ -32,7 +32,7 @@ export function isThere(path) {
   try {
     return statSync(path, { throwIfNoEntry: false }) !== undefined
   } catch (error) {
-    throw new SetupError(systemSentence(/** @type {NodeJS.ErrnoException} */ (error)))
+    throw new SetupError(`mcloss: ${systemReason(/** @type {Error} */ (error))}.`)
   }
 }
 

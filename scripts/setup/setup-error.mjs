@@ -16,7 +16,7 @@ export const reasonOf = (error) => (error instanceof Error ? error.message : Str
 
 /** @type {Record<string, string>} */
 const advice = {
-  EACCES: 'Run it as a user who may do that, or name another folder',
+  EACCES: 'Give this user the right to it and to every folder above it, or name another folder',
   EPERM: 'Run it as a user who may do that, or name another folder',
   EROFS: 'The disk is read-only: name another folder',
   ENOTDIR: 'A part of this path is a file: move it away, or name another folder',
@@ -29,16 +29,16 @@ const advice = {
   EMFILE: 'Too many files are open: raise the limit (ulimit -n)',
 }
 
-/** What the system refused, and what to do. @param {Error & {code?: unknown}} error */
-export function systemSentence(error) {
-  const next = advice[String(error.code)] ?? 'Look whether the disk or the network is in order'
-  return `mcloss: ${error.message}. ${next}; the cache lies where XDG_CACHE_HOME says.`
+/** A system error in a sentence, and what to do. @param {Error & {code?: unknown}} error */
+export function systemReason({ message, code }) {
+  return `${message}. ${advice[String(code)] ?? 'Look whether the disk or the network is in order'}`
 }
 
-/** Of an error that is none of the system's nor ours: where it is from, for it is a mistake in here. */
+/** A system error in words; any other error is a mistake in here, and shows where. */
 function wordsOf(/** @type {unknown} */ error) {
   if (!(error instanceof Error) || error instanceof SetupError) return reasonOf(error)
-  return 'syscall' in error && 'code' in error ? systemSentence(error) : error.stack
+  if (!('syscall' in error && 'code' in error)) return error.stack
+  return `mcloss: ${systemReason(error)}; the cache lies where XDG_CACHE_HOME says.`
 }
 
 const isBadUsage = (/** @type {unknown} */ error) =>

@@ -14,9 +14,11 @@ test('train ends with exit code 1 and says why; nothing of the run is best', () 
   writeFileSync(file, JSON.stringify({ ...toyConfig(folder), name: 'fast' }))
   const args = ['train', file, '--optim.lr', '1e18', '--optim.epochs', '4']
   const { status, stdout, stderr } = spawnSync(cli, args, { cwd: folder, encoding: 'utf8' })
-  expect(stderr).toMatch(/^train: stopped at step \d+: the last 3 steps were skipped.*optim\.lr/)
+  expect(stderr).toMatch(
+    /^train: stopped at step \d+ \(from 0\): the last 3 steps were skipped.*optim\.lr/,
+  )
   expect(status).toBe(1)
-  expect(stdout).toMatch(/^warning: train: step \d+ was skipped: .*birds.*\.jpg/m)
+  expect(stdout).toMatch(/^warning: train: step \d+ \(from 0\) was skipped: .*birds.*\.jpg/m)
   expect(stdout).not.toMatch(/^epoch.*NaN/m)
   expect(existsSync(join(folder, 'runs', 'fast', 'best'))).toBe(false)
 })

@@ -71,7 +71,7 @@ test('each takes less than 500 MB', () => {
 
 test('describe says the same, and the reason alone is the cause', async () => {
   for (const { path, outcome } of files) {
-    const told = await describeImage(path).then(
+    const told = await describeImage({ path }).then(
       ({ width, height }) => ({ width, height }),
       ({ code, cause }) => {
         expect(cause.message, path).not.toContain(path)
@@ -84,7 +84,7 @@ test('describe says the same, and the reason alone is the cause', async () => {
 
 test('describe tells colours, alpha, bits, and where a picture ends early', async () => {
   const of = (name: string) =>
-    describeImage(files.find(({ path }) => basename(path) === name)?.path ?? '')
+    describeImage({ path: files.find(({ path }) => basename(path) === name)?.path ?? '' })
   expect(await of('cmyk.jpg')).toMatchObject({ colour: 'cmyk', alpha: false, bits: 8 })
   expect(await of('grey.jpg')).toMatchObject({ colour: 'grey', alpha: false, bits: 8 })
   expect(await of('palette.png')).toMatchObject({ colour: 'rgb', alpha: false, bits: 8 })

@@ -273,3 +273,15 @@ test('the hash is of the bytes: another encoding of the same pixels is no duplic
   const { ok, duplicates } = await checkData('image-folder', { root: folder })
   expect({ ok, ...duplicates }).toEqual({ ok: true, acrossSplits: [], withinSplit: [] })
 })
+
+test('an image with no more rows than its reader cuts off is unreadable', async () => {
+  const sample = (path: string) => ({ path: at(path), label: 0, cropBottom: 30 })
+  const dataset: Dataset = {
+    classes: ['a'],
+    train: [sample('train/a/1.png')],
+    test: [sample('test/b/1.png')],
+  }
+  const reason = 'has 30 rows, of which 30 are cut off its bottom'
+  const report = await checkData('own', { dataset })
+  expect(report).toMatchObject({ ok: false, unreadable: [{ path: at('train/a/1.png'), reason }] })
+})

@@ -68,7 +68,9 @@ test.each([
     expect(() => see(1)).toThrow(
       expect.objectContaining({
         code: 'E_NUMERICS',
-        message: expect.stringMatching(`step ${2 * most - 1}: the last ${most} steps .* Kept\\.$`),
+        message: expect.stringMatching(
+          `step ${2 * most - 1} \\(from 0\\): the last ${most} steps .* Kept\\.$`,
+        ),
       }),
     )
   },
@@ -84,7 +86,7 @@ test('a GPU is asked step by step only after a skipped step; what is not known i
   expect(watch.readsEachStep).toBe(true)
   expect(events[0]).toMatchObject({
     files: [6, 7, 8, 9, 10, 11].map((sample) => `${sample}.png`),
-    message: expect.stringContaining('2 of the steps 3..5 were skipped'),
+    message: expect.stringContaining('2 of the steps 3..5 (from 0) were skipped'),
   })
   watch.see([given(6)], 1)
   watch.see([given(7)], 1)

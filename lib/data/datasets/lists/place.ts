@@ -1,5 +1,6 @@
 // Where in a list or table of a data set something stands, for messages.
 
+import { oddLetters } from '../../../difference.js'
 import { McLossError } from '../../../errors.js'
 
 export interface Place {
@@ -9,9 +10,10 @@ export interface Place {
 }
 
 export function placeError({ file, at }: Place, expected: string, received: unknown): McLossError {
+  const text = String(received).slice(0, 200)
   return new McLossError(
     'E_DATA',
-    `datasets: ${file} ${at}: expected ${expected} but received ` +
-      `'${String(received).slice(0, 200)}'. Correct the list, or unpack the data set again.`,
+    `datasets: ${file} ${at}: expected ${expected} but received '${text}'${oddLetters(text)}. ` +
+      'Correct the list, or unpack the data set again.',
   )
 }

@@ -80,7 +80,11 @@ describe('csv', () => {
     expect(dataset).toMatchObject({ classes: ['wren', 'Jay'], train: [] })
     expect(dataset.test.map(({ label }) => label)).toEqual([1, 0])
     await expect(csv({ root, split: 'test', knownClasses: ['wren'] })).rejects.toEqual(
-      dataError('line 2', "one of the model's classes", "'Jay'"),
+      dataError('line 2', "one of the model's classes", "'Jay'. "),
+    )
+    writeFileSync(join(root, 'list.csv'), 'path,class,split\n1.jpg,J\u0430y b,test\n')
+    await expect(csv({ root, split: 'test', knownClasses: ['Jay b'] })).rejects.toEqual(
+      dataError('line 2', "one of the model's classes", "'J\u0430y b'; character 1 is U+0430."),
     )
   })
 

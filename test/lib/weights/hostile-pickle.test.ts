@@ -1,11 +1,8 @@
-// Files made to harm, to be read in two ways, or to cost more than they weigh: each is refused with
+// Pickles made to harm, to be read in two ways, or to cost more than they weigh: each is refused with
 // E_WEIGHTS and the reason, at once, and nothing but the file is opened.
 
-import { readFileSync, readSync, rmSync, writeFileSync } from 'node:fs'
-import { open } from 'node:fs/promises'
-import { join } from 'node:path'
-import { afterAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import { readWeights } from '../../../lib/weights/read.js'
+import { describe, expect, test } from 'vitest'
+import { beside, type Case, namesIn, one, refused, repeat } from '../../support/hostile-weights.js'
 import {
   bytesOf,
   call,
@@ -13,7 +10,6 @@ import {
   EMPTY_DICT,
   EMPTY_LIST,
   EMPTY_TUPLE,
-  floats,
   global,
   integer,
   list,
@@ -22,60 +18,11 @@ import {
   NONE,
   pickle,
   REDUCE,
-  type TensorText,
   tensor,
   text,
-  torchLegacy,
   torchZip,
   tuple,
 } from '../../support/pickle-writer.js'
-import { temporaryFolder } from '../../support/small-birds.js'
-import { pthFolder } from '../../support/torch-files.js'
-
-vi.mock('node:fs/promises', async (original) => {
-  const real = await original<typeof import('node:fs/promises')>()
-  return { ...real, open: vi.fn(real.open) }
-})
-
-const folder = temporaryFolder()
-const path = join(folder, 'given.pth')
-afterAll(() => rmSync(folder, { recursive: true }))
-beforeEach(() => {
-  vi.mocked(open).mockClear()
-})
-
-const names = () => readWeights(path, {}, async ({ tensors }) => tensors.map(({ name }) => name))
-
-/** The message is of one line for each of at most 20 things, and begins with the file. */
-async function refused(file: Buffer, says: RegExp): Promise<void> {
-  writeFileSync(path, file)
-  const begin = process.cpuUsage()
-  const error = await names().then(
-    (found) => expect.fail(`it was read: ${found}`),
-    (error: Error & { code?: string }) => error,
-  )
-  expect({ name: error.name, code: error.code, message: error.message }).toEqual({
-    name: 'McLossError',
-    code: 'E_WEIGHTS',
-    message: expect.stringMatching(says),
-  })
-  expect(error.message.startsWith(`${path} is `)).toBe(true)
-  expect(error.message.length).toBeLessThan(3000)
-  const { user, system } = process.cpuUsage(begin) // of this process alone, however busy the machine is
-  expect(user + system).toBeLessThan(1_000_000)
-  expect(vi.mocked(open).mock.calls.map(([opened]) => opened)).toEqual([path])
-}
-
-/** A sound tensor, and something beside it. */
-const beside = (...body: (Buffer | number | string)[]) =>
-  pickle(dict(text('w'), tensor(), text('x'), ...body))
-const one = (given: TensorText) => pickle(dict(text('w'), tensor(given)))
-const repeat = (piece: Buffer | number, times: number) => {
-  const bytes = bytesOf(piece)
-  return Buffer.alloc(times * bytes.length, bytes)
-}
-
-type Case = [name: string, data: Buffer, says: RegExp]
 
 const pickles: Case[] = [
   ['1 os.system', beside(call('os', 'system', text('id'))), /call os\.system.*attack/],
@@ -271,8 +218,8 @@ describe('in the pickle', () => {
 
   test('names of JavaScript are names like any other', async () => {
     const keys = ['__proto__', 'constructor', 'toString']
-    writeFileSync(path, torchZip(pickle(dict(...keys.flatMap((key) => [text(key), tensor()])))))
-    expect(await names()).toEqual(keys)
+    const data = pickle(dict(...keys.flatMap((key) => [text(key), tensor()])))
+    expect(await namesIn(torchZip(data))).toEqual(keys)
     expect(({} as Record<string, unknown>).polluted).toBeUndefined()
   })
 
@@ -285,163 +232,11 @@ describe('in the pickle', () => {
       ...[text('history'), bytesOf(call('collections', 'defaultdict'), MARK, text('a'), NONE, 'u')],
       ...[text('rng'), tensor()],
     )
-    writeFileSync(path, torchZip(pickle(data)))
-    expect(await names()).toEqual(['w'])
+    expect(await namesIn(torchZip(pickle(data)))).toEqual(['w'])
   })
-})
-
-/** A sound zip file, and edits of its bytes. */
-const sound = () => torchZip(one({}))
-const CENTRAL = 'PK\x01\x02'
-const LOCAL = 'PK\x03\x04'
-const END = 'PK\x05\x06'
-
-/** Overwrites bytes at a distance from the n-th signature. */
-function edited(signature: string, nth: number, at: number, ...bytes: number[]): Buffer {
-  const file = sound()
-  let place = -1
-  for (let i = 0; i <= nth; i++) place = file.indexOf(signature, place + 1, 'latin1')
-  file.set(bytes, place + at)
-  return file
-}
-
-const named = (name: string) => torchZip(one({}), [{ name, content: 'x' }])
-const zips: Case[] = [
-  ['17 a name twice', named('x/data/0'), /entries "x\/data\/0" and "x\/data\/0"/],
-  ['17 names that differ by case', named('X/data/0'), /entries "x\/data\/0" and "X\/data\/0"/],
-  ['17 an absolute name', named('/etc/passwd'), /no plain path/],
-  ['17 a name upwards', named('x/../../y'), /no plain path/],
-  ['17 a backslash', named('x\\data\\1'), /no plain path/],
-  ['17 a NUL', named('x/data/1\0.txt'), /no plain path/],
-  ['17 not UTF-8', edited(CENTRAL, 2, 46, 0xff), /not UTF-8/],
-  ['18 another name', edited(LOCAL, 2, 30, 0x79), /two headers of "x\/data\/0" that disagree/],
-  ['18 another method', edited(LOCAL, 2, 8, 8), /two headers/],
-  ['18 another size', edited(LOCAL, 2, 22, 11), /two headers/],
-  ['18 other flags', edited(LOCAL, 2, 6, 1), /two headers/],
-  ['18 another checksum', edited(LOCAL, 2, 14, 1), /two headers/],
-  ['18 a folder to other readers', edited(CENTRAL, 2, 38, 0x10), /the folder "x\/data\/0"/],
-  ['19 an entry over another', edited(CENTRAL, 2, 42, 0, 0), /overlap or leave gaps/],
-  ['19 a gap', bytesOf(repeat(0, 8), sound()), /known|elsewhere/],
-  [
-    '19 a directory past the file',
-    edited(END, 0, 16, 0xff, 0xff, 0xff, 0x0f),
-    /directory elsewhere/,
-  ],
-  ['19 more entries than there are', edited(END, 0, 8, 9, 0, 9, 0), /fewer entries than/],
-  ['19 fewer entries', edited(END, 0, 8, 2, 0, 2, 0), /more entries than/],
-  ['19 two counts', edited(END, 0, 8, 2, 0), /two counts/],
-  ['19 a comment', bytesOf(edited(END, 0, 20, 1, 0), 'c'), /bytes after its end, or a comment/],
-  ['19 two end records', bytesOf(sound(), sound().subarray(-22)), /elsewhere/],
-  ['19 another zip file behind it', bytesOf(sound(), sound()), /elsewhere/],
-  ['19 bytes behind it', bytesOf(sound(), 'tail'), /bytes after its end/],
-  [
-    '20 deflated',
-    torchZip(one({}), [{ name: 'x/a', content: 'aaaa', method: 8 }]),
-    /compressed \(method 8\)/,
-  ],
-  ['20 encrypted', edited(CENTRAL, 2, 8, 1), /encrypted/],
-  ['20 several disks', edited(END, 0, 4, 1), /several disks/],
-  ['20 an entry on another disk', edited(CENTRAL, 2, 34, 1), /several disks/],
-  [
-    '20 64-bit sizes that are not there',
-    edited(CENTRAL, 2, 20, ...Array(8).fill(0xff)),
-    /not there/,
-  ],
-  ['21 two pickles', named('x/y/data.pkl'), /more than one data\.pkl/],
-  [
-    '21 the pickle under another name',
-    torchZip(one({}), [], 'a/b').fill('z', 30, 31),
-    /two headers|no plain/,
-  ],
-  ['21 entries beside the folder', named('other/evil.bin'), /entries beside its folder/],
-  [
-    '21 no pickle',
-    Buffer.from(sound().toString('latin1').replaceAll('data.pkl', 'evil.bin'), 'latin1'),
-    /without torch's data\.pkl/,
-  ],
-  [
-    'big-endian',
-    Buffer.from(torchZip(one({})).toString('latin1').replaceAll('little', 'biggie'), 'latin1'),
-    /checksum/,
-  ],
-  ['23 TorchScript', named('x/code/__torch__.py'), /TorchScript.*state_dict/],
-  ['cut short', sound().subarray(0, -30), /ends before it.*stopped too early/],
-]
-
-test.each(zips)('in the zip file: %s', (_, file, says) => refused(file, says))
-
-test('in the zip file: 64-bit records of torch itself, falsified', async () => {
-  const whole = readFileSync(join(pthFolder, 'buffer.zip.pth'))
-  const places: [at: number, value: number, says: RegExp][] = [
-    [whole.length - 98 + 4, 45, /64 bits that is not whole/],
-    [whole.length - 98 + 32, 1, /64 bits that is not whole/],
-    [whole.length - 98 + 55, 0xff, /past 2\^53/],
-    [whole.length - 98 + 40, 0, /end records that disagree/],
-    [whole.length - 42 + 16, 2, /64 bits that is not whole/],
-    [whole.indexOf('PK\x07\x08', 0, 'latin1') + 4, 0, /descriptor of .* disagrees/],
-  ]
-  for (const [at, value, says] of places) {
-    const file = Buffer.from(whole)
-    file[at] = file[at] === value ? value + 1 : value
-    vi.mocked(open).mockClear()
-    await refused(file, says)
-  }
-})
-
-const legacy: Case[] = [
-  [
-    '22 another magic number',
-    torchLegacy({ magic: bytesOf('M', 1, 2) }),
-    /pickle, but not one of torch/,
-  ],
-  ['22 a count that is not the length', torchLegacy({ count: 4 }), /count of 4, expected 3/],
-  ['22 a negative count', torchLegacy({ count: -1 }), /count of -1/],
-  ['22 a key twice', torchLegacy({ keys: list(text('0'), text('0')) }), /"0" twice/],
-  [
-    '22 a key of no tensor',
-    torchLegacy({ keys: list(text('0'), text('1')) }),
-    /"1" twice, or for no/,
-  ],
-  ['22 a key that is missing', torchLegacy({ keys: EMPTY_LIST }), /"0" is not in its list/],
-  ['22 no list', torchLegacy({ keys: EMPTY_DICT }), /no list of storages/],
-  ['22 bytes after the end', torchLegacy({ tail: bytesOf('x') }), /1 bytes after its last/],
-  [
-    '22 big-endian',
-    torchLegacy({ system: dict(text('little_endian'), 0x89) }),
-    /big-endian machine/,
-  ],
-  [
-    '22 ids of a zip file',
-    torchLegacy({ object: dict(text('w'), tensor()) }),
-    /no storage of torch/,
-  ],
-  ['22 cut in the data', torchLegacy().subarray(0, -1), /ends inside storage "0"/],
-  ['22 cut in the head', torchLegacy().subarray(0, 60), /its pickle ends/],
-]
-
-test.each(legacy)('legacy: %s', (_, file, says) => refused(file, says))
-
-test('19 a directory of more than 65,536 entries', () => {
-  const file = readFileSync(join(pthFolder, 'buffer.zip.pth'))
-  const record = file.length - 98
-  for (const at of [24, 32]) file.writeBigUInt64LE(65_537n, record + at)
-  file.fill(0xff, file.length - 22 + 8, file.length - 22 + 12)
-  return refused(file, /has 65537 entries/)
 })
 
 test('21 a pickle of more than 64 MiB', () => {
   const long = bytesOf(0x80, 2, 'X', 0, 0, 0, 4, Buffer.alloc(2 ** 26), '0N.')
   return refused(torchZip(long), /data\.pkl is too long/)
-})
-
-test('25 a file that is replaced while it is read is the one that was opened', async () => {
-  writeFileSync(path, sound())
-  const found = await readWeights(path, {}, async ({ tensors, fd }) => {
-    rmSync(path)
-    writeFileSync(path, 'another file')
-    const bytes = Buffer.alloc(12)
-    readSync(fd, bytes, 0, 12, tensors[0]?.storage.begin ?? 0)
-    return bytes
-  })
-  expect(found.equals(floats)).toBe(true)
 })
