@@ -2,6 +2,7 @@
 // folder finds its data, and every message shows where it looked.
 
 import { resolve } from 'node:path'
+import { weightRecord } from '../weights/records.js'
 import type { ParsedConfig } from './schema.js'
 
 /** With absolute paths; relative ones are of the folder that the process runs in. */
@@ -17,6 +18,12 @@ export function withAbsolutePaths<From extends Pick<ParsedConfig, 'out' | 'data'
       ...(data.root !== undefined && { root: resolve(data.root) }),
       ...(data.storeDir !== undefined && { storeDir: resolve(data.storeDir) }),
     },
-    model: { ...model, ...(model.weights !== undefined && { weights: resolve(model.weights) }) },
+    model: {
+      ...model,
+      ...(model.weights !== undefined && { weights: absoluteWeights(model.weights) }),
+    },
   }
 }
+
+/** The name of published weights stays one; a file of that name in the folder comes before it. */
+const absoluteWeights = (weights: string) => (weightRecord(weights) ? weights : resolve(weights))

@@ -2,6 +2,7 @@
 // a file and back.
 
 import { availableParallelism } from 'node:os'
+import { resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { configKeys } from '../../../lib/config/file.js'
 import {
@@ -105,6 +106,9 @@ const wrong: Record<string, unknown[]> = {
   'model.head': ['mlp'],
   'model.channelsPerClass': [0],
   'model.weights': ['', 3],
+  'model.weightsKey': ['', 3],
+  'model.weightsPart': ['head', true],
+  'model.allowPartial': ['yes', 1],
   'model.impl': ['slow'],
   'model.classifier.kind': ['bilinear'],
   'model.classifier.scale': [0, 'length'],
@@ -190,6 +194,17 @@ test('a wrong value in one part does not hide what does not fit together in anot
     expect(message).toContain(`\n  ${path}: `)
   }
   expect(message).toContain('4 problems')
+})
+
+test('what is said of weights needs weights', () => {
+  const message = refusal(withValue('model.weightsPart', 'all'))
+  expect(message).toContain('  model.weightsPart: needs model.weights')
+})
+
+test('a name of published weights stays one, a path becomes absolute', () => {
+  const of = (weights: string) => define(withValue('model.weights', weights)).model.weights
+  expect(of('resnet50.tv_in1k')).toBe('resnet50.tv_in1k')
+  expect(of('resnet50.tv_in1k.pth')).toBe(resolve('resnet50.tv_in1k.pth'))
 })
 
 test.each([[undefined], [null], ['text'], [[]]])('%j is no configuration', (input) => {
