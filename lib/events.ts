@@ -48,6 +48,34 @@ export interface StartEvent {
   stepsPerEpoch: number
   /** The global step the run begins at: 0, or where a resumed run stopped. */
   step: number
+  /** Per RGB channel, of pixels scaled to 0..1. */
+  mean: [number, number, number]
+  std: [number, number, number]
+  /** Who said so, in words. */
+  normalisation: string
+}
+
+/** The weights that a run began with. Names are those of tensors. */
+export interface WeightsEvent {
+  type: 'weights'
+  path: string
+  /** In `mcloss weights list`; null: it is not a published file. */
+  name: string | null
+  bytes: number
+  sha256: string
+  format: 'torch-zip' | 'torch-legacy' | 'safetensors'
+  /** The key under which a checkpoint had them; null: none. */
+  wrapper: string | null
+  /** What every name began with; null: nothing. */
+  prefix: string | null
+  part: 'backbone' | 'all'
+  taken: string[]
+  /** In the file, but not taken. */
+  leftOut: string[]
+  /** In the model, but not taken. */
+  initialised: string[]
+  /** What was done to names, shapes and values: a sentence each. */
+  changes: string[]
 }
 
 export interface ProgressEvent extends TrainFigures {
@@ -117,6 +145,7 @@ export interface WarningEvent {
 
 export type RunEvent =
   | StartEvent
+  | WeightsEvent
   | StoreEvent
   | PrepareEvent
   | ProgressEvent

@@ -5,6 +5,7 @@ import type { EpochEvent, ProgressEvent, RunEvent, StartEvent, StoreEvent } from
 import { sizeText } from '../machine.js'
 import { figure, percent } from './percent.js'
 import { plainLines } from './plain.js'
+import { initialWeightsText } from './weights-report.js'
 
 type Output = NodeJS.WritableStream & { columns?: number }
 
@@ -40,6 +41,7 @@ export function createProgress(output: Output, isTty: boolean): Progress {
     }
     status?.clear()
     if (event.type === 'start') print(startText(event))
+    if (event.type === 'weights') print(initialWeightsText(event))
     if (event.type === 'store') print(storeText(event))
     if (event.type === 'epoch') print(epochText(event))
     if (event.type === 'warning') print(`warning: ${event.message}`)
@@ -94,9 +96,11 @@ function progressText(event: ProgressEvent): string {
 }
 
 function startText(event: StartEvent): string {
+  const { mean, std, normalisation } = event
   return [
     `run ${event.runDir}`,
-    `${event.classes} classes, ${event.trainSamples} training and ${event.testSamples} test images`,
+    `${event.classes} classes, ${event.trainSamples} training and ${event.testSamples} test images; ` +
+      `mean ${mean.join(' ')}, std ${std.join(' ')} (${normalisation})`,
     `${event.device}, ${event.precision}, ${event.threads} threads, LibTorch ${event.libtorch}; ` +
       `${event.epochs} epochs of ${event.stepsPerEpoch} steps, from step ${event.step}`,
     settingsText(event),

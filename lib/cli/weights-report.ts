@@ -1,5 +1,6 @@
 // What the weights commands print, as lines for a terminal. Pure.
 
+import type { WeightsEvent } from '../events.js'
 import { sizeText } from '../machine.js'
 import type { FetchEvent } from '../weights/fetch.js'
 import type { WeightsReport } from '../weights/inspect.js'
@@ -7,7 +8,7 @@ import type { WeightRecord } from '../weights/records.js'
 import { percent } from './percent.js'
 import { plain } from './plain.js'
 
-const MOST = 20 // tensors; the JSON has them all
+const MOST = 20 // tensors; the JSON and metrics.jsonl have them all
 
 /** A row a record; '-': not known. */
 export function formatRecords(records: readonly WeightRecord[]): string {
@@ -47,6 +48,24 @@ export function formatWeights(report: WeightsReport): string {
     ...(names.length > 0 ? [table(names)] : []),
     ...(tensors.length > MOST ? [`  and ${tensors.length - MOST} more (--json)`] : []),
   ].join('\n')
+}
+
+/** What a run took of the weights it begins with. */
+export function initialWeightsText(event: WeightsEvent): string {
+  const { path, name, sha256, part, taken, leftOut, initialised, changes } = event
+  return [
+    `weights ${plain(path)} (${name ? `${name}, ` : ''}SHA-256 ${sha256})`,
+    `  taken: ${taken.length} tensors of ${part === 'all' ? 'the whole model' : 'the backbone'}`,
+    ...named('left out', leftOut),
+    ...named('initialised', initialised),
+    ...changes.map((change) => `  ${plain(change)}`),
+  ].join('\n')
+}
+
+function named(title: string, names: string[]): string[] {
+  if (names.length === 0) return []
+  const more = names.length > MOST ? ` and ${names.length - MOST} more` : ''
+  return [`  ${title}: ${names.slice(0, MOST).map(plain).join(', ')}${more}`]
 }
 
 /** A line an event; undefined for those of a progress line. */

@@ -55,9 +55,17 @@ function cropProblems(data: ParsedConfig['data']): Problem[] {
   return [{ path: ['data', 'crop'], message }]
 }
 
-function modelProblems({ backbone, channelsPerClass }: ParsedConfig['model']): Problem[] {
-  if (backbone !== 'vgg-small' || channelsPerClass !== undefined) return []
-  return [{ path: ['model', 'channelsPerClass'], message: 'missing: vgg-small needs it, e.g. 3' }]
+function modelProblems(model: ParsedConfig['model']): Problem[] {
+  const problems: Problem[] = []
+  const bad = (key: keyof typeof model, message: string) =>
+    problems.push({ path: ['model', key], message })
+  if (model.backbone === 'vgg-small' && model.channelsPerClass === undefined) {
+    bad('channelsPerClass', 'missing: vgg-small needs it, e.g. 3')
+  }
+  for (const key of ['weightsKey', 'weightsPart', 'allowPartial'] as const) {
+    if (model[key] !== undefined && model.weights === undefined) bad(key, 'needs model.weights')
+  }
+  return problems
 }
 
 /** Weights are trained for one kind of classifier, so a loss never changes it silently. */

@@ -11,6 +11,7 @@ import { physicalCores } from '../machine.js'
 import { crossProblems, paddingOf, type RightParts } from './checks.js'
 import { configError } from './errors.js'
 import { classifierOf, type ResolvedLoss, resolveLoss } from './losses/index.js'
+import { half } from './normalisation.js'
 import { homeProblems, withAbsolutePaths } from './paths.js'
 import { type ConfigInput, type ParsedConfig, runSettings, schema, sgd } from './schema.js'
 
@@ -144,10 +145,16 @@ export function configToJson(config: Config): object {
 /** What the native trainer needs of a configuration. */
 export function nativeConfig(config: Config, numClasses: number): NativeTrainerConfig {
   const { data, optim } = config
-  const { weights: _, channelsPerClass = 0, ...model } = config.model
+  const { backbone, head, impl, classifier, channelsPerClass = 0 } = config.model
   const [height, width] = data.crop
   return {
-    model: { ...model, channelsPerClass, numClasses, input: { height, width } },
+    model: {
+      backbone,
+      head,
+      ...(impl && { impl }),
+      ...(classifier && { classifier }),
+      ...{ channelsPerClass, numClasses, input: { height, width } },
+    },
     loss: config.loss,
     optim: { ...pick(optim, sgd), headLrScale: optim.headLr / optim.lr },
     initSeed: config.seed,
@@ -156,8 +163,8 @@ export function nativeConfig(config: Config, numClasses: number): NativeTrainerC
     channelsLast: config.channelsLast,
     threads: config.threads,
     settings: settingsOf(config),
-    mean: data.mean,
-    std: data.std,
+    mean: data.mean ?? half,
+    std: data.std ?? half,
     rank: 0,
     worldSize: 1,
   }

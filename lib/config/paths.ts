@@ -3,6 +3,7 @@
 
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { weightRecord } from '../weights/records.js'
 import type { Problem } from './errors.js'
 import type { ParsedConfig } from './schema.js'
 
@@ -19,9 +20,15 @@ export function withAbsolutePaths<From extends Pick<ParsedConfig, 'out' | 'data'
       ...(data.root !== undefined && { root: resolve(data.root) }),
       ...(data.storeDir !== undefined && { storeDir: resolve(data.storeDir) }),
     },
-    model: { ...model, ...(model.weights !== undefined && { weights: resolve(model.weights) }) },
+    model: {
+      ...model,
+      ...(model.weights !== undefined && { weights: absoluteWeights(model.weights) }),
+    },
   }
 }
+
+/** The name of published weights stays one; a file of that name in the folder comes before it. */
+const absoluteWeights = (weights: string) => (weightRecord(weights) ? weights : resolve(weights))
 
 /** A folder named ~ would be made in the folder that the process runs in. */
 export function homeProblems({ out, data, model }: Pick<ParsedConfig, 'out' | 'data' | 'model'>) {

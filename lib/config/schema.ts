@@ -56,11 +56,13 @@ const data = z.strictObject({
       'black pixels a training crop may take in on each side; default 4 without a crop, else 0',
     ),
   flip: z.boolean().default(true).describe('mirror training images with probability 0.5'),
-  mean: perChannel.default([0.5, 0.5, 0.5]).describe('per RGB channel, of pixels scaled to 0..1'),
+  mean: perChannel
+    .optional()
+    .describe('per RGB channel, of pixels scaled to 0..1; default: of the weights, else 0.5'),
   std: z
     .tuple([positive, positive, positive])
-    .default([0.5, 0.5, 0.5])
-    .describe('per RGB channel, of pixels scaled to 0..1'),
+    .optional()
+    .describe('per RGB channel, of pixels scaled to 0..1; default: of the weights, else 0.5'),
   jitter: z
     .strictObject({
       brightness: change.default(0).describe('training: factor uniform in 1 -/+ this'),
@@ -97,7 +99,20 @@ const model = z.strictObject({
     .string()
     .min(1)
     .optional()
-    .describe('a .safetensors file with initial weights of the backbone'),
+    .describe('initial weights: a file, a run folder, or a fetched name of `mcloss weights list`'),
+  weightsKey: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('of a checkpoint with several sets of weights: under which key the right one is'),
+  weightsPart: z
+    .enum(['backbone', 'all'])
+    .optional()
+    .describe('what is taken of the weights: the backbone (default), or the head too'),
+  allowPartial: z
+    .boolean()
+    .optional()
+    .describe('leave out tensors that do not fit, and say which; default: refuse the file'),
   impl: z
     .enum(['fused', 'reference'])
     .optional()

@@ -40,7 +40,7 @@ export const epochShape = record({
 
 export const sheetConfigShape = record({
   seed: z.number(),
-  data: loaderData.extend({ mean: three, std: three }),
+  data: loaderData.extend({ mean: three.optional(), std: three.optional() }),
 })
 
 export const sheetShape = record({

@@ -3,6 +3,7 @@
 
 import { checkArgument } from '../arguments.js'
 import { native } from '../binding.js'
+import { half } from '../config/normalisation.js'
 import { badImages, type OnBadImage } from '../data/bad-images.js'
 import type { Batch, Dataset, Split } from '../data/batch.js'
 import { datasetShape } from '../data/datasets/lists/check.js'
@@ -25,8 +26,9 @@ export interface ContactSheetOptions {
 /** What the sheet needs of a run's configuration; a Config is one. */
 export interface SheetConfig extends LoaderOptions {
   data: LoaderOptions['data'] & {
-    mean: readonly number[]
-    std: readonly number[]
+    /** Default 0.5: what they are does not show. */
+    mean?: readonly number[] | undefined
+    std?: readonly number[] | undefined
     /** Default error. */
     onBadImage?: OnBadImage
   }
@@ -160,7 +162,8 @@ function checkLayout(count: number, { width, height }: Layout): void {
 }
 
 /** The network's input of a batch, the normalisation undone: u8 RGB images. */
-async function seen(batch: Batch, { crop, mean, std }: SheetConfig['data']): Promise<Image[]> {
+async function seen(batch: Batch, data: SheetConfig['data']): Promise<Image[]> {
+  const { crop, mean = half, std = half } = data
   const [height, width] = crop
   const area = height * width
   const planes = await native().gatherAugment(batch, {

@@ -161,7 +161,7 @@ async function openModel(options: EvaluateOptions): Promise<Model> {
   })
   const trainer = await native().NativeTrainer.create(nativeConfig(config, metadata.classes.length))
   try {
-    await trainer.loadWeights(file, { backboneOnly: false })
+    await trainer.loadWeights(file, { backboneOnly: false, anyValues: true })
   } catch (error) {
     await trainer.dispose()
     throw error

@@ -12,6 +12,7 @@ import { systemReason, unlessMissing } from '../files/system-errors.js'
 import { textOf } from '../files/text.js'
 import { readWeightMetadata } from '../weights/index.js'
 import { flushFolder, writeFlushed } from './disk.js'
+import type { WeightsOrigin } from './initial-weights.js'
 import { CHECKPOINTS, LINKS, type LinkName, linkedCheckpoint, locate, pointLink } from './links.js'
 import { damaged, MANIFEST, manifestOf, newestWhole, verify } from './manifest.js'
 import type { StatSums } from './metrics.js'
@@ -36,6 +37,8 @@ export interface CheckpointState {
   trainSamples: number
   stepsPerEpoch: number
   libtorch: string
+  /** What the run began with; left out if that was the seed alone, and by earlier versions. */
+  weights?: WeightsOrigin | undefined
 }
 
 export interface Checkpoint {

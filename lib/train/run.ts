@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { type NativeTrainer, native } from '../binding.js'
 import { type Config, configToJson, microBatchOf, settingsOf } from '../config/index.js'
 import { scalarOf } from '../config/losses/index.js'
+import type { Normalisation } from '../config/normalisation.js'
 import type { Dataset } from '../data/batch.js'
 import { loader } from '../data/loader.js'
 import { preprocessingOf } from '../data/preprocessing.js'
@@ -40,6 +41,7 @@ type RunContext = Session & {
   trainer: NativeTrainer
   stepsPerEpoch: number
   lrAt: (step: number) => number
+  normalisation: Normalisation
   journal: Journal
   claim: Pick<Claim, 'requireHeld'>
 }
@@ -210,6 +212,7 @@ async function saveRun(
       trainSamples: dataset.train.length,
       stepsPerEpoch,
       libtorch: native().buildInfo().libtorch,
+      weights: run.weights,
     },
   })
   return run.saved
@@ -232,5 +235,8 @@ function startEvent(run: RunContext): StartEvent {
     epochs: config.optim.epochs,
     stepsPerEpoch: run.stepsPerEpoch,
     step: run.position.step,
+    mean: run.normalisation.mean,
+    std: run.normalisation.std,
+    normalisation: run.normalisation.source,
   }
 }

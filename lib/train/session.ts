@@ -9,6 +9,7 @@ import { type Checkpoint, openCheckpoint } from './checkpoint.js'
 import { requireFree } from './claim.js'
 import { type EpochTotals, emptyTotals, type Position } from './epoch.js'
 import { createRunDir } from './folder.js'
+import type { WeightsOrigin } from './initial-weights.js'
 import { locate } from './links.js'
 
 /** What a run carries from step to step, and a checkpoint keeps. */
@@ -19,17 +20,23 @@ export interface Session {
   best: Best | undefined
   /** The folder of its newest checkpoint. */
   saved: string | undefined
+  /** Whose weights it began with. */
+  weights: WeightsOrigin | undefined
 }
 
 export type Best = TestFigures & { epoch: number }
 
-export async function freshSession(config: Config): Promise<Session> {
+export async function freshSession(
+  config: Config,
+  weights: WeightsOrigin | undefined,
+): Promise<Session> {
   return {
     runDir: await createRunDir(config),
     position: { epoch: 0, stepInEpoch: 0, step: 0 },
     totals: emptyTotals(),
     best: undefined,
     saved: undefined,
+    weights,
   }
 }
 
@@ -126,5 +133,6 @@ export function resumedSession(runDir: string, { path, state }: Checkpoint): Ses
     totals: state.totals,
     best: state.best,
     saved: path,
+    weights: state.weights,
   }
 }

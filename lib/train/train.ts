@@ -3,22 +3,25 @@
 
 import { checkArgument, record, signal as signalShape, text } from '../arguments.js'
 import { native } from '../binding.js'
-import { type Config, type ConfigInput, completeConfig, nativeConfig } from '../config/index.js'
+import { type Config, type ConfigInput, completeConfig } from '../config/index.js'
+import { normalisationOf, normalisationWarning } from '../config/normalisation.js'
 import { openDataset } from '../data/datasets/index.js'
 import { loader } from '../data/loader.js'
 import { openStores } from '../data/store/index.js'
 import { McLossError } from '../errors.js'
 import type { RunEvent } from '../events.js'
-import { openCheckpoint } from './checkpoint.js'
+import { identify } from '../weights/identity.js'
+import { type Checkpoint, openCheckpoint } from './checkpoint.js'
 import { Claim } from './claim.js'
 import { tryDisk } from './disk.js'
 import { EventQueue } from './event-queue.js'
+import { originOf, weightsPlace } from './initial-weights.js'
 import { journalOf } from './journal.js'
 import { outcomeOf } from './outcome.js'
 import { type RunResult, runEpochs } from './run.js'
 import { makeSchedule } from './schedule.js'
 import { freshSession, misfit, requireSameRun, resumedRunDir, resumedSession } from './session.js'
-import { Trainer } from './trainer.js'
+import { createTrainer } from './trainer.js'
 
 export interface TrainOptions {
   /** Ends the run within a step; it is saved, then `result` rejects with E_ABORTED. */
@@ -82,16 +85,17 @@ async function execute(config: Config, options: TrainOptions, publish: (event: R
 
 async function executeClaimed(
   claim: Claim,
-  config: Config,
+  given: Config,
   options: TrainOptions,
   publish: (event: RunEvent) => void,
 ) {
   const { signal, resume } = options
   requireNotAborted(signal)
-  native().checkDevice(config.device) // before data is drawn or read
+  native().checkDevice(given.device) // before data is drawn or read
   const runDir = resume === undefined ? undefined : await resumedRunDir(resume)
   if (runDir) await claim.take(runDir) // before its checkpoints are read
   const checkpoint = resume === undefined ? undefined : await openCheckpoint(resume)
+  const { config, normalisation, weights } = await beginning(given, checkpoint)
   const dataset = await openDataset({ ...config.data, signal })
   const stepsPerEpoch = loader(dataset, config, { split: 'train', epoch: 0 }).length
   if (stepsPerEpoch === 0) {
@@ -104,9 +108,11 @@ async function executeClaimed(
   checkSmallestBatch(config, dataset.train.length)
   const lrAt = makeSchedule(config, stepsPerEpoch)
   if (checkpoint) requireSameRun(checkpoint, config, dataset, stepsPerEpoch)
-  const trainer = await (checkpoint
-    ? native().NativeTrainer.create(nativeConfig(config, dataset.classes.length))
-    : Trainer.create(config, dataset.classes.length))
+  const { trainer, loaded } = await createTrainer(
+    config,
+    dataset.classes.length,
+    weights?.origin.path,
+  )
   try {
     if (checkpoint) {
       await trainer.load(checkpoint.path).catch((error) => {
@@ -114,21 +120,42 @@ async function executeClaimed(
       })
     }
     const journal = journalOf(publish)
-    const warnings = [...(dataset.warnings ?? []), ...(await tryDisk(runDir ?? config.out))]
+    if (weights && loaded) journal.emit({ type: 'weights', ...weights.origin, ...loaded })
+    const other = weights?.record && normalisationWarning(given.data, weights.record)
+    const disk = await tryDisk(runDir ?? config.out)
+    const warnings = [...(other ? [other] : []), ...(dataset.warnings ?? []), ...disk]
     for (const message of warnings) journal.emit({ type: 'warning', message })
     const stores = await openStores(dataset, config, { signal, onEvent: journal.emit })
     try {
       requireNotAborted(signal)
       const session =
-        runDir && checkpoint ? resumedSession(runDir, checkpoint) : await freshSession(config)
+        runDir && checkpoint
+          ? resumedSession(runDir, checkpoint)
+          : await freshSession(config, weights?.origin)
       if (!checkpoint) await claim.take(session.runDir)
       const context = { config, dataset, stores, trainer, stepsPerEpoch, lrAt, journal, claim }
-      return await runEpochs({ ...context, ...session }, signal)
+      return await runEpochs({ ...context, normalisation, ...session }, signal)
     } finally {
       stores.close()
     }
   } finally {
     await trainer.dispose()
+  }
+}
+
+/** What a run begins with: of a resumed one the checkpoint says it all. */
+async function beginning(config: Config, checkpoint: Checkpoint | undefined) {
+  const { data, model } = config
+  const before = (checkpoint?.state.config as ConfigInput | undefined)?.data
+  const place =
+    checkpoint || model.weights === undefined ? undefined : await weightsPlace(model.weights)
+  const file = place && (await identify(place.path, place.record))
+  const normalisation = normalisationOf(data, { record: file?.record, before })
+  const { mean, std } = normalisation
+  return {
+    config: { ...config, data: { ...data, mean, std } },
+    normalisation,
+    weights: place && file && { record: file.record, origin: originOf(model, place.path, file) },
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 import { refuseForeignNames } from './names.js'
-import { explained, type ReadOptions, readWeights, withFile } from './read.js'
+import { explained, type ReadOptions, readWeights, type Weights, withFile } from './read.js'
 import { metadataText, readSafetensors, type SafetensorsHeader } from './safetensors.js'
 import type { OpenWeights } from './table.js'
 
@@ -11,8 +11,34 @@ export interface TensorFiles {
   /** metadata: the text of a safetensors header's __metadata__; '' for none. */
   saveFiles(dir: string, metadata: string): Promise<void>
   loadFiles(files: { model: OpenWeights; optimizer: OpenWeights }): Promise<void>
-  loadFile(file: OpenWeights, options: { backboneOnly: boolean }): Promise<void>
+  loadFile(
+    file: OpenWeights,
+    options: { part: WeightsPart; partial: boolean; finite: boolean },
+  ): Promise<TakenTensors>
 }
+
+export type WeightsPart = 'backbone' | 'all'
+
+/** Names of tensors; a num_batches_tracked that the file lacks is in none, it counts from 0. */
+export interface TakenTensors {
+  taken: string[]
+  /** In the file, but not in the model, or of another shape, or not of the part that was asked for. */
+  leftOut: string[]
+  /** In the model, which keeps what it had; as leftOut. */
+  initialised: string[]
+}
+
+export interface LoadOptions extends ReadOptions {
+  /** The head stays as it is, and the file's own is left out. */
+  backboneOnly: boolean
+  /** Leaves out what does not fit, if anything fits; default: that is E_WEIGHTS. */
+  partial?: boolean
+  /** Takes NaN and infinity too, of a model that is looked at; default: they are E_WEIGHTS. */
+  anyValues?: boolean
+}
+
+export type LoadedWeights = TakenTensors &
+  Pick<Weights, 'format' | 'wrapper' | 'prefix' | 'changes'>
 
 /** What a trainer has for its users. */
 export interface WeightFiles {
@@ -20,8 +46,8 @@ export interface WeightFiles {
   save(dir: string, metadata: Record<string, string>): Promise<void>
   /** Reads both back. */
   load(dir: string): Promise<void>
-  /** Weights alone, from a file of any format that is read. */
-  loadWeights(path: string, options: { backboneOnly: boolean } & ReadOptions): Promise<void>
+  /** Weights alone, from a file of any format that is read. A refused file changes nothing. */
+  loadWeights(path: string, options: LoadOptions): Promise<LoadedWeights>
 }
 
 export function weightFiles(trainer: TensorFiles): WeightFiles {
@@ -33,10 +59,13 @@ export function weightFiles(trainer: TensorFiles): WeightFiles {
           trainer.loadFiles({ model, optimizer }),
         ),
       ),
-    loadWeights: (path, { backboneOnly, ...options }) =>
+    loadWeights: (path, { backboneOnly, partial = false, anyValues = false, ...options }) =>
       readWeights(path, options, async (file) => {
         await explained(path, async () => refuseForeignNames(file.tensors))
-        await trainer.loadFile(file, { backboneOnly })
+        const part = backboneOnly ? 'backbone' : 'all'
+        const names = await trainer.loadFile(file, { part, partial, finite: !anyValues })
+        const { format, wrapper, prefix, changes } = file
+        return { format, wrapper, prefix, changes, ...names }
       }),
   }
 }

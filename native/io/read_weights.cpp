@@ -1,6 +1,7 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "io/weight_dtypes.h"
@@ -10,6 +11,7 @@ namespace mcloss {
 namespace {
 
 constexpr size_t max_rank = 64;  // LibTorch's own limit in its operators
+constexpr int64_t piece_bytes = 8 << 20;
 
 // Where a tensor's elements lie in the file.
 struct Place {
@@ -86,15 +88,20 @@ Place place_of(const StoredTensor& tensor, uint64_t file_bytes) {
           static_cast<uint64_t>(tensor.begin + first)};
 }
 
-at::Tensor read_tensor(const File& file, const Place& place) {
+// Contiguous, on the CPU, own memory: rows `first` to `first + count` of a contiguous tensor, or all.
+at::Tensor read_rows(const File& file, const Place& place, int64_t first, int64_t count) {
   const bool is_bool = place.dtype->type == at::kBool;  // bytes until they are known to be 0 or 1
   const at::ScalarType type = is_bool ? at::kByte : place.dtype->type;
-  at::Tensor tensor =
-      at::empty(place.contiguous ? place.tensor->shape : std::vector{place.span}, type);
-  file.read(tensor.data_ptr(), tensor.nbytes(), place.first_byte);
+  std::vector<int64_t> shape = place.tensor->shape;
+  uint64_t begin = place.first_byte;
+  if (place.contiguous && !shape.empty()) {
+    begin += static_cast<uint64_t>(first * (place.elements / shape[0])) * place.dtype->bytes;
+    shape[0] = count;
+  }
+  at::Tensor tensor = at::empty(place.contiguous ? shape : std::vector{place.span}, type);
+  file.read(tensor.data_ptr(), tensor.nbytes(), begin);
   if (!place.contiguous) {
-    tensor = tensor.as_strided(place.tensor->shape, place.tensor->strides)
-                 .clone(at::MemoryFormat::Contiguous);
+    tensor = tensor.as_strided(shape, place.tensor->strides).clone(at::MemoryFormat::Contiguous);
   }
   if (!is_bool) return tensor;
   const auto* bytes = tensor.const_data_ptr<uint8_t>();
@@ -104,31 +111,81 @@ at::Tensor read_tensor(const File& file, const Place& place) {
   return tensor.view(at::kBool);
 }
 
+// use(first row, the rows), one piece after the other.
+template <typename Use>
+void in_pieces(const File& file, const Place& place, const Use& use) {
+  if (place.elements == 0) return;
+  const std::vector<int64_t>& shape = place.tensor->shape;
+  const int64_t rows = shape.empty() ? 1 : shape[0];
+  const auto row_bytes = static_cast<int64_t>(place.dtype->bytes) * (place.elements / rows);
+  const int64_t most = place.contiguous ? std::max<int64_t>(piece_bytes / row_bytes, 1) : rows;
+  for (int64_t first = 0; first < rows; first += most) {
+    use(first, read_rows(file, place, first, std::min(most, rows - first)));
+  }
+}
+
+// Whether every word, without its sign, is below `limit`: floats in the order of their bits.
+template <typename Word>
+bool all_below(const at::Tensor& values, Word limit) {
+  constexpr Word magnitude = std::numeric_limits<Word>::max() >> 1;
+  const auto* words = static_cast<const Word*>(values.const_data_ptr());
+  Word largest = 0;
+  for (int64_t i = 0; i < values.numel(); ++i) {
+    largest = std::max(largest, static_cast<Word>(words[i] & magnitude));
+  }
+  return largest < limit;
+}
+
+// As float32: an F64 from the middle between the largest one and infinity on is infinite.
+bool are_finite(const at::Tensor& values) {
+  switch (values.scalar_type()) {
+    case at::kDouble: return all_below<uint64_t>(values, 0x47effffff0000000);
+    case at::kFloat: return all_below<uint32_t>(values, 0x7f800000);
+    case at::kHalf: return all_below<uint16_t>(values, 0x7c00);
+    case at::kBFloat16: return all_below<uint16_t>(values, 0x7f80);
+    default: return true;
+  }
+}
+
+// Runs `work`; its Refusal becomes an error of the file and the tensor.
+template <typename Work>
+void explained(const WeightTable& table, const StoredTensor& tensor, const Work& work) {
+  try {
+    work();
+  } catch (const Refusal& refusal) {
+    throw Error("E_WEIGHTS", table.path + " is not a valid " + table.format + " file: tensor \"" +
+                                 tensor.name + "\": " + refusal.what() +
+                                 ". It is damaged or cut short: copy, download or save it again.");
+  }
+}
+
 }  // namespace
 
 WeightFile::WeightFile(WeightTable table)
-    : table_(std::move(table)), file_(File::duplicate(table_.fd, table_.path)) {}
-
-NamedTensors WeightFile::read() const {
+    : table_(std::move(table)), file_(File::duplicate(table_.fd, table_.path)) {
   const uint64_t bytes = file_.size();
-  const StoredTensor* at = nullptr;
-  try {
-    std::vector<Place> places;
-    for (const StoredTensor& tensor : table_.tensors) {
-      at = &tensor;
-      places.push_back(place_of(tensor, bytes));
-    }
-    NamedTensors tensors;
-    for (const Place& place : places) {
-      at = place.tensor;
-      tensors.emplace_back(at->name, read_tensor(file_, place));
-    }
-    return tensors;
-  } catch (const Refusal& refusal) {
-    throw Error("E_WEIGHTS", table_.path + " is not a valid " + table_.format + " file: tensor \"" +
-                                 at->name + "\": " + refusal.what() +
-                                 ". It is damaged or cut short: copy, download or save it again.");
+  for (const StoredTensor& tensor : table_.tensors) {
+    explained(table_, tensor, [&] { place_of(tensor, bytes); });
   }
+}
+
+void WeightFile::check_values(const StoredTensor& tensor, bool finite) const {
+  explained(table_, tensor, [&] {
+    in_pieces(file_, place_of(tensor, file_.size()), [&](int64_t, const at::Tensor& rows) {
+      if (!finite || are_finite(rows)) return;
+      throw Error("E_WEIGHTS", "weights: tensor \"" + tensor.name + "\" of " + table_.path +
+                                   " holds a value that is no finite float32 (NaN, infinite or too "
+                                   "large). Nothing was loaded: take other weights.");
+    });
+  });
+}
+
+void WeightFile::copy(const StoredTensor& tensor, const at::Tensor& into) const {
+  explained(table_, tensor, [&] {
+    in_pieces(file_, place_of(tensor, file_.size()), [&](int64_t first, const at::Tensor& rows) {
+      (into.dim() == 0 ? into : into.narrow(0, first, rows.size(0))).copy_(rows);
+    });
+  });
 }
 
 }  // namespace mcloss

@@ -2,6 +2,7 @@
 
 #include <c10/core/GradMode.h>
 
+#include <algorithm>
 #include <map>
 
 #include "models/layers.h"
@@ -9,6 +10,8 @@
 
 namespace mcloss {
 namespace {
+
+constexpr size_t most_names = 20;  // of a list in a message
 
 void check_sizes(const ModelConfig& config) {
   if (config.num_classes < 1 || config.channels_per_class < 0) {
@@ -40,7 +43,9 @@ std::string text_of(at::IntArrayRef shape) {
 void append_list(std::string& message, const char* title, const std::vector<std::string>& names) {
   if (names.empty()) return;
   message += std::string("\n  ") + title + " (" + std::to_string(names.size()) + "):";
-  for (const std::string& name : names) message += " " + name;
+  const size_t shown = std::min<size_t>(names.size(), most_names);
+  for (size_t i = 0; i < shown; ++i) message += " " + names[i];
+  if (shown < names.size()) message += " and " + std::to_string(names.size() - shown) + " more";
 }
 
 }  // namespace
@@ -108,47 +113,59 @@ NamedTensors Classifier::state() const {
   return out;
 }
 
-Classifier::Copies Classifier::check(const NamedTensors& weights, bool backbone_only,
-                                     const std::string& source) const {
-  std::map<std::string, at::Tensor> given(weights.begin(), weights.end());
+Match Classifier::match(const WeightFile& file, const TakeOptions& options) const {
+  std::map<std::string, const StoredTensor*> given;
+  for (const StoredTensor& tensor : file.tensors()) given.emplace(tensor.name, &tensor);
+  const auto is_asked = [&](const std::string& name) {
+    return options.part == WeightsPart::all || !is_head_name(name);
+  };
   std::vector<std::string> missing, mis_shaped, unexpected;
-  Copies copies;
+  Match match;
+  auto& [taken, left_out, initialised] = match.names;
   for (const auto& [name, own] : state()) {
-    const bool is_head = is_head_name(name);
     const auto found = given.find(name);
-    if (!(backbone_only && is_head)) {
-      if (found == given.end() && name.ends_with(".num_batches_tracked")) {
-        // Files of PyTorch before 0.4.1 lack it; it counts only, and stays as it is.
-      } else if (found == given.end()) {
-        missing.push_back(name);
-      } else if (found->second.sizes() != own.sizes()) {
-        mis_shaped.push_back(name + " " + text_of(found->second.sizes()) + " instead of " +
+    const StoredTensor* const tensor = found == given.end() ? nullptr : found->second;
+    if (is_asked(name) && tensor && own.sizes() == tensor->shape) {
+      taken.push_back(name);
+      match.pairs.emplace_back(own, tensor);
+    } else if (!tensor && name.ends_with(".num_batches_tracked")) {
+      // Files of PyTorch before 0.4.1 lack it; it counts only, and stays as it is.
+    } else {
+      initialised.push_back(name);
+      if (tensor) left_out.push_back(name);
+      if (is_asked(name) && !tensor) missing.push_back(name);
+      if (is_asked(name) && tensor) {
+        mis_shaped.push_back(name + " " + text_of(tensor->shape) + " instead of " +
                              text_of(own.sizes()));
-      } else {
-        copies.emplace_back(own, found->second);
       }
     }
-    if (found != given.end()) given.erase(found);
+    if (tensor) given.erase(found);
   }
   for (const auto& [name, tensor] : given) {
-    if (!(backbone_only && is_head_name(name))) unexpected.push_back(name);
+    left_out.push_back(name);
+    if (is_asked(name)) unexpected.push_back(name);
   }
-  if (!missing.empty() || !unexpected.empty() || !mis_shaped.empty()) {
-    std::string message = "weights: " + source + " does not fit the model.";
+  const bool fits = missing.empty() && unexpected.empty() && mis_shaped.empty();
+  if (!fits && !(options.partial && !taken.empty())) {
+    std::string message = "weights: " + file.path() + " does not fit the model.";
     append_list(message, "missing", missing);
     append_list(message, "unexpected", unexpected);
     append_list(message, "mis-shaped", mis_shaped);
     message +=
         "\n  Check model.backbone, model.head, model.classifier, model.channelsPerClass and the number "
         "of classes.";
+    if (!taken.empty()) {
+      message +=
+          " A run that begins with these weights takes what fits if model.allowPartial is true.";
+    }
     throw Error("E_WEIGHTS", message);
   }
-  return copies;
+  return match;
 }
 
-void Classifier::load(const Copies& copies) {
+void Classifier::load(const WeightFile& file, const Match& match) {
   const c10::NoGradGuard no_grad;
-  for (const auto& [own, value] : copies) own.copy_(value);
+  for (const auto& [own, tensor] : match.pairs) file.copy(*tensor, own);
 }
 
 }  // namespace mcloss

@@ -19,6 +19,11 @@ struct ClassifierOutput {
   at::Tensor logits;     // [N, K]
 };
 
+struct Match {
+  std::vector<std::pair<at::Tensor, const StoredTensor*>> pairs;  // of the model, of the file
+  Taken names;
+};
+
 class Classifier {
  public:
   // Builds on the CPU with initial weights from `init_seed`. Throws E_CONFIG for an unknown name or
@@ -37,12 +42,11 @@ class Classifier {
   NamedTensors buffers() const;  // running_mean, running_var, num_batches_tracked
   NamedTensors state() const;    // parameters and buffers, all of the above
 
-  // Each tensor of the model with the one of `weights` it takes; with backbone_only the head stays
-  // as it is and the file's own head entries are ignored. Throws E_WEIGHTS listing every missing,
-  // unexpected and mis-shaped name. source: the file, for the message.
-  using Copies = std::vector<std::pair<at::Tensor, at::Tensor>>;
-  Copies check(const NamedTensors& weights, bool backbone_only, const std::string& source) const;
-  static void load(const Copies& copies);
+  // The tensors of the model with those of `file` that they take, by name; no byte is read. Throws
+  // E_WEIGHTS listing every missing, unexpected and mis-shaped name, unless options.partial and
+  // something is taken.
+  Match match(const WeightFile& file, const TakeOptions& options) const;
+  static void load(const WeightFile& file, const Match& match);
 
  private:
   std::shared_ptr<Backbone> backbone_;

@@ -183,8 +183,10 @@ Napi::Value TrainerWrap::load_weights(const Napi::CallbackInfo& info) {
     auto job = make_job(info.Env());
     const auto file =
         std::make_shared<WeightFile>(record_of<WeightTable>(info[0], "trainer.loadWeights"));
-    const bool backbone_only = Fields(info[1], "trainer.loadWeights").get<bool>("backboneOnly");
-    job->run = [=](TrainerPtr& trainer) { trainer->load_weights(*file, backbone_only); };
+    const auto options = record_of<TakeOptions>(info[1], "trainer.loadWeights");
+    const auto taken = std::make_shared<Taken>();
+    job->run = [=](TrainerPtr& trainer) { *taken = trainer->load_weights(*file, options); };
+    job->result = [taken](Napi::Env env) { return to_js(env, *taken); };
     return worker_->post(std::move(job));
   });
 }

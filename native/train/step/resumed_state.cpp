@@ -8,23 +8,25 @@
 
 namespace mcloss {
 
-void check_resumed(const NamedTensors& own, const NamedTensors& saved, const std::string& source) {
-  const std::map<std::string, at::Tensor> given(saved.begin(), saved.end());
+void check_resumed(const NamedTensors& own, const WeightFile& saved) {
+  std::map<std::string, at::IntArrayRef> given;
+  for (const StoredTensor& tensor : saved.tensors()) given.emplace(tensor.name, tensor.shape);
   const auto fits = [&](const auto& item) {
     const auto found = given.find(item.first);
-    return found != given.end() && found->second.sizes() == item.second.sizes();
+    return found != given.end() && found->second == item.second.sizes();
   };
   if (given.size() != own.size() || !std::all_of(own.begin(), own.end(), fits)) {
-    throw Error("E_CHECKPOINT", "optimizer: the velocities and the loss's own state in " + source +
+    throw Error("E_CHECKPOINT", "optimizer: the velocities and the loss's own state in " +
+                                    saved.path() +
                                     " are not those of this model and loss. Resume with the "
                                     "configuration the run was started with.");
   }
 }
 
-void load_resumed(const NamedTensors& own, const NamedTensors& saved) {
+void load_resumed(const NamedTensors& own, const WeightFile& saved) {
   const c10::NoGradGuard no_grad;
-  const std::map<std::string, at::Tensor> given(saved.begin(), saved.end());
-  for (const auto& [name, tensor] : own) tensor.copy_(given.at(name));
+  const std::map<std::string, at::Tensor> tensors(own.begin(), own.end());
+  for (const StoredTensor& tensor : saved.tensors()) saved.copy(tensor, tensors.at(tensor.name));
 }
 
 }  // namespace mcloss

@@ -6,10 +6,10 @@
 
 namespace mcloss {
 
-// Throws E_CHECKPOINT unless names and shapes of `saved` are those of `own`. source: the file.
-void check_resumed(const NamedTensors& own, const NamedTensors& saved, const std::string& source);
+// Throws E_CHECKPOINT unless names and shapes of `saved` are those of `own`.
+void check_resumed(const NamedTensors& own, const WeightFile& saved);
 
 // Copies into `own` what check_resumed has passed.
-void load_resumed(const NamedTensors& own, const NamedTensors& saved);
+void load_resumed(const NamedTensors& own, const WeightFile& saved);
 
 }  // namespace mcloss

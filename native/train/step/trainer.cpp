@@ -275,17 +275,23 @@ void Trainer::save(const std::string& dir, const std::string& metadata) {
 }
 
 void Trainer::load(const WeightFile& model, const WeightFile& optimizer) {
-  // Both are read and checked before either is used, so that a wrong file changes nothing.
-  const NamedTensors weights = model.read(), state = optimizer.read();
-  const auto copies = impl_->model.check(weights, /*backbone_only=*/false, model.path());
-  check_resumed(impl_->resumed(), state, optimizer.path());
-  Classifier::load(copies);
-  load_resumed(impl_->resumed(), state);
+  // Names, shapes and places of both are checked before either is used.
+  const Match match = impl_->model.match(model, {});
+  check_resumed(impl_->resumed(), optimizer);
+  Classifier::load(model, match);
+  load_resumed(impl_->resumed(), optimizer);
 }
 
-void Trainer::load_weights(const WeightFile& file, bool backbone_only) {
-  const NamedTensors weights = file.read();
-  Classifier::load(impl_->model.check(weights, backbone_only, file.path()));
+Taken Trainer::load_weights(const WeightFile& file, const TakeOptions& options) {
+  for (const StoredTensor& tensor : file.tensors()) {
+    if (tensor.dtype == "BOOL") file.check_values(tensor, /*finite=*/false);
+  }
+  // Read twice, so that a value that is refused changes nothing: the second time it is in the
+  // system's cache.
+  const Match match = impl_->model.match(file, options);
+  for (const auto& [own, tensor] : match.pairs) file.check_values(*tensor, options.finite);
+  Classifier::load(file, match);
+  return match.names;
 }
 
 }  // namespace mcloss

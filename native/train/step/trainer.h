@@ -31,9 +31,9 @@ class Trainer {
   void save(const std::string& dir, const std::string& metadata);
   // Reads both back.
   void load(const WeightFile& model, const WeightFile& optimizer);
-  // Reads weights alone; backbone_only leaves the head as it is and ignores the file's own head
-  // entries. Throws E_WEIGHTS listing missing, unexpected, mis-shaped names.
-  void load_weights(const WeightFile& file, bool backbone_only);
+  // Weights alone. Throws E_WEIGHTS as Classifier::match and for values that are refused; the model is
+  // then as it was.
+  Taken load_weights(const WeightFile& file, const TakeOptions& options);
 
  private:
   struct Impl;

@@ -4,7 +4,13 @@ import { Writable } from 'node:stream'
 import { stripVTControlCharacters } from 'node:util'
 import { expect, test } from 'vitest'
 import { createProgress, statusLine } from '../../../lib/cli/progress.js'
-import type { EpochEvent, ProgressEvent, RunEvent, StartEvent } from '../../../lib/events.js'
+import type {
+  EpochEvent,
+  ProgressEvent,
+  RunEvent,
+  StartEvent,
+  WeightsEvent,
+} from '../../../lib/events.js'
 
 const figures = {
   loss: 2.5,
@@ -33,6 +39,9 @@ const start: StartEvent = {
   epochs: 30,
   stepsPerEpoch: 18,
   step: 36,
+  mean: [0.5, 0.5, 0.5],
+  std: [0.25, 0.5, 0.5],
+  normalisation: 'the configuration',
 }
 const progress = (overrides: Partial<ProgressEvent> = {}): ProgressEvent => ({
   type: 'progress',
@@ -98,6 +107,28 @@ test('not a terminal: plain lines with the figures of the events', () => {
   for (const word of ['epoch 3/30', 'loss 2.500', 'loss 1.750', '50.0 %', '87.5 %', '12.5 s'])
     expect(lines[5]).toContain(word)
   expect(lines).toHaveLength(6)
+})
+
+test('whose mean and std they are, and what was taken of the weights, a few names of each', () => {
+  expect(shown([start], false)).toContain(
+    'images; mean 0.5 0.5 0.5, std 0.25 0.5 0.5 (the configuration)\n',
+  )
+  const names = (count: number) => Array.from({ length: count }, (_, i) => `n${i}.weight`)
+  const weights: WeightsEvent = {
+    type: 'weights',
+    ...{ path: '/w/a\u001b.pth', name: 'resnet50.tv_in1k', bytes: 9, sha256: 'ab12' },
+    ...{ format: 'torch-zip', wrapper: null, prefix: 'module.', part: 'backbone' },
+    ...{ taken: names(318), leftOut: ['fc.weight', 'fc.bias'], initialised: names(22) },
+    changes: ['Every name began with "module.", which was left out.'],
+  }
+  expect(shown([weights], false).split('\n')).toEqual([
+    'weights /w/a\\x1b.pth (resnet50.tv_in1k, SHA-256 ab12)',
+    '  taken: 318 tensors of the backbone',
+    '  left out: fc.weight, fc.bias',
+    `  initialised: ${names(20).join(', ')} and 2 more`,
+    '  Every name began with "module.", which was left out.',
+    '',
+  ])
 })
 
 test('on a GPU the settings that matter there are shown too', () => {

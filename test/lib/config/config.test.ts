@@ -89,6 +89,7 @@ const wrong: Record<string, unknown[]> = {
   'data.resize': [0, [64], [64, 64, 64], '64', 64.5],
   'data.crop': [0, [1, 0], 500],
   'data.padding': [-1],
+  'data.firstClass': [-1, 0.5, '1'],
   'data.flip': [0],
   'data.mean': [0.5, [0.5, 0.5]],
   'data.std': [
@@ -107,6 +108,9 @@ const wrong: Record<string, unknown[]> = {
   'model.head': ['mlp'],
   'model.channelsPerClass': [0],
   'model.weights': ['', 3],
+  'model.weightsKey': ['', 3],
+  'model.weightsPart': ['head', true],
+  'model.allowPartial': ['yes', 1],
   'model.impl': ['slow'],
   'model.classifier.kind': ['bilinear'],
   'model.classifier.scale': [0, 'length'],
@@ -192,6 +196,17 @@ test('a wrong value in one part does not hide what does not fit together in anot
     expect(message).toContain(`\n  ${path}: `)
   }
   expect(message).toContain('4 problems')
+})
+
+test('what is said of weights needs weights', () => {
+  const message = refusal(withValue('model.weightsPart', 'all'))
+  expect(message).toContain('  model.weightsPart: needs model.weights')
+})
+
+test('a name of published weights stays one, a path becomes absolute', () => {
+  const of = (weights: string) => define(withValue('model.weights', weights)).model.weights
+  expect(of('resnet50.tv_in1k')).toBe('resnet50.tv_in1k')
+  expect(of('resnet50.tv_in1k.pth')).toBe(resolve('resnet50.tv_in1k.pth'))
 })
 
 test.each([[undefined], [null], ['text'], [[]]])('%j is no configuration', (input) => {

@@ -144,7 +144,7 @@ test('a folder in the place of a file', async () => {
   })
 })
 
-const outcomeCode = (load: Promise<void>) =>
+const outcomeCode = (load: Promise<unknown>) =>
   load.then(
     () => 'loaded',
     (error: { code?: string }) => error.code,
@@ -170,7 +170,7 @@ test.each(fixtureLines<ValuesLine>('safetensors/values.jsonl'))(
   'every dtype: $file',
   async ({ file, sha256 }) => {
     await restore()
-    await trainer.loadWeights(join(fixtures, file), { backboneOnly: true })
+    await trainer.loadWeights(join(fixtures, file), { backboneOnly: true, anyValues: true })
     const { tensors } = await weightsOf(trainer, folder)
     for (const [name, digest] of Object.entries(sha256)) {
       const bytes = tensors.get(name)?.bytes ?? Buffer.alloc(0)

@@ -51,7 +51,10 @@ afterAll(async () => {
 })
 
 const load = (tensors: StoredTensor[], file: Partial<OpenWeights> = {}) =>
-  trainer.loadFile({ fd, path, format: 'test', tensors, ...file }, { backboneOnly: false })
+  trainer.loadFile(
+    { fd, path, format: 'test', tensors, ...file },
+    { part: 'all', partial: false, finite: true },
+  )
 
 /** The plain table with another place for one tensor. */
 const changed = (name: string, change: Partial<StoredTensor>) =>

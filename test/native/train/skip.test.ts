@@ -41,7 +41,8 @@ for (const [target, value] of [
     expect(good).toMatchObject({ steps: 1, skipped: 0, n: 16 })
     const healthy = await save(trainer, `healthy ${target}`)
 
-    await trainer.loadWeights(await poisoned(trainer, target, value), { backboneOnly: false })
+    const options = { backboneOnly: false, anyValues: true }
+    await trainer.loadWeights(await poisoned(trainer, target, value), options)
     const before = await save(trainer, `before ${target}`)
     await trainer.step(batch, { step: 1, seed: 1, lr: 0.02 })
     await trainer.step(batch, { step: 2, seed: 1, lr: 0.02, microBatch: 6 })
@@ -70,7 +71,7 @@ test('a skipped step among good ones adds to `skipped` and `steps` alone', async
   await trainer.step(batch, { step: 0, seed: 1, lr: 0 })
   const alone = await trainer.stats()
   await save(trainer, 'good')
-  await trainer.loadWeights(bad, { backboneOnly: false })
+  await trainer.loadWeights(bad, { backboneOnly: false, anyValues: true })
   await trainer.step(batch, { step: 1, seed: 1, lr: 0 })
   await trainer.load(join(folder, 'good'))
   await trainer.step(batch, { step: 2, seed: 1, lr: 0 })

@@ -99,6 +99,7 @@ test('a key of one reader is no key of another, and says what it means', () => {
   expect(keys.map(([key]) => key).sort()).toEqual([
     'classes',
     'cropStrip',
+    'firstClass',
     'level',
     'masks',
     'seed',
