@@ -29,8 +29,7 @@ function one(name, ok) {
 
 await runAsProgram(import.meta.url, async (args) => {
   const libtorch = await ensure({ extra: ['tests'] })
-  await Promise.all([sources(libtorch), nativeTests()])
-  await vitest(args)
+  await Promise.all([sources(libtorch), nativeTests().then(() => vitest(args))])
   if (count.skipped > 0) print(`${count.skipped} skipped`)
   print(`${count.passed} passed, ${count.failed} failed`)
   return count.failed > 0 ? 1 : 0
