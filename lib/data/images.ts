@@ -196,6 +196,19 @@ async function imageOf(pipeline: Sharp): Promise<Image> {
   return { pixels: data, width: info.width, height: info.height }
 }
 
+/**
+ * libvips has one text of errors for all threads, and the end of any image's decoding empties it: a
+ * failure that has lost its reason is asked for again.
+ */
+async function withReason<T>(attempt: () => Promise<T>, left = 5): Promise<T> {
+  try {
+    return await attempt()
+  } catch (cause) {
+    if (left === 1 || reasonOf(cause).trim() !== 'Unknown error') throw cause
+    return withReason(attempt, left - 1)
+  }
+}
+
 /** Where the data ends early but in order, failOn 'error' leaves the rest of a JPEG grey, as PIL. */
 async function decodeBytes(
   path: string,
@@ -209,9 +222,12 @@ async function decodeBytes(
   const limitInputPixels = isHeldTwice ? MAX_PIXELS_HELD_TWICE : MAX_PIXELS
   const options = { failOn, limitInputPixels, ignoreIcc: true } as const
   const sharp = await loadSharp()
+  const attempt = () =>
+    isCmyk
+      ? decodeCmyk(sharp(bytes, options))
+      : imageOf(sharp(bytes, options).removeAlpha().toColourspace('srgb'))
   try {
-    if (isCmyk) return await decodeCmyk(sharp(bytes, options))
-    return await imageOf(sharp(bytes, options).removeAlpha().toColourspace('srgb'))
+    return await withReason(attempt)
   } catch (cause) {
     const lines = reasonOf(cause).split('\n')
     const reason = [...new Set(lines.map((line) => line.trim()))].join(' ').trim()

@@ -4,13 +4,14 @@
 import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { lstatSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test, vi } from 'vitest'
 import { temporaryFolder, toyConfig } from '../../support/small-birds.js'
 
 const root = join(import.meta.dirname, '../../..')
 const cli = join(root, 'dist/cli/main.js')
 const folder = temporaryFolder()
 const configFile = join(folder, 'config.json')
+const HANG_MS = 300_000
 
 function mcloss(
   args: string[],
@@ -77,9 +78,11 @@ test('of two resumes of one run at the same time, one is told who has it', async
   expect(refused.code).toBe(1)
   const other = both.find(({ child }) => child !== refused.child)
   expect(refused.output).toContain(`${runDir} is in use by process ${other?.child.pid} on `)
+  const starts = () =>
+    readFileSync(join(runDir, 'metrics.jsonl'), 'utf8').match(/"type":"start"/g) ?? []
+  await vi.waitFor(() => expect(starts()).toHaveLength(2), HANG_MS) // only then is it in its steps
   other?.child.kill('SIGTERM')
   expect((await other?.ended)?.code).toBe(143)
-  const metrics = readFileSync(join(runDir, 'metrics.jsonl'), 'utf8')
-  expect(metrics.match(/"type":"start"/g)).toHaveLength(2)
+  expect(starts()).toHaveLength(2)
   expect(readdirSync(runDir)).not.toContain('claim.json')
 })

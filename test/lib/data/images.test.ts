@@ -7,6 +7,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { native } from '../../../lib/binding.js'
 import { decode, decodeTo, encodeGreyPng, encodeJpeg, renderSvg } from '../../../lib/data/images.js'
 import { fixtureLines } from '../../support/fixture-lines.js'
+import { temporaryFolder } from '../../support/folders.js'
 
 const folder = join(import.meta.dirname, '../../fixtures', 'images')
 const scratch = mkdtempSync(join(tmpdir(), 'mcloss-images-'))
@@ -219,4 +220,18 @@ describe('encoders', () => {
     const { pixels } = await decode(path)
     expect([...pixels]).toEqual([...grey].flatMap((level) => [level, level, level]))
   })
+})
+
+test('an image that cannot be decoded has its reason, whatever is decoded beside it', async () => {
+  const noise = { type: 'gaussian', mean: 128, sigma: 60 } as const
+  const create = { width: 120, height: 120, channels: 3, background: 'red', noise } as const
+  const whole = await sharp({ create }).jpeg().toBuffer()
+  const path = join(temporaryFolder(), 'cut.jpg')
+  await writeFile(path, whole.subarray(0, whole.length / 2))
+  const reasons = Array.from({ length: 40 }, () =>
+    decode(path).catch((error) => (error.message.includes('premature end') ? 'known' : 'unknown')),
+  )
+  const known = (await Promise.all(reasons)).filter((reason) => reason === 'known')
+  // A third of them had lost it.
+  expect(known.length).toBeGreaterThan(36)
 })
