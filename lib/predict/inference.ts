@@ -48,8 +48,7 @@ const predictShape = modelShape.extend({ top: count.optional() })
  * The test split's figures, as a run's own evaluation gives them; data.onBadImage is the model's.
  *
  * @throws McLossError E_CHECKPOINT, E_WEIGHTS for weights that cannot be used; E_NUMERICS for a model
- * whose outputs are not finite; E_DATA for data that
- * cannot, or whose classes are not the model's.
+ * whose outputs are not finite; E_DATA for data that cannot be used, or whose classes are not the model's.
  */
 export async function evaluate(options: EvaluateOptions): Promise<TestFigures> {
   checkArgument('evaluate', 'options', evaluateShape, options)

@@ -2,17 +2,16 @@
 
 import { existsSync } from 'node:fs'
 import { readdir, realpath } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { basename, extname, join } from 'node:path'
+import { pathVariable, userCache } from '../../scripts/setup/environment.mjs'
 import { McLossError } from '../errors.js'
+import { faultAt } from '../files/system-errors.js'
 import { type WeightRecord, weightRecord, weightRecords } from './records.js'
 
 type Env = NodeJS.ProcessEnv
 
-const userCache = (env: Env) => env.XDG_CACHE_HOME || join(env.HOME || homedir(), '.cache')
-
 export function weightsFolder(env: Env = process.env): string {
-  return env.MCLOSS_WEIGHTS_DIR || join(userCache(env), 'mcloss', 'weights')
+  return pathVariable('MCLOSS_WEIGHTS_DIR', env) ?? join(userCache(env), 'mcloss', 'weights')
 }
 
 /** Of a record's file in a folder of weights: its own may be 'model.safetensors', as many are. */
@@ -24,17 +23,19 @@ export const fileNameOf = ({ name, url }: WeightRecord) => `${name}${extname(url
  * @throws McLossError E_WEIGHTS when it is neither, with the command that helps.
  */
 export function weightsFile(nameOrPath: string): { path: string; record?: WeightRecord } {
-  if (existsSync(nameOrPath)) return { path: nameOrPath }
+  const fault = faultAt(nameOrPath)
+  if (fault === undefined) return { path: nameOrPath }
   const record = weightRecord(nameOrPath)
   const path = record && join(weightsFolder(), fileNameOf(record))
-  if (record && path && existsSync(path)) return { path, record }
+  const unfetched = path && faultAt(path)
+  if (record && path && unfetched === undefined) return { path, record }
   const isName = !nameOrPath.includes('/')
   throw new McLossError(
     'E_WEIGHTS',
     path
-      ? `weights: ${nameOrPath} is not fetched yet: expected it at ${path}. Run 'mcloss weights ` +
+      ? `weights: ${nameOrPath} is not fetched yet: expected it at ${path}: ${unfetched}. Run 'mcloss weights ` +
           `fetch ${nameOrPath}'.`
-      : `weights: there is no file ${nameOrPath}${isName ? `, and none of the names ${names()}` : ''}.`,
+      : `weights: the file ${nameOrPath}: ${fault}${isName ? `; nor is it one of the names ${names()}` : ''}.`,
   )
 }
 
@@ -49,11 +50,11 @@ export interface Copy {
 
 /** Of a file that torch.hub has fetched from `url`, or timm under the record's name. */
 export async function copiesElsewhere(url: string, record?: WeightRecord): Promise<Copy[]> {
-  const env = process.env
-  const torch = [env.TORCH_HOME, join(userCache(env), 'torch')].flatMap((home) =>
+  const torch = [pathVariable('TORCH_HOME'), join(userCache(), 'torch')].flatMap((home) =>
     home ? [join(home, 'hub', 'checkpoints', basename(new URL(url).pathname))] : [],
   )
-  const hub = env.HF_HUB_CACHE || join(env.HF_HOME || join(userCache(env), 'huggingface'), 'hub')
+  const face = pathVariable('HF_HOME') ?? join(userCache(), 'huggingface')
+  const hub = pathVariable('HF_HUB_CACHE') ?? join(face, 'hub')
   const snapshots = join(hub, `models--timm--${record?.name}`, 'snapshots')
   const revisions = record ? await readdir(snapshots).catch(() => []) : []
   const paths = [

@@ -31,9 +31,11 @@ export class RunningDigest {
   }
 }
 
-export async function digestOf(path: string): Promise<Digest> {
+export const digestOf = (path: string): Promise<Digest> => digestOfAll(fileChunks(path))
+
+export async function digestOfAll(chunks: AsyncIterable<Buffer>): Promise<Digest> {
   const digest = new RunningDigest()
-  for await (const bytes of fileChunks(path)) digest.add(bytes)
+  for await (const bytes of chunks) digest.add(bytes)
   return digest.result()
 }
 

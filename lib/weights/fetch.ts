@@ -4,7 +4,9 @@
 import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
+import { variable } from '../../scripts/setup/environment.mjs'
 import { McLossError, reasonOf } from '../errors.js'
+import { systemReason } from '../files/system-errors.js'
 import { type Copy, copiesElsewhere, fileNameOf, names, weightsFolder } from './cache.js'
 import { digestOf } from './digest.js'
 import { download } from './download.js'
@@ -251,7 +253,7 @@ function hashNeeded({ record, url }: Wanted): McLossError {
 }
 
 function isOffline({ offline }: FetchOptions): boolean {
-  return offline === true || /^(1|on|yes|true)$/i.test(process.env.HF_HUB_OFFLINE ?? '')
+  return offline === true || /^(1|on|yes|true)$/i.test(variable('HF_HUB_OFFLINE'))
 }
 
 /** What the file system says, in a sentence. */
@@ -263,6 +265,8 @@ async function asErrors<T>(target: string, work: () => Promise<T>): Promise<T> {
     if (cause instanceof Error && cause.name === 'AbortError') {
       throw new McLossError('E_ABORTED', 'mcloss weights: stopped.', { cause })
     }
-    throw new McLossError('E_IO', `weights: ${target} is not made: ${reasonOf(cause)}.`, { cause })
+    throw new McLossError('E_IO', `weights: ${target} is not made: ${systemReason(cause)}`, {
+      cause,
+    })
   }
 }

@@ -1,7 +1,7 @@
 // Which file of weights it is: by its SHA-256, and by that whether it is a published one.
 
 import { McLossError } from '../errors.js'
-import { digestOf } from './digest.js'
+import { digestOfAll } from './digest.js'
 import { isExpectedSize, problemOf } from './expected.js'
 import { withFile } from './read.js'
 import { type WeightRecord, weightRecords } from './records.js'
@@ -18,7 +18,9 @@ export interface Identity {
  * @throws McLossError E_IO if it cannot be read; E_WEIGHTS if it is no longer what was fetched.
  */
 export async function identify(path: string, record?: WeightRecord): Promise<Identity> {
-  const digest = await withFile(path, () => digestOf(path))
+  const digest = await withFile(path, (file) =>
+    digestOfAll(file.createReadStream({ autoClose: false, highWaterMark: 2 ** 20 })),
+  )
   const { bytes, sha256 } = digest
   const problem = record && problemOf(record, digest)
   if (record && problem) {

@@ -1,5 +1,6 @@
 // Which address is asked for a record's file, and who is shown the token of Hugging Face.
 
+import { variable } from '../../scripts/setup/environment.mjs'
 import { McLossError } from '../errors.js'
 
 const HUGGING_FACE = 'https://huggingface.co'
@@ -16,16 +17,16 @@ export function mirrored(url: string): string {
 /** HF_TOKEN, for an address on Hugging Face or on the mirror that HF_ENDPOINT names. */
 export function tokenFor(url: string): string | undefined {
   const home = new URL(baseNamed('HF_ENDPOINT') ?? HUGGING_FACE)
-  return new URL(url).origin === home.origin ? process.env.HF_TOKEN || undefined : undefined
+  return new URL(url).origin === home.origin ? variable('HF_TOKEN') || undefined : undefined
 }
 
-function baseNamed(variable: string): string | undefined {
-  const value = process.env[variable]
+function baseNamed(name: string): string | undefined {
+  const value = variable(name)
   if (!value) return undefined
   if (/^https?:\/\//.test(value) && URL.canParse(value)) return value
   throw new McLossError(
     'E_USAGE',
-    `mcloss: the variable ${variable} is not an address: expected http://... or https://... Set ` +
+    `mcloss: the variable ${name} is not an address: expected http://... or https://... Set ` +
       'it so, or unset it.',
   )
 }

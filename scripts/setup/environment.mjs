@@ -1,7 +1,8 @@
 // @ts-check
 // Environment variables as users write them. lib/binding.ts takes its path from here too.
 
-import { resolve } from 'node:path'
+import { homedir } from 'node:os'
+import { isAbsolute, join, resolve } from 'node:path'
 import { SetupError } from './setup-error.mjs'
 
 /**
@@ -20,6 +21,12 @@ export function variable(name, env = process.env) {
 export function pathVariable(name, env = process.env) {
   const value = variable(name, env)
   return value === '' ? undefined : resolve(value)
+}
+
+/** Where this user's caches lie. XDG's rule: a relative path counts as none. @param {NodeJS.ProcessEnv} [env] */
+export function userCache(env = process.env) {
+  const named = variable('XDG_CACHE_HOME', env)
+  return isAbsolute(named) ? named : join(env.HOME || homedir(), '.cache')
 }
 
 /**

@@ -3,10 +3,9 @@
 
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
-import { homedir } from 'node:os'
-import { dirname, isAbsolute, join, relative } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { variable } from './environment.mjs'
+import { userCache } from './environment.mjs'
 import { SetupError, systemReason } from './setup-error.mjs'
 
 export const packageRoot = realpathSync(join(dirname(fileURLToPath(import.meta.url)), '../..'))
@@ -14,14 +13,8 @@ export const packageRoot = realpathSync(join(dirname(fileURLToPath(import.meta.u
 /** @type {{version: string}} */
 export const packageJson = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'))
 
-/**
- * Fetched LibTorch builds lie here, side by side. XDG's rule: a relative path counts as none.
- * @param {NodeJS.ProcessEnv} env
- */
-export function cacheFolder(env = process.env) {
-  const named = variable('XDG_CACHE_HOME', env)
-  return join(isAbsolute(named) ? named : join(env.HOME || homedir(), '.cache'), 'mcloss')
-}
+/** Fetched LibTorch builds lie here, side by side. @param {NodeJS.ProcessEnv} env */
+export const cacheFolder = (env = process.env) => join(userCache(env), 'mcloss')
 
 /**
  * Whether something is at a path.

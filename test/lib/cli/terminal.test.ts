@@ -69,7 +69,9 @@ test('without a terminal, as under nohup, a hang-up does not end a run', async (
 
 const hasScript = spawnSync('script', ['--version']).status === 0
 
-test.skipIf(!hasScript)('a terminal that hangs up saves a run', async () => {
+const why = hasScript ? '' : ' (no program script is here)'
+
+test.skipIf(!hasScript)(`a terminal that hangs up saves a run${why}`, async () => {
   const command = [process.execPath, cli, ...trainArgs('hangup', 4000)].join(' ')
   const child = spawn('script', ['-qec', command, '/dev/null'], { cwd: folder, stdio: 'ignore' })
   const exited = new Promise((settle) => child.on('exit', settle))

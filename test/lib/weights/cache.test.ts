@@ -1,11 +1,12 @@
 // What model.weights means: a file first, then a name that was fetched.
 
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { McLossError } from '../../../lib/errors.js'
 import { weightsFile, weightsFolder } from '../../../lib/weights/cache.js'
 import { temporaryFolder } from '../../support/folders.js'
+import { closed } from '../../support/other-user.js'
 
 const name = 'resnet50.tv_in1k'
 let folder: string
@@ -40,6 +41,15 @@ test('a file of that name comes first', () => {
   expect(weightsFile(path)).toEqual({ path })
 })
 
+test('a file that this user may not reach is not said to be missing', async () => {
+  const path = join(folder, 'locked/own.pth')
+  mkdirSync(join(folder, 'locked'))
+  writeFileSync(path, '')
+  await closed(join(folder, 'locked'), async () => {
+    expect(refusal(path).message).toMatch(/own\.pth: permission denied \(EACCES\)/)
+  })
+})
+
 test('neither: the names are listed, unless it is a path', () => {
   expect(refusal('resnet51').message).toContain('vgg16_bn.tv_in1k')
   expect(refusal('./resnet51.pth')).toMatchObject({ code: 'E_WEIGHTS' })
@@ -50,6 +60,9 @@ test.each([
   [{ MCLOSS_WEIGHTS_DIR: '/w', XDG_CACHE_HOME: '/x', HOME: '/h' }, '/w'],
   [{ XDG_CACHE_HOME: '/x', HOME: '/h' }, '/x/mcloss/weights'],
   [{ HOME: '/h' }, '/h/.cache/mcloss/weights'],
+  [{ MCLOSS_WEIGHTS_DIR: '"/w"' }, '/w'],
+  [{ MCLOSS_WEIGHTS_DIR: 'w' }, resolve('w')],
+  [{ XDG_CACHE_HOME: 'x', HOME: '/h' }, '/h/.cache/mcloss/weights'],
 ])('the folder of %j', (env, expected) => {
   expect(weightsFolder(env)).toBe(expected)
 })

@@ -53,7 +53,7 @@ test('a damaged record beside the weights is found as well', async () => {
 })
 
 test.runIf(soak)(
-  '300 MiB: read with a few MiB of memory, and found if one byte is wrong',
+  `300 MiB: read with a few MiB of memory, and found if one byte is wrong${soak ? '' : ' (only with MCLOSS_SOAK=1)'}`,
   async () => {
     const key = 'of 300 MiB'
     const content = Buffer.alloc(300 * 2 ** 20)
