@@ -152,3 +152,12 @@ test('a run without mean and std in its configuration goes on with 0.5', async (
   expect(resumed.find(({ type }) => type === 'start')).toMatchObject(half)
   rmSync(runDir, { recursive: true })
 })
+
+test("a checkpoint's weights are looked for under model.weightsKey", async () => {
+  const weights = join(import.meta.dirname, '../../fixtures/pth/checkpoint.zip.pth')
+  const run = train(config({ weights, weightsKey: 'ema' }))
+  await expect(run.result).rejects.toMatchObject({
+    code: 'E_WEIGHTS',
+    message: expect.stringMatching(/checkpoint\.zip\.pth .*ema/),
+  })
+})
