@@ -5,7 +5,7 @@ import type { EpochEvent, ProgressEvent, RunEvent, StartEvent, StoreEvent } from
 import { sizeText } from '../machine.js'
 import { figure, percent } from './percent.js'
 import { plainLines } from './plain.js'
-import { initialWeightsText } from './weights-report.js'
+import { initialWeightsText } from './reports/weights.js'
 
 type Output = NodeJS.WritableStream & { columns?: number }
 
