@@ -22,6 +22,7 @@ import { McLossError } from '../../../lib/errors.js'
 import { openCheckpoint, readModelMetadata, saveCheckpoint } from '../../../lib/train/checkpoint.js'
 import { onBrokenDisk, withoutLinks } from '../../support/broken-disk.js'
 import { fakeTrainer, stateOf } from '../../support/checkpoint-fakes.mjs'
+import { soak } from '../../support/fixture-lines.js'
 
 const root = join(import.meta.dirname, '../../..')
 const temporary = () => mkdtempSync(join(tmpdir(), 'mcloss-test-'))
@@ -254,12 +255,15 @@ async function expectUsable(runDir: string, least: number): Promise<number> {
 }
 
 const disks = ['links', 'no links']
+// Each kill is a process of its own.
+const STRIDE = soak ? 1 : 3
+
 test.each(disks)('killed before any file operation of a save (%s)', async (disk) => {
   const operations = new Set<string>()
   const saves: [number, number][] = [[1, 2]] // a save that moves both links
   if (disk === 'links') saves.push([3, 4]) // a save that moves last alone
   for (const [before, step] of saves) {
-    for (let killAt = 1; ; killAt++) {
+    for (let killAt = 1; ; killAt += STRIDE) {
       const runDir = temporary()
       const start = () => save(runDir, before, 'last', 'best')
       await (disk === 'links' ? start() : onBrokenDisk(withoutLinks, start))
