@@ -10,7 +10,6 @@ import { type ConfigInput, defineConfig } from '../config/index.js'
 import { runDemo } from '../demo.js'
 import { doctor } from '../doctor.js'
 import { McLossError } from '../errors.js'
-import type { TestFigures } from '../events.js'
 import { systemReason } from '../files/system-errors.js'
 import { packageRoot, packageVersion } from '../machine.js'
 import { channelGroups } from '../mc-loss.js'
@@ -24,6 +23,7 @@ import { formatDoctor } from './doctor-report.js'
 import { addConfigFlags, positiveInteger, refuseHomeSign, setFlags } from './flags.js'
 import { percent } from './percent.js'
 import { plain } from './plain.js'
+import { accuracyText, resultText } from './result-report.js'
 import {
   exitCodes,
   print,
@@ -63,7 +63,7 @@ program
   .option('--data.root <folder>', 'other data of the kind the model was trained on')
   .addOption(deviceOption())
   .option('--json', 'print JSON')
-  .description("loss, top-1 and top-5 on the data's test split")
+  .description("loss, top-1, top-5 and mean per-class accuracy on the data's test split")
   .action(runEval)
 
 program
@@ -125,10 +125,7 @@ async function runTrain(file: string | undefined, options: Record<string, string
   await withProgress(async (progress) => {
     for await (const event of run) progress.show(event)
   })
-  const { best, last, runDir } = await run.result
-  print(`best  epoch ${best.epoch + 1}: ${accuracyText(best)}`)
-  print(`last  epoch ${last.epoch + 1}: ${accuracyText(last)}`)
-  print(`run   ${runDir}`)
+  print(resultText(await run.result))
 }
 
 async function runEval(options: ModelOptions & { json?: boolean; 'data.root'?: string }) {
@@ -166,10 +163,6 @@ async function runPredict(
 
 function predictionJson({ path, top, error }: Prediction) {
   return { path, top, ...(error && { error: { code: error.code, message: error.message } }) }
-}
-
-function accuracyText({ top1, top5 }: TestFigures): string {
-  return `top-1 ${percent(top1, 2)}, top-5 ${percent(top5, 2)}`
 }
 
 function runGroups(options: { channels: number; classes: number; json?: boolean }) {

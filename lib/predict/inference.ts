@@ -62,8 +62,7 @@ export async function evaluate(options: EvaluateOptions): Promise<TestFigures> {
     const test = options.data ? withModelsCut(dataset.test, model) : dataset.test
     const bad = badImages(model.config.data.onBadImage, test, model.warn)
     const source = { store: undefined, badImages: bad }
-    const { classes } = model
-    for (const message of emptyClassesWarnings(classes, test, 'test')) model.warn(message)
+    for (const message of emptyClassesWarnings(knownClasses, test, 'test')) model.warn(message)
     const batches = loader({ ...dataset, test }, model.config, { split: 'test', epoch: 0, source })
     const figures = (await evaluateBatches(model.trainer, batches)) as TestFigures
     if (!areFinite(figures)) throw notFinite('evaluate', model.file)

@@ -2,22 +2,15 @@
 // end of a run that picks on validation images: the test split, once, with the weights of the best.
 
 import { join } from 'node:path'
-import type { NativeTrainer } from '../binding.js'
 import type { Config } from '../config/index.js'
-import type { Dataset } from '../data/batch.js'
 import { loader } from '../data/loader.js'
-import type { Stores } from '../data/store/index.js'
 import type { EvaluatedSplit, TestFigures } from '../events.js'
 import { openCheckpoint } from './checkpoint.js'
+import type { RunContext } from './context.js'
 import { evaluateBatches } from './epoch.js'
 
 /** What an evaluation needs of a run. */
-export interface EvaluationContext {
-  config: Config
-  dataset: Dataset
-  stores: Stores
-  trainer: NativeTrainer
-}
+type EvaluationContext = Pick<RunContext, 'config' | 'dataset' | 'stores' | 'trainer'>
 
 /** Of the end of an epoch. */
 export interface Evaluation {
@@ -47,7 +40,7 @@ export async function evaluateEpoch(
  * @throws McLossError E_CHECKPOINT where it is damaged.
  */
 export async function testBest(
-  context: EvaluationContext & { runDir: string },
+  context: EvaluationContext & Pick<RunContext, 'runDir'>,
   signal: AbortSignal | undefined,
 ): Promise<TestFigures | undefined> {
   const { path } = await openCheckpoint(join(context.runDir, 'best'))

@@ -1,52 +1,23 @@
 // The epochs of a run: training, evaluation, checkpoints, and what is reported of them. What is
 // computed is native's; this file decides the order of things.
 
-import { join } from 'node:path'
-import { type NativeTrainer, native } from '../binding.js'
-import { type Config, configToJson, microBatchOf, settingsOf } from '../config/index.js'
+import { native } from '../binding.js'
+import { configToJson, microBatchOf, settingsOf } from '../config/index.js'
 import { scalarOf } from '../config/losses/index.js'
-import type { Normalisation } from '../config/normalisation.js'
-import type { Dataset } from '../data/batch.js'
 import { loader } from '../data/loader.js'
 import { preprocessingOf } from '../data/preprocessing.js'
-import type { Stores } from '../data/store/index.js'
 import { positionsOf } from '../data/validation.js'
 import { McLossError } from '../errors.js'
-import type { EvaluatedSplit, StartEvent } from '../events.js'
+import type { StartEvent } from '../events.js'
 import { type CheckpointState, saveCheckpoint } from './checkpoint.js'
-import type { Claim } from './claim.js'
+import type { RunContext } from './context.js'
 import { emptyTotals, trainEpoch } from './epoch.js'
-import { bestPickedOn, type Evaluation, evaluateEpoch, testBest } from './evaluation.js'
-import type { Journal } from './journal.js'
+import { bestPickedOn, type Evaluation, evaluateEpoch } from './evaluation.js'
 import type { LinkName } from './links.js'
 import { areFinite, isBetter, trainFigures } from './metrics.js'
-import type { EpochResult, Session } from './session.js'
+import { keptText, type RunResult, resultOf } from './result.js'
+import type { EpochResult } from './session.js'
 import { watchSkipped } from './skipped.js'
-
-export interface RunResult {
-  runDir: string
-  /**
-   * The epoch with the best value of config.best.metric on the split `test.bestPickedOn`, its figures
-   * there, and the link to it.
-   */
-  best: EpochResult
-  /** The last epoch, on the same split. */
-  last: EpochResult
-  /** The best epoch's figures on the test split, which is where it was picked, or was read once for this. */
-  test: EpochResult & { bestPickedOn: EvaluatedSplit }
-}
-
-type RunContext = Session & {
-  config: Config
-  dataset: Dataset
-  stores: Stores
-  trainer: NativeTrainer
-  stepsPerEpoch: number
-  lrAt: (step: number) => number
-  normalisation: Normalisation
-  journal: Journal
-  claim: Pick<Claim, 'requireHeld'>
-}
 
 export async function runEpochs(
   run: RunContext,
@@ -97,62 +68,6 @@ export async function runEpochs(
   } finally {
     await run.journal.close()
   }
-}
-
-async function resultOf(
-  run: RunContext,
-  hasEpochs: boolean,
-  signal: AbortSignal | undefined,
-): Promise<RunResult> {
-  const { config, runDir, last } = run
-  const pickedOn = bestPickedOn(config)
-  if (hasEpochs && !(last && run.best)) {
-    throw new McLossError(
-      'E_NUMERICS',
-      'train: the figures of the last epoch are not finite, so that there is no result. Lower ' +
-        `optim.lr, or look at the warnings in ${join(runDir, 'metrics.jsonl')}. ` +
-        keptText(run),
-    )
-  }
-  // With validation images a run that was stopped before its test goes on with that.
-  const isDone = !hasEpochs && (pickedOn === 'test' || last?.epoch !== config.optim.epochs - 1)
-  if (isDone || !last || !run.best) {
-    throw new McLossError(
-      'E_CHECKPOINT',
-      `train: ${runDir} has already done its ${config.optim.epochs} epochs; nothing is left to ` +
-        'train. Raise optim.epochs to go on.',
-    )
-  }
-  const best = { ...run.best, checkpoint: join(runDir, 'best') }
-  const test = pickedOn === 'test' ? best : await testResult(run, best, signal)
-  return { runDir, best, last, test: { ...test, bestPickedOn: pickedOn } }
-}
-
-/** Of the one evaluation of the test split in a run that picks on validation images. */
-async function testResult(
-  run: RunContext,
-  { epoch, checkpoint }: EpochResult,
-  signal: AbortSignal | undefined,
-): Promise<EpochResult> {
-  const began = performance.now()
-  const test = await testBest(run, signal)
-  if (!test) {
-    throw new McLossError(
-      'E_ABORTED',
-      `train: stopped in the evaluation of the test split; every epoch is saved in ${run.saved}. ` +
-        `Go on with: mcloss train --resume ${run.runDir}`,
-    )
-  }
-  if (!areFinite(test)) {
-    throw new McLossError(
-      'E_NUMERICS',
-      `train: the figures of ${checkpoint} on the test split are not finite, though they are on the ` +
-        'validation images. Look at the test images with: mcloss data check',
-    )
-  }
-  const seconds = (performance.now() - began) / 1000
-  run.journal.emit({ type: 'test', epoch, checkpoint, test, seconds })
-  return { ...test, epoch, checkpoint }
 }
 
 /** Evaluates, saves and reports the epoch that has just ended. */
@@ -210,14 +125,6 @@ async function finishEpoch(
     seconds,
   })
   return isSound && figures ? { ...figures, epoch, checkpoint } : undefined
-}
-
-/** What a run that ends with E_NUMERICS leaves, and how to go on. */
-function keptText({ saved, runDir }: RunContext): string {
-  return saved
-    ? `The last checkpoint is ${saved}; go on from it with: mcloss train --resume ${runDir} ` +
-        '--optim.lr RATE'
-    : 'No checkpoint was saved; start anew.'
 }
 
 async function saveAndAbort(run: RunContext): Promise<never> {

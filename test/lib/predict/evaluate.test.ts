@@ -9,7 +9,7 @@ import { native } from '../../../lib/binding.js'
 import { type ConfigInput, defineConfig } from '../../../lib/config/index.js'
 import { writeDrawnBirds } from '../../../lib/data/datasets/drawn-birds.js'
 import { evaluate, predict } from '../../../lib/predict/inference.js'
-import type { RunResult } from '../../../lib/train/run.js'
+import type { RunResult } from '../../../lib/train/result.js'
 import { train } from '../../../lib/train/train.js'
 import { temporaryFolder, toyConfig } from '../../support/small-birds.js'
 
