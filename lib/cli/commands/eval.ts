@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander'
 import { evaluate, type ModelOptions } from '../../predict/inference.js'
-import { accuracyText } from '../accuracy.js'
+import { accuracyText } from '../result-report.js'
 import { deviceOption } from '../options.js'
 import { print, printJson, printWarning } from '../terminal.js'
 
