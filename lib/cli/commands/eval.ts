@@ -2,8 +2,8 @@
 
 import type { Command } from 'commander'
 import { evaluate, type ModelOptions } from '../../predict/inference.js'
-import { accuracyText } from '../result-report.js'
 import { deviceOption } from '../options.js'
+import { accuracyText } from '../result-report.js'
 import { print, printJson, printWarning } from '../terminal.js'
 
 export function define(command: Command): void {
