@@ -5,6 +5,7 @@ import type { Config } from '../config/index.js'
 import type { Normalisation } from '../config/normalisation.js'
 import type { Dataset } from '../data/batch.js'
 import type { Stores } from '../data/store/index.js'
+import type { Records } from '../records/index.js'
 import type { Claim } from './claim.js'
 import type { Journal } from './journal.js'
 import type { Session } from './session.js'
@@ -18,5 +19,6 @@ export type RunContext = Session & {
   lrAt: (step: number) => number
   normalisation: Normalisation
   journal: Journal
+  records: Records
   claim: Pick<Claim, 'requireHeld'>
 }

@@ -5,9 +5,10 @@ import { join } from 'node:path'
 import type { Config } from '../config/index.js'
 import { loader } from '../data/loader.js'
 import type { EvaluatedSplit, TestFigures } from '../events.js'
+import type { Answers } from '../records/answers.js'
 import { openCheckpoint } from './checkpoint.js'
 import type { RunContext } from './context.js'
-import { evaluateBatches } from './epoch.js'
+import { type EvaluationOptions, evaluateBatches } from './epoch.js'
 
 /** What an evaluation needs of a run. */
 type EvaluationContext = Pick<RunContext, 'config' | 'dataset' | 'stores' | 'trainer'>
@@ -29,34 +30,37 @@ export async function evaluateEpoch(
   signal: AbortSignal | undefined,
 ): Promise<Evaluation | undefined> {
   const split = bestPickedOn(context.config)
-  const figures = await figuresOf(context, split, signal)
+  const figures = await figuresOf(context, split, { signal })
   return figures && { split, figures }
 }
 
 /**
- * The test split's figures of the run's best checkpoint, whose weights stay in the trainer. Undefined
- * once aborted.
+ * The test split's figures of the run's best checkpoint, whose weights stay in the trainer, and its
+ * answers to each sample. Undefined once aborted.
  *
  * @throws McLossError E_CHECKPOINT where it is damaged.
  */
 export async function testBest(
   context: EvaluationContext & Pick<RunContext, 'runDir'>,
   signal: AbortSignal | undefined,
-): Promise<TestFigures | undefined> {
+): Promise<{ figures: TestFigures; answers: Answers } | undefined> {
   const { path } = await openCheckpoint(join(context.runDir, 'best'))
   const file = join(path, 'model.safetensors')
   await context.trainer.loadWeights(file, { backboneOnly: false, anyValues: true })
-  return await figuresOf(context, 'test', signal)
+  const { classes, test: samples } = context.dataset
+  const answers: Answers = { classes, samples, all: [] }
+  const figures = await figuresOf(context, 'test', { signal, answers })
+  return figures && { figures, answers }
 }
 
 function figuresOf(
   { config, dataset, stores, trainer }: EvaluationContext,
   split: EvaluatedSplit,
-  signal: AbortSignal | undefined,
+  options: EvaluationOptions,
 ): Promise<TestFigures | undefined> {
   const source = split === 'test' ? stores.test : stores.train
   const batches = loader(dataset, config, { split, epoch: 0, source })
-  return evaluateBatches(trainer, batches, signal)
+  return evaluateBatches(trainer, batches, options)
 }
 
 /** Says which classes mean per-class accuracy leaves out, if there are some. */

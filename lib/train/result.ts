@@ -3,10 +3,14 @@
 import { join } from 'node:path'
 import { McLossError } from '../errors.js'
 import type { EvaluatedSplit } from '../events.js'
+import { writeReport } from '../records/report.js'
 import type { RunContext } from './context.js'
 import { bestPickedOn, testBest } from './evaluation.js'
 import { areFinite } from './metrics.js'
 import type { EpochResult } from './session.js'
+
+/** Of the run folder. */
+const REPORT = 'report'
 
 export interface RunResult {
   runDir: string
@@ -47,7 +51,19 @@ export async function resultOf(
   const best = { ...run.best, checkpoint: join(runDir, 'best') }
   const pickedOn = bestPickedOn(config)
   const test = pickedOn === 'test' ? best : await testResult(run, best, signal)
+  if (pickedOn === 'test') await reportBest(run, signal)
   return { runDir, best, last, test: { ...test, bestPickedOn: pickedOn } }
+}
+
+/** The run is at its end: an abort leaves the report out, and nothing else. */
+async function reportBest(run: RunContext, signal: AbortSignal | undefined): Promise<void> {
+  const tested = await testBest(run, signal)
+  if (tested) return await writeReport(join(run.runDir, REPORT), tested.answers)
+  const folder = join(run.runDir, REPORT)
+  const message =
+    `train: stopped before the report; write it with: mcloss eval --weights ${run.runDir} ` +
+    `--report ${folder}`
+  run.journal.emit({ type: 'warning', message })
 }
 
 /** Of the one evaluation of the test split in a run that picks on validation images. */
@@ -57,14 +73,15 @@ async function testResult(
   signal: AbortSignal | undefined,
 ): Promise<EpochResult> {
   const began = performance.now()
-  const test = await testBest(run, signal)
-  if (!test) {
+  const tested = await testBest(run, signal)
+  if (!tested) {
     throw new McLossError(
       'E_ABORTED',
       `train: stopped in the evaluation of the test split; every epoch is saved in ${run.saved}. ` +
         `Go on with: mcloss train --resume ${run.runDir}`,
     )
   }
+  const { figures: test, answers } = tested
   if (!areFinite(test)) {
     throw new McLossError(
       'E_NUMERICS',
@@ -74,6 +91,7 @@ async function testResult(
   }
   const seconds = (performance.now() - began) / 1000
   run.journal.emit({ type: 'test', epoch, checkpoint, test, seconds })
+  await writeReport(join(run.runDir, REPORT), answers)
   return { ...test, epoch, checkpoint }
 }
 

@@ -9,6 +9,7 @@ import { preprocessingOf } from '../data/preprocessing.js'
 import { positionsOf } from '../data/validation.js'
 import { McLossError } from '../errors.js'
 import type { StartEvent } from '../events.js'
+import type { RecordsBeginning } from '../records/index.js'
 import { type CheckpointState, saveCheckpoint } from './checkpoint.js'
 import type { RunContext } from './context.js'
 import { emptyTotals, trainEpoch } from './epoch.js'
@@ -35,6 +36,7 @@ export async function runEpochs(
   })
   const hasEpochs = position.epoch < epochs
   try {
+    await run.records.open(run.runDir, recordsBeginning(run))
     emit(startEvent(run))
     emit(stores.event)
     while (position.epoch < epochs) {
@@ -66,7 +68,7 @@ export async function runEpochs(
     }
     return await resultOf(run, hasEpochs, signal)
   } finally {
-    await run.journal.close()
+    await run.journal.close().finally(() => run.records.close())
   }
 }
 
@@ -165,6 +167,14 @@ async function saveRun(
     },
   })
   return run.saved
+}
+
+function recordsBeginning({ config, position, stepsPerEpoch }: RunContext): RecordsBeginning {
+  const { epoch, step, stepInEpoch } = position
+  const { device, threads } = config
+  // An epoch whose steps are done, but not its evaluation, has the figures of its last step to come.
+  const firstStep = stepInEpoch === stepsPerEpoch ? step : step + 1
+  return { epoch, step, firstStep, stepsPerEpoch, device, threads, config: configToJson(config) }
 }
 
 function startEvent(run: RunContext): StartEvent {

@@ -12,6 +12,7 @@ import { openStores } from '../data/store/index.js'
 import { positionsOf } from '../data/validation.js'
 import { McLossError } from '../errors.js'
 import type { RunEvent } from '../events.js'
+import { recordsOf } from '../records/index.js'
 import { identify } from '../weights/identity.js'
 import { type Checkpoint, openCheckpoint } from './checkpoint.js'
 import { Claim } from './claim.js'
@@ -124,7 +125,11 @@ async function executeClaimed(
         throw misfit(error, checkpoint, config)
       })
     }
-    const journal = journalOf(publish)
+    const records = recordsOf(config.records)
+    const journal = journalOf((event) => {
+      records.see(event)
+      publish(event)
+    })
     if (weights && loaded) journal.emit({ type: 'weights', ...weights.origin, ...loaded })
     const other = weights?.record && normalisationWarning(given.data, weights.record)
     const disk = await tryDisk(runDir ?? config.out)
@@ -143,7 +148,17 @@ async function executeClaimed(
           ? resumedSession(runDir, checkpoint)
           : await freshSession(config, weights?.origin)
       if (!checkpoint) await claim.take(session.runDir)
-      const context = { config, dataset, stores, trainer, stepsPerEpoch, lrAt, journal, claim }
+      const context = {
+        config,
+        dataset,
+        stores,
+        trainer,
+        stepsPerEpoch,
+        lrAt,
+        journal,
+        records,
+        claim,
+      }
       return await runEpochs({ ...context, normalisation, ...session }, signal)
     } finally {
       stores.close()
