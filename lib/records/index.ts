@@ -37,6 +37,7 @@ export function recordsOf(options: { tensorboard: boolean }): Records {
       if (event.type === 'epoch') {
         write(() => csv?.add(event))
         write(() => curves?.add(event.step, event))
+        write(() => curves?.flush())
       }
       // The last report of an epoch says less than its epoch event at the same step.
       if (event.type === 'progress' && event.stepInEpoch < event.stepsPerEpoch)
@@ -52,8 +53,8 @@ export function recordsOf(options: { tensorboard: boolean }): Records {
       if (options.tensorboard)
         curves = await TensorBoard.open(join(runDir, 'tensorboard'), beginning.firstStep)
     },
-    async close() {
-      await written
+    close() {
+      return written.then(() => curves?.flush())
     },
   }
 }

@@ -9,8 +9,13 @@ import { appendTo, orNotWritten } from './files.js'
 /** Numbers that are no curves: where figures belong, and how many they are of. */
 const PLACES = /(^|\/)(epochs?|step|stepInEpoch|stepsPerEpoch|etaSeconds|n|classes)$/
 
+/** Several reports a second are written together. */
+const EVERY_MS = 1000
+
 export class TensorBoard {
   readonly #path: string
+  #unwritten: Buffer[] = []
+  #writtenAt = performance.now()
 
   private constructor(path: string) {
     this.#path = path
@@ -26,11 +31,19 @@ export class TensorBoard {
   }
 
   /** `prefix` heads the names. */
-  add(step: number, event: object, prefix = ''): Promise<void> {
+  async add(step: number, event: object, prefix = ''): Promise<void> {
     const values = figuresOf(event, '/')
       .filter(([name]) => !PLACES.test(name))
       .map(([name, value]) => [`${prefix}${name}`, value] as const)
-    return appendTo(this.#path, scalarsRecord({ wallTime: Date.now() / 1000, step, values }))
+    this.#unwritten.push(scalarsRecord({ wallTime: Date.now() / 1000, step, values }))
+    if (performance.now() - this.#writtenAt > EVERY_MS) await this.flush()
+  }
+
+  async flush(): Promise<void> {
+    const bytes = Buffer.concat(this.#unwritten)
+    this.#unwritten = []
+    this.#writtenAt = performance.now()
+    if (bytes.length > 0) await appendTo(this.#path, bytes)
   }
 }
 

@@ -69,7 +69,7 @@ test("what LibTorch warns of while it evaluates or predicts is told as a run's i
 
 const short = ['--rounds', '1', '--steps', '1', '--no-alternatives']
 test.each([
-  ['eval', () => ['eval', '--weights', result.runDir, '--json']],
+  ['eval', () => ['eval', '--weights', result.runDir, '--json', '--report', 'tables']],
   ['data show', () => ['data', 'show', configFile, '--out', 'sheet.png', '--split', 'test']],
   ['bench', () => ['bench', configFile, '--with-data', ...short, '--json']],
 ])('%s prints what the reader warns of, beside its result', (name, args) => {
@@ -82,4 +82,5 @@ test.each([
   expect(stderr).toMatch(/^warning: left out, 1 of at most 1: .*000\.jpg/m)
   expect(status).toBe(0)
   if (name !== 'data show') JSON.parse(stdout)
+  if (name === 'eval') expect(readdirSync(join(folder, 'tables'))).toContain('mistakes.csv')
 })

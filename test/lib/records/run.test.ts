@@ -3,8 +3,8 @@
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, expect, test } from 'vitest'
-import { native } from '../../../lib/binding.js'
+import { afterEach, expect, test, vi } from 'vitest'
+import { type NativeBatch, native } from '../../../lib/binding.js'
 import { type ConfigInput, defineConfig } from '../../../lib/config/index.js'
 import { parseCsv } from '../../../lib/data/datasets/lists/csv-text.js'
 import type { EpochEvent, RunEvent } from '../../../lib/events.js'
@@ -288,6 +288,41 @@ test('the report is of the test split with the best weights; evaluate writes the
     expect(readFileSync(join(again, name), 'utf8'), name).toBe(
       readFileSync(join(report, name), 'utf8'),
     )
+})
+
+test('a stop at the end leaves the report out, says how to write it, and keeps the result', async () => {
+  const run = await done(
+    { ...long, name: 'impatient' },
+    { until: (event) => event.type === 'epoch' && event.epoch === 2 },
+  )
+  expect(run.result?.last.epoch).toBe(2)
+  expect(readdirSync(run.runDir)).not.toContain('report')
+  const advice = `mcloss eval --weights ${run.runDir} --report ${join(run.runDir, 'report')}`
+  expect(run.events.at(-1)).toMatchObject({
+    type: 'warning',
+    message: expect.stringContaining(advice),
+  })
+})
+
+test('with data.validation the report is of the one reading of the test split', async () => {
+  const create = native().NativeTrainer.create
+  const data = { ...toyConfig(folder).data, validation: 0.25 } as ConfigInput['data']
+  let evaluated = 0
+  const spy = vi.spyOn(native().NativeTrainer, 'create').mockImplementation(async (config) => {
+    const trainer = await create(config)
+    const evaluate = trainer.evaluate.bind(trainer)
+    const value = (batch: NativeBatch) => {
+      evaluated += batch.count
+      return evaluate(batch)
+    }
+    return Object.defineProperty(trainer, 'evaluate', { value })
+  })
+  const run = await done({ name: 'once', data })
+  spy.mockRestore()
+  expect(evaluated).toBe(2 * 6 + 15)
+  const rows = JSON.parse(readFileSync(join(run.runDir, 'report', 'per-class.json'), 'utf8'))
+  const correct = rows.reduce((to: number, row: { correct: number }) => to + row.correct, 0)
+  expect(correct / 15).toBeCloseTo(run.result?.test.top1 ?? Number.NaN, 12)
 })
 
 test('the commit of the folder that the run is started in, and whether files differ from it', async () => {
