@@ -2,7 +2,6 @@
 // build tools, and whether a loss computed here is right. Gathers only; lib/cli/reports/doctor.ts puts
 // it into words.
 
-import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { cxx, findNvcc } from '../scripts/setup/compilers.mjs'
@@ -13,6 +12,7 @@ import { faultAt } from './files/system-errors.js'
 import { type ReplacedLibrary, replacedLibraries } from './libraries.js'
 import { packageVersion } from './machine.js'
 import { mcLoss } from './mc-loss.js'
+import { type Gpus, gpusOf, output } from './programs.js'
 
 export interface LibtorchRecord {
   path: string
@@ -39,15 +39,8 @@ export interface DoctorReport {
   buildInfo: BuildInfo | null
   /** The decoder of images: its version, or why it does not load and what to do. */
   sharp: DecoderRecord
-  cuda: {
-    /** Devices LibTorch sees; 0 for a CPU build. */
-    deviceCount: number
-    /** The NVIDIA driver's version, null where nvidia-smi is not there. */
-    driver: string | null
-    gpus: string[]
-    /** CUDA_VISIBLE_DEVICES: which of `gpus` LibTorch may see; null if it is unset. */
-    visible: string | null
-  }
+  /** deviceCount: devices LibTorch sees; 0 for a CPU build. */
+  cuda: Gpus & { deviceCount: number }
   /** First line of each tool's version; null where a build would not find it. */
   tools: { compiler: string | null; cmake: string | null; nvcc: string | null }
   tinyRun: { ok: boolean; detail: string }
@@ -134,27 +127,9 @@ async function runTiny(loaded: boolean): Promise<DoctorReport['tinyRun']> {
   }
 }
 
-async function gpusOf(): Promise<Omit<DoctorReport['cuda'], 'deviceCount'>> {
-  const query = ['--query-gpu=driver_version,name,memory.total', '--format=csv,noheader']
-  const rows = ((await output('nvidia-smi', query)) ?? '').split('\n').filter(Boolean)
-  const cells = rows.map((row) => row.split(', '))
-  return {
-    driver: cells[0]?.[0] ?? null,
-    gpus: cells.map(([, name, memory]) => `${name}, ${memory}`),
-    visible: process.env.CUDA_VISIBLE_DEVICES ?? null,
-  }
-}
-
 /** The first line that `pattern` matches. */
 async function versionOf(command: string[], pattern = /\d/): Promise<string | null> {
   const [tool = '', ...args] = command
   const lines = ((await output(tool, [...args, '--version'])) ?? '').split('\n')
   return lines.find((line) => pattern.test(line))?.trim() ?? null
-}
-
-/** Standard output, or null when the program is not there or fails. */
-function output(program: string, args: string[]): Promise<string | null> {
-  return new Promise((settle) => {
-    execFile(program, args, { timeout: 10_000 }, (error, stdout) => settle(error ? null : stdout))
-  })
 }

@@ -11,6 +11,7 @@ import { badImages } from '../data/bad-images.js'
 import type { Batch, Dataset } from '../data/batch.js'
 import { loader } from '../data/loader.js'
 import type { SplitSource } from '../data/store/index.js'
+import { positionsOf } from '../data/validation.js'
 import { McLossError } from '../errors.js'
 
 /** They take turns; three of 16 x 256 x 256 px hold 9 MB, more than a core's cache. */
@@ -68,7 +69,7 @@ export async function* trainingBatches(
     if (batches.length === 0) {
       throw new McLossError(
         'E_CONFIG',
-        `bench: ${dataset.train.length} training images make no batch of ` +
+        `bench: ${positionsOf(dataset, config, 'train').length} training images make no batch of ` +
           `${config.optim.batchSize}; lower optim.batchSize or set optim.dropLast to false.`,
       )
     }

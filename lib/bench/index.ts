@@ -122,10 +122,12 @@ export async function bench(
     : undefined
   for (const message of dataset?.warnings ?? []) options.onEvent?.({ type: 'warning', message })
   const classes = dataset?.classes.length ?? options.classes ?? classesOf(config)
-  const noise = await syntheticData(config, classes)
+  // Of noise no images are set aside: it has fewer than two of many classes.
+  const onNoise = { ...config, data: { ...config.data, validation: undefined } }
+  const noise = await syntheticData(onNoise, classes)
   try {
-    const steps = options.steps ?? (await stepsOfASecond(config, noise))
-    const measured = await compare(config, noise, steps, options)
+    const steps = options.steps ?? (await stepsOfASecond(onNoise, noise))
+    const measured = await compare(onNoise, noise, steps, options)
     return {
       device: config.device,
       cpu: cpus()[0]?.model.trim() ?? '',
@@ -138,7 +140,7 @@ export async function bench(
       steps,
       ...measured,
       ...(dataset && { data: await benchData(config, dataset, steps, options) }),
-      ...(profile && { profile: await profileOf(config, noise) }),
+      ...(profile && { profile: await profileOf(onNoise, noise) }),
     }
   } finally {
     noise.close()

@@ -26,7 +26,10 @@ const commands: Record<string, [words: string, load: () => Promise<CommandFile>]
     () => import('./commands/bench.js'),
   ],
   weights: ['pretrained weights to start from', () => import('./commands/weights.js')],
-  eval: ["loss, top-1 and top-5 on the data's test split", () => import('./commands/eval.js')],
+  eval: [
+    "loss, top-1, top-5 and mean per-class accuracy on the data's test split",
+    () => import('./commands/eval.js'),
+  ],
   predict: ['the most probable classes of each image', () => import('./commands/predict.js')],
   groups: ['which channels belong to which class', () => import('./commands/groups.js')],
   setup: [

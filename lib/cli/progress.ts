@@ -1,7 +1,15 @@
 // What a person sees of a run: on a terminal its progress is one line that is overwritten, elsewhere
 // plain lines.
 
-import type { EpochEvent, ProgressEvent, RunEvent, StartEvent, StoreEvent } from '../events.js'
+import type {
+  EpochEvent,
+  EvaluatedSplit,
+  ProgressEvent,
+  RunEvent,
+  StartEvent,
+  StoreEvent,
+  TestFigures,
+} from '../events.js'
 import { sizeText } from '../machine.js'
 import { figure, percent } from './percent.js'
 import { plainLines } from './plain.js'
@@ -99,12 +107,17 @@ function startText(event: StartEvent): string {
   const { mean, std, normalisation } = event
   return [
     `run ${event.runDir}`,
-    `${event.classes} classes, ${event.trainSamples} training and ${event.testSamples} test images; ` +
+    `${event.classes} classes, ${imagesText(event)} test images; ` +
       `mean ${mean.join(' ')}, std ${std.join(' ')} (${normalisation})`,
     `${event.device}, ${event.precision}, ${event.threads} threads, LibTorch ${event.libtorch}; ` +
       `${event.epochs} epochs of ${event.stepsPerEpoch} steps, from step ${event.step}`,
     settingsText(event),
   ].join('\n')
+}
+
+function imagesText({ trainSamples, validationSamples, testSamples }: StartEvent): string {
+  const aside = validationSamples > 0 ? `, ${validationSamples} validation` : ''
+  return `${trainSamples} training${aside} and ${testSamples}`
 }
 
 function settingsText(event: StartEvent): string {
@@ -129,12 +142,11 @@ function storeText({ mode, reason, bytes, files }: StoreEvent): string {
   return `images: ${mode}, ${sizeText(bytes)} decoded (${reason}); ${how}`
 }
 
-function epochText({ epoch, epochs, train, test, lr, seconds }: EpochEvent): string {
+function epochText({ epoch, epochs, train, validation, test, lr, seconds }: EpochEvent): string {
   const figures = [
     `train loss ${figure(train.loss)} top-1 ${percent(train.top1)}`,
-    ...(test
-      ? [`test loss ${figure(test.loss)} top-1 ${percent(test.top1)} top-5 ${percent(test.top5)}`]
-      : []),
+    ...(validation ? [evaluatedText('validation', validation)] : []),
+    ...(test ? [evaluatedText('test', test)] : []),
     `lr ${lr.toPrecision(3)}`,
     `${train.imagesPerSecond.toFixed(1)} images/s`,
     `data wait ${percent(train.dataWait)}`,
@@ -142,6 +154,14 @@ function epochText({ epoch, epochs, train, test, lr, seconds }: EpochEvent): str
     ...(train.skipped > 0 ? [`${train.skipped} steps skipped`] : []),
   ]
   return `epoch ${epoch + 1}/${epochs}  ${figures.join('  ')}`
+}
+
+function evaluatedText(split: EvaluatedSplit, figures: TestFigures): string {
+  const { loss, top1, top5, meanPerClass } = figures
+  return (
+    `${split} loss ${figure(loss)} top-1 ${percent(top1)} top-5 ${percent(top5)} ` +
+    `mean per class ${percent(meanPerClass)}`
+  )
 }
 
 function duration(seconds: number): string {

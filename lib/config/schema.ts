@@ -63,6 +63,10 @@ const data = z.strictObject({
     .tuple([positive, positive, positive])
     .optional()
     .describe('per RGB channel, of pixels scaled to 0..1; default: of the weights, else 0.5'),
+  validation: positive
+    .lt(1)
+    .optional()
+    .describe('fraction of each class of train that is set aside to pick the best epoch on'),
   jitter: z
     .strictObject({
       brightness: change.default(0).describe('training: factor uniform in 1 -/+ this'),
@@ -167,7 +171,19 @@ const optim = z.strictObject({
 })
 
 const best = z.strictObject({
-  metric: z.enum(['top1', 'top5', 'loss']).default('top1').describe('decides which epoch is best'),
+  metric: z
+    .enum(['top1', 'top5', 'loss', 'meanPerClass'])
+    .default('top1')
+    .describe('decides which epoch is best'),
+})
+
+const records = z.strictObject({
+  tensorboard: z.boolean().default(true).describe("write the run's figures for TensorBoard too"),
+})
+
+const published = z.strictObject({
+  top1: notNegative.max(1).describe('share 0..1 of the test split'),
+  source: z.string().min(1).describe('who says so, and of what'),
 })
 
 /** What decides speed and reproducibility; native gets all of it. */
@@ -193,6 +209,7 @@ export const runSettings = {
 export const schema = z.strictObject({
   $schema: z.string().optional().describe('for editors'),
   about: z.string().optional().describe('what this configuration is for'),
+  published: published.optional().describe('a published result of it, to compare with'),
   seed: z.int().min(0).default(0).describe('decides initial weights, order, crops, flips, masks'),
   out: z.string().min(1).default('runs').describe('folder of the run folders'),
   name: z
@@ -215,6 +232,7 @@ export const schema = z.strictObject({
   evalEvery: count.default(1).describe('epochs between evaluations; the last is always evaluated'),
   best: best.prefault({}),
   logEvery: count.default(10).describe('steps between progress events'),
+  records: records.prefault({}).describe('what a run writes of itself beside metrics.jsonl'),
   checkpointEvery: count.default(1).describe('epochs between checkpoints; the last is always kept'),
 })
 

@@ -10,6 +10,7 @@ import { datasetShape } from '../data/datasets/lists/check.js'
 import { encodePng, type Image, renderSvg } from '../data/images.js'
 import { type LoaderOptions, loader } from '../data/loader.js'
 import { sheetConfigShape, sheetShape } from '../data/shapes.js'
+import { positionsOf } from '../data/validation.js'
 import { McLossError } from '../errors.js'
 import type { WarningEvent } from '../events.js'
 
@@ -78,7 +79,7 @@ export async function contactSheet(
   checkArgument('contactSheet', 'dataset', datasetShape, dataset)
   checkArgument('contactSheet', 'config', sheetConfigShape, config)
   checkArgument('contactSheet', 'options', sheetShape, options)
-  const count = Math.min(options.count, dataset[options.split].length)
+  const count = Math.min(options.count, positionsOf(dataset, config, options.split).length)
   const [tileHeight, tileWidth] = config.data.crop
   const layout = layoutOf(count, tileHeight, tileWidth)
   checkLayout(options.count, layout)

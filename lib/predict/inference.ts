@@ -14,8 +14,11 @@ import type { Preprocessing } from '../data/preprocessing.js'
 import { firstDifference } from '../difference.js'
 import { McLossError } from '../errors.js'
 import type { TestFigures, WarningEvent } from '../events.js'
+import { probabilities } from '../records/answers.js'
+import { openReport, writeReport } from '../records/report.js'
 import { readModelMetadata } from '../train/checkpoint.js'
 import { evaluateBatches } from '../train/epoch.js'
+import { emptyClassesWarnings } from '../train/evaluation.js'
 import { modelFileOf } from '../train/links.js'
 import { areFinite } from '../train/metrics.js'
 import { decoded, picturesOf } from './pictures.js'
@@ -34,6 +37,8 @@ export interface EvaluateOptions extends ModelOptions {
    * model's: a root alone is the same reader at another place.
    */
   data?: Partial<ConfigInput['data']>
+  /** A folder for the tables of docs/records.md: figures by class, confusions, mistakes. */
+  report?: string
 }
 
 const modelShape = record({
@@ -41,7 +46,7 @@ const modelShape = record({
   device: z.enum(['cpu', 'cuda']).optional(),
   batchSize: count.optional(),
 })
-const evaluateShape = modelShape.extend({ data: record({}).optional() })
+const evaluateShape = modelShape.extend({ data: record({}).optional(), report: text.optional() })
 const predictShape = modelShape.extend({ top: count.optional() })
 
 /**
@@ -52,6 +57,8 @@ const predictShape = modelShape.extend({ top: count.optional() })
  */
 export async function evaluate(options: EvaluateOptions): Promise<TestFigures> {
   checkArgument('evaluate', 'options', evaluateShape, options)
+  const { report } = options
+  if (report !== undefined) await openReport(report)
   const model = await openModel(options)
   try {
     const { classes: knownClasses } = model
@@ -61,9 +68,13 @@ export async function evaluate(options: EvaluateOptions): Promise<TestFigures> {
     const test = options.data ? withModelsCut(dataset.test, model) : dataset.test
     const bad = badImages(model.config.data.onBadImage, test, model.warn)
     const source = { store: undefined, badImages: bad }
+    for (const message of emptyClassesWarnings(knownClasses, test, 'test')) model.warn(message)
     const batches = loader({ ...dataset, test }, model.config, { split: 'test', epoch: 0, source })
-    const figures = (await evaluateBatches(model.trainer, batches)) as TestFigures
+    const answers =
+      report === undefined ? undefined : { classes: knownClasses, samples: test, all: [] }
+    const figures = (await evaluateBatches(model.trainer, batches, { answers })) as TestFigures
     if (!areFinite(figures)) throw notFinite('evaluate', model.file)
+    if (report !== undefined && answers) await writeReport(report, answers)
     await tellNative(model)
     return figures
   } finally {
@@ -213,11 +224,8 @@ function requireSameClasses(model: string[], data: string[]): void {
 }
 
 function topClasses(logits: Float32Array, classes: string[], top: number): Prediction['top'] {
-  const largest = Math.max(...logits)
-  const weights = Array.from(logits, (logit) => Math.exp(logit - largest))
-  const sum = weights.reduce((a, b) => a + b, 0)
-  return weights
-    .map((weight, label) => ({ class: classes[label] as string, label, probability: weight / sum }))
+  return Array.from(probabilities(logits))
+    .map((probability, label) => ({ class: classes[label] as string, label, probability }))
     .sort((a, b) => b.probability - a.probability)
     .slice(0, top)
 }

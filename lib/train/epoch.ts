@@ -4,6 +4,7 @@
 import type { NativeTrainer, StepStats } from '../binding.js'
 import type { Batch } from '../data/batch.js'
 import type { ProgressEvent, TestFigures, WarningEvent } from '../events.js'
+import { type Answers, addAnswers } from '../records/answers.js'
 import { addStats, emptyStats, type StatSums, testFigures, trainFigures } from './metrics.js'
 import type { GivenStep, SkipWatch } from './skipped.js'
 
@@ -130,16 +131,24 @@ export async function trainEpoch(
   return position.stepInEpoch === stepsPerEpoch
 }
 
+export interface EvaluationOptions {
+  signal?: AbortSignal | undefined
+  /** Gets what the model answers to each sample. */
+  answers?: Answers | undefined
+}
+
 /** Evaluates every batch; stops early, without a result, once aborted. */
 export async function evaluateBatches(
   trainer: NativeTrainer,
   batches: AsyncIterable<Batch>,
-  signal?: AbortSignal,
+  { signal, answers }: EvaluationOptions = {},
 ): Promise<TestFigures | undefined> {
   const all = []
   for await (const batch of batches) {
     if (signal?.aborted) return undefined
-    all.push(await trainer.evaluate(batch))
+    const stats = await trainer.evaluate(batch)
+    if (answers) addAnswers(answers, batch, stats.predictions, await trainer.predict(batch))
+    all.push({ ...stats, labels: batch.labels })
     batch.release()
   }
   return testFigures(all)

@@ -1,5 +1,5 @@
-// The folder of one run: config.json, metrics.jsonl, checkpoints/, the links last and best, and while
-// it runs claim.json.
+// The folder of one run: config.json, metrics.jsonl, the records of lib/records, checkpoints/, the links last
+// and best, and while it runs claim.json.
 
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'

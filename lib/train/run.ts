@@ -1,50 +1,24 @@
 // The epochs of a run: training, evaluation, checkpoints, and what is reported of them. What is
 // computed is native's; this file decides the order of things.
 
-import { join } from 'node:path'
-import { type NativeTrainer, native } from '../binding.js'
-import { type Config, configToJson, microBatchOf, settingsOf } from '../config/index.js'
+import { native } from '../binding.js'
+import { configToJson, microBatchOf, settingsOf } from '../config/index.js'
 import { scalarOf } from '../config/losses/index.js'
-import type { Normalisation } from '../config/normalisation.js'
-import type { Dataset } from '../data/batch.js'
 import { loader } from '../data/loader.js'
 import { preprocessingOf } from '../data/preprocessing.js'
-import type { Stores } from '../data/store/index.js'
+import { positionsOf } from '../data/validation.js'
 import { McLossError } from '../errors.js'
-import type { StartEvent, TestFigures } from '../events.js'
+import type { StartEvent } from '../events.js'
+import type { RecordsBeginning } from '../records/index.js'
 import { type CheckpointState, saveCheckpoint } from './checkpoint.js'
-import type { Claim } from './claim.js'
-import { emptyTotals, evaluateBatches, trainEpoch } from './epoch.js'
-import type { Journal } from './journal.js'
+import type { RunContext } from './context.js'
+import { emptyTotals, trainEpoch } from './epoch.js'
+import { bestPickedOn, type Evaluation, evaluateEpoch } from './evaluation.js'
 import type { LinkName } from './links.js'
 import { areFinite, isBetter, trainFigures } from './metrics.js'
-import type { Session } from './session.js'
+import { keptText, type RunResult, resultOf } from './result.js'
+import type { EpochResult } from './session.js'
 import { watchSkipped } from './skipped.js'
-
-export interface RunResult {
-  runDir: string
-  /** The epoch with the best value of config.best.metric on the test split, and the link to it. */
-  best: EpochResult
-  /** The last epoch. */
-  last: EpochResult
-}
-
-export interface EpochResult extends TestFigures {
-  epoch: number
-  checkpoint: string
-}
-
-type RunContext = Session & {
-  config: Config
-  dataset: Dataset
-  stores: Stores
-  trainer: NativeTrainer
-  stepsPerEpoch: number
-  lrAt: (step: number) => number
-  normalisation: Normalisation
-  journal: Journal
-  claim: Pick<Claim, 'requireHeld'>
-}
 
 export async function runEpochs(
   run: RunContext,
@@ -61,8 +35,8 @@ export async function runEpochs(
     kept: () => keptText(run),
   })
   const hasEpochs = position.epoch < epochs
-  let last: EpochResult | undefined
   try {
+    await run.records.open(run.runDir, recordsBeginning(run))
     emit(startEvent(run))
     emit(stores.event)
     while (position.epoch < epochs) {
@@ -90,28 +64,12 @@ export async function runEpochs(
         run.totals,
       )
       if (!finished) await saveAndAbort(run)
-      last = await finishEpoch(run, signal)
+      run.last = await finishEpoch(run, signal)
     }
+    return await resultOf(run, hasEpochs, signal)
   } finally {
-    await run.journal.close()
+    await run.journal.close().finally(() => run.records.close())
   }
-  if (hasEpochs && !(last && run.best)) {
-    throw new McLossError(
-      'E_NUMERICS',
-      'train: the figures of the last epoch are not finite, so that there is no result. Lower ' +
-        `optim.lr, or look at the warnings in ${join(run.runDir, 'metrics.jsonl')}. ` +
-        keptText(run),
-    )
-  }
-  if (!last || !run.best) {
-    throw new McLossError(
-      'E_CHECKPOINT',
-      `train: ${run.runDir} has already done its ${epochs} epochs; nothing is left to train. ` +
-        'Raise optim.epochs to go on.',
-    )
-  }
-  const best = { ...run.best, checkpoint: join(run.runDir, 'best') }
-  return { runDir: run.runDir, best, last }
 }
 
 /** Evaluates, saves and reports the epoch that has just ended. */
@@ -119,39 +77,41 @@ async function finishEpoch(
   run: RunContext,
   signal: AbortSignal | undefined,
 ): Promise<EpochResult | undefined> {
-  const { config, dataset, stores, trainer, position, totals } = run
+  const { config, position, totals } = run
   const { emit } = run.journal
   const { epochs } = config.optim
   const epoch = position.epoch
   const due = (every: number) => epoch + 1 === epochs || (epoch + 1) % every === 0
   const began = performance.now()
-  let test: TestFigures | undefined
+  let evaluation: Evaluation | undefined
   if (due(config.evalEvery)) {
-    const batches = loader(dataset, config, { split: 'test', epoch, source: stores.test })
-    test = await evaluateBatches(trainer, batches, signal)
+    evaluation = await evaluateEpoch(run, signal)
     // Saved as all steps done, epoch not: a resume evaluates it first.
-    if (!test) return await saveAndAbort(run)
+    if (!evaluation) return await saveAndAbort(run)
   }
+  const figures = evaluation?.figures
   position.epoch++
   position.stepInEpoch = 0
   run.totals = emptyTotals()
   const train = trainFigures(totals.stats, totals.seconds, totals.waitSeconds)
-  const isSound = areFinite(train) && (!test || areFinite(test))
+  const isSound = areFinite(train) && (!figures || areFinite(figures))
   if (!isSound) {
     const lossOf = (of: { loss: number }) => of.loss.toPrecision(4)
-    const figures = `train loss ${lossOf(train)}${test ? `, test loss ${lossOf(test)}` : ''}`
+    const evaluated = evaluation ? `, ${evaluation.split} loss ${lossOf(evaluation.figures)}` : ''
     const message =
-      `train: the figures of epoch ${epoch + 1} are not finite (${figures}): it is not saved and ` +
+      `train: the figures of epoch ${epoch + 1} are not finite (train loss ${lossOf(train)}` +
+      `${evaluated}): it is not saved and ` +
       'is not the best epoch.'
     emit({ type: 'warning', message })
   }
-  const isBest = isSound && test !== undefined && isBetter(config.best.metric, test, run.best)
+  const isBest = isSound && figures !== undefined && isBetter(config.best.metric, figures, run.best)
+  const metrics = { train, ...(evaluation && { [evaluation.split]: figures }) }
   let checkpoint = ''
   if (isSound && (isBest || due(config.checkpointEvery))) {
     // best first: a run killed between the two goes on from the checkpoint before, and gets here again.
     const links = isBest ? (['best', 'last'] as const) : (['last'] as const)
-    if (isBest && test) run.best = { ...test, epoch }
-    checkpoint = await saveRun(run, [...links], { train, ...(test && { test }) })
+    if (isBest) run.best = { ...figures, epoch }
+    checkpoint = await saveRun(run, [...links], metrics)
     for (const kind of links) {
       emit({ type: 'checkpoint', kind, path: checkpoint, epoch, step: position.step })
     }
@@ -163,19 +123,10 @@ async function finishEpoch(
     epochs,
     step: position.step,
     lr: run.lrAt(position.step - 1),
-    train,
-    ...(test && { test }),
+    ...metrics,
     seconds,
   })
-  return isSound && test ? { ...test, epoch, checkpoint } : undefined
-}
-
-/** What a run that ends with E_NUMERICS leaves, and how to go on. */
-function keptText({ saved, runDir }: RunContext): string {
-  return saved
-    ? `The last checkpoint is ${saved}; go on from it with: mcloss train --resume ${runDir} ` +
-        '--optim.lr RATE'
-    : 'No checkpoint was saved; start anew.'
+  return isSound && figures ? { ...figures, epoch, checkpoint } : undefined
 }
 
 async function saveAndAbort(run: RunContext): Promise<never> {
@@ -209,7 +160,7 @@ async function saveRun(
       config: configToJson(config),
       classes: dataset.classes,
       preprocessing: preprocessingOf(dataset),
-      trainSamples: dataset.train.length,
+      trainSamples: positionsOf(dataset, config, 'train').length,
       stepsPerEpoch,
       libtorch: native().buildInfo().libtorch,
       weights: run.weights,
@@ -218,8 +169,17 @@ async function saveRun(
   return run.saved
 }
 
+function recordsBeginning({ config, position, stepsPerEpoch }: RunContext): RecordsBeginning {
+  const { epoch, step, stepInEpoch } = position
+  const { device, threads } = config
+  // An epoch whose steps are done, but not its evaluation, has the figures of its last step to come.
+  const firstStep = stepInEpoch === stepsPerEpoch ? step : step + 1
+  return { epoch, step, firstStep, stepsPerEpoch, device, threads, config: configToJson(config) }
+}
+
 function startEvent(run: RunContext): StartEvent {
   const { config, dataset } = run
+  const trainSamples = positionsOf(dataset, config, 'train').length
   return {
     type: 'start',
     runDir: run.runDir,
@@ -230,8 +190,10 @@ function startEvent(run: RunContext): StartEvent {
     ...settingsOf(config),
     libtorch: native().buildInfo().libtorch,
     classes: dataset.classes.length,
-    trainSamples: dataset.train.length,
+    trainSamples,
+    validationSamples: dataset.train.length - trainSamples,
     testSamples: dataset.test.length,
+    bestPickedOn: bestPickedOn(config),
     epochs: config.optim.epochs,
     stepsPerEpoch: run.stepsPerEpoch,
     step: run.position.step,

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { native } from '../../lib/binding.js'
 import { loadConfigFile } from '../../lib/config/file.js'
-import { defineConfig, nativeConfig } from '../../lib/config/index.js'
+import { configToJson, defineConfig, nativeConfig } from '../../lib/config/index.js'
 import { makeSchedule } from '../../lib/train/schedule.js'
 import { weightRecord } from '../../lib/weights/records.js'
 
@@ -56,7 +56,31 @@ for (const [set, { name }] of Object.entries(others)) {
   table[`${set}-vgg16-scratch`] = { ...fromScratch, data: { ...scratch.data, name } }
   table[`${set}-resnet50-pretrained`] = { ...fineTuned, data: { ...pretrained.data, name } }
 }
+/** Label smoothing of 0.1 over the other classes: eps / classes = 0.1 / (classes - 1). */
+const baselines = {
+  cub: { name: 'cub200', title: 'CUB-200-2011', classes: 200, top1: 0.8674 },
+  aircraft: { ...others.aircraft, top1: 0.9325 },
+  cars: { ...others.cars, top1: 0.9409 },
+}
+const imageNet = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] }
+for (const [set, { name, classes }] of Object.entries(baselines)) {
+  table[`${set}-resnet50-pretrained-cross-entropy`] = {
+    data: { ...imageNet, name, resize: [512, 512], crop: [448, 448], padding: 8, flip: true },
+    model: {
+      ...pretrained.model,
+      ...(table['cub-resnet50-pretrained'] as { model: object }).model,
+      head: 'linear',
+    },
+    loss: {
+      name: 'cross-entropy',
+      labelSmoothing: expect.closeTo((0.1 * classes) / (classes - 1), 15),
+    },
+    optim: { lr: 0.025, headLr: 0.025, batchSize: 64, dropLast: true, epochs: 128 },
+    rates: { 0: 0.025, 32: (0.025 * (1 + Math.SQRT1_2)) / 2, 64: 0.0125 },
+  }
+}
 const names = Object.keys(table)
+const isBaseline = (name: string) => name.endsWith('cross-entropy')
 
 test('every recipe of the folder is in the table', () => {
   expect(readdirSync(folder).sort()).toEqual(names.map((name) => `${name}.json`).sort())
@@ -67,7 +91,7 @@ test.each(names)('%s has the settings of the table', async (name) => {
   const { rates, model, ...settings } = table[name] as { rates: object; model: object }
   expect(config).toMatchObject({
     ...settings,
-    data: { ...scratch.data, ...(settings as { data: object }).data, mean: half, std: half },
+    data: { ...scratch.data, mean: half, std: half, ...(settings as { data: object }).data },
   })
   expect({ channelsPerClass: undefined, ...config.model }).toEqual(model)
   expect(config.optim).toMatchObject({ momentum: 0.9, weightDecay: 5e-4, warmupEpochs: 0 })
@@ -89,6 +113,11 @@ test.each([
   ...Object.entries(others).flatMap(([set, { classes }]) => [
     [`${set}-vgg16-scratch`, { channels: 3 * classes, height: 14, width: 14 }, classes] as const,
     [`${set}-resnet50-pretrained`, { channels: 2048, height: 14, width: 14 }, classes] as const,
+  ]),
+  ...Object.entries(baselines).map(([set, { classes }]) => [
+    `${set}-resnet50-pretrained-cross-entropy`,
+    { channels: 2048, height: 14, width: 14 },
+    classes,
   ]),
 ] as [string, object, number?][])(
   '%s has the feature map %j',
@@ -132,7 +161,7 @@ test.each(names.filter((name) => name.includes('pretrained')))(
 const explicit: Record<string, string[]> = {
   data: ['root', 'resize', 'crop', 'padding', 'flip', 'mean', 'std'],
   model: ['backbone', 'head'],
-  loss: ['name', 'keep'],
+  loss: ['name'],
   optim: ['lr', 'headLr', 'momentum', 'weightDecay', 'schedule', 'epochs', 'batchSize', 'dropLast'],
 }
 
@@ -141,15 +170,40 @@ test.each(names)('%s states its settings itself and says what is known of it', (
   for (const [part, keys] of Object.entries(explicit)) {
     expect(Object.keys(recipe[part])).toEqual(expect.arrayContaining(keys))
   }
+  expect(recipe.loss).toHaveProperty(isBaseline(name) ? 'labelSmoothing' : 'keep')
   const set = others[name.split('-')[0] as keyof typeof others]
   expect(recipe.about).toContain(set?.title ?? 'CUB-200-2011')
   expect(recipe.about).toMatch(/Not yet run here/)
   // Every percentage in the words is one that has been published.
   const published =
-    /^(59\.41|45\.70|65\.98|90\.85|90\.34|67\.33|87\.3|87\.26|86\.96|86\.97|86\.56|86\.38)$/
+    /^(59\.41|45\.70|65\.98|90\.85|90\.34|67\.33|87\.3|87\.26|86\.96|86\.97|86\.56|86\.38|86\.74|93\.25|94\.09)$/
   for (const [, figure = ''] of recipe.about.matchAll(/([\d.]+) %/g)) {
     expect(figure).toMatch(published)
   }
   const isOurs = set !== undefined || name === 'cub-vgg16-pretrained'
-  expect(recipe.about.startsWith('Ours')).toBe(isOurs)
+  expect(recipe.about.startsWith('Ours')).toBe(isOurs && !isBaseline(name))
+  expect(recipe.about.startsWith("Not the paper's")).toBe(isBaseline(name))
+})
+
+/** Recipes whose settings a result was published for; of the others none is known. */
+const published: Record<string, number> = {
+  'cub-resnet18-scratch': 0.5941,
+  'cub-vgg16-scratch': 0.6598,
+  'cub-resnet50-pretrained': 0.8726,
+  ...Object.fromEntries(
+    Object.entries(baselines).map(([set, { top1 }]) => [
+      `${set}-resnet50-pretrained-cross-entropy`,
+      top1,
+    ]),
+  ),
+}
+
+test.each(names)('%s has the published result of its settings, if there is one', async (name) => {
+  const config = defineConfig(await loadConfigFile(join(folder, `${name}.json`)))
+  expect(config.published?.top1).toBe(published[name])
+  if (!config.published) return
+  expect(config.published.source).toMatch(/paper|authors' log|cyizhuo/)
+  expect(config.about).toContain(`${(100 * config.published.top1).toFixed(2)} %`)
+  expect(configToJson(config)).toMatchObject({ published: config.published })
+  expect(JSON.stringify(nativeConfig(config, 200))).not.toContain('published')
 })

@@ -2,8 +2,8 @@
 
 import type { Command } from 'commander'
 import { evaluate, type ModelOptions } from '../../predict/inference.js'
-import { accuracyText } from '../accuracy.js'
 import { deviceOption } from '../options.js'
+import { accuracyText } from '../result-report.js'
 import { print, printJson, printWarning } from '../terminal.js'
 
 export function define(command: Command): void {
@@ -11,11 +11,14 @@ export function define(command: Command): void {
     .requiredOption('--weights <path>', 'model.safetensors, checkpoint folder or run folder')
     .option('--data.root <folder>', 'other data of the kind the model was trained on')
     .addOption(deviceOption())
+    .option('--report <folder>', 'write figures by class, confusions and mistakes there')
     .option('--json', 'print JSON')
     .action(runEval)
 }
 
-async function runEval(options: ModelOptions & { json?: boolean; 'data.root'?: string }) {
+async function runEval(
+  options: ModelOptions & { json?: boolean; report?: string; 'data.root'?: string },
+) {
   const { 'data.root': root, json, ...model } = options
   const figures = await evaluate({
     ...model,

@@ -5,8 +5,8 @@ import { loadConfigFile } from '../../config/file.js'
 import { type ConfigInput, defineConfig } from '../../config/index.js'
 import { resumedConfig } from '../../train/session.js'
 import { train } from '../../train/train.js'
-import { accuracyText } from '../accuracy.js'
 import { addConfigFlags, setFlags } from '../config-flags.js'
+import { resultText } from '../result-report.js'
 import { print, stopOnSignals, withProgress } from '../terminal.js'
 
 export function define(command: Command): void {
@@ -32,8 +32,5 @@ async function runTrain(file: string | undefined, options: Record<string, string
   await withProgress(async (progress) => {
     for await (const event of run) progress.show(event)
   })
-  const { best, last, runDir } = await run.result
-  print(`best  epoch ${best.epoch + 1}: ${accuracyText(best)}`)
-  print(`last  epoch ${last.epoch + 1}: ${accuracyText(last)}`)
-  print(`run   ${runDir}`)
+  print(resultText(await run.result))
 }

@@ -4,13 +4,14 @@ import type { DemoRow } from '../../demo.js'
 
 export function formatDemo(rows: DemoRow[]): string {
   const cells = [
-    ['loss', 'train loss', 'test loss', 'top-1 %', 'top-5 %', 'seconds'],
+    ['loss', 'train loss', 'test loss', 'top-1 %', 'top-5 %', 'mean per class %', 'seconds'],
     ...rows.map(({ loss, trainLoss, test, seconds }) => [
       loss === 'ce' ? 'cross entropy' : 'MC-Loss',
       trainLoss.toFixed(3),
       test.loss.toFixed(3),
       (100 * test.top1).toFixed(1),
       (100 * test.top5).toFixed(1),
+      (100 * test.meanPerClass).toFixed(1),
       seconds.toFixed(0),
     ]),
   ]

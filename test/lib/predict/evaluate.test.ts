@@ -9,7 +9,7 @@ import { native } from '../../../lib/binding.js'
 import { type ConfigInput, defineConfig } from '../../../lib/config/index.js'
 import { writeDrawnBirds } from '../../../lib/data/datasets/drawn-birds.js'
 import { evaluate, predict } from '../../../lib/predict/inference.js'
-import type { RunResult } from '../../../lib/train/run.js'
+import type { RunResult } from '../../../lib/train/result.js'
 import { train } from '../../../lib/train/train.js'
 import { temporaryFolder, toyConfig } from '../../support/small-birds.js'
 
@@ -43,9 +43,9 @@ test('the figures, what is left out and the warnings are those of the run', asyn
   expect(warnings).toEqual([leftOut, expect.stringMatching(/left out, 1 of at most 1: .*000\.jpg/)])
   const seen: string[] = []
   const onEvent = ({ message }: { message: string }) => seen.push(message)
-  const { loss, top1, top5, n } = result.last
+  const { loss, top1, top5, meanPerClass, classes, n } = result.last
   const figures = await evaluate({ weights: join(result.runDir, 'last'), onEvent })
-  expect(figures).toEqual({ loss, top1, top5, n })
+  expect(figures).toEqual({ loss, top1, top5, meanPerClass, classes, n })
   expect(n).toBe(14)
   expect(seen).toEqual(warnings)
 })
@@ -69,7 +69,7 @@ test("what LibTorch warns of while it evaluates or predicts is told as a run's i
 
 const short = ['--rounds', '1', '--steps', '1', '--no-alternatives']
 test.each([
-  ['eval', () => ['eval', '--weights', result.runDir, '--json']],
+  ['eval', () => ['eval', '--weights', result.runDir, '--json', '--report', 'tables']],
   ['data show', () => ['data', 'show', configFile, '--out', 'sheet.png', '--split', 'test']],
   ['bench', () => ['bench', configFile, '--with-data', ...short, '--json']],
 ])('%s prints what the reader warns of, beside its result', (name, args) => {
@@ -82,4 +82,5 @@ test.each([
   expect(stderr).toMatch(/^warning: left out, 1 of at most 1: .*000\.jpg/m)
   expect(status).toBe(0)
   if (name !== 'data show') JSON.parse(stdout)
+  if (name === 'eval') expect(readdirSync(join(folder, 'tables'))).toContain('mistakes.csv')
 })

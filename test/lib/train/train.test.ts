@@ -10,7 +10,7 @@ import { openDataset } from '../../../lib/data/datasets/index.js'
 import type { RunEvent } from '../../../lib/events.js'
 import { evaluate, predict } from '../../../lib/predict/inference.js'
 
-import type { RunResult } from '../../../lib/train/run.js'
+import type { RunResult } from '../../../lib/train/result.js'
 import { train } from '../../../lib/train/train.js'
 import { plainRead } from '../../support/safetensors-files.js'
 

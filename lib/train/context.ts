@@ -1,0 +1,24 @@
+// What the parts of a run share while it goes on.
+
+import type { NativeTrainer } from '../binding.js'
+import type { Config } from '../config/index.js'
+import type { Normalisation } from '../config/normalisation.js'
+import type { Dataset } from '../data/batch.js'
+import type { Stores } from '../data/store/index.js'
+import type { Records } from '../records/index.js'
+import type { Claim } from './claim.js'
+import type { Journal } from './journal.js'
+import type { Session } from './session.js'
+
+export type RunContext = Session & {
+  config: Config
+  dataset: Dataset
+  stores: Stores
+  trainer: NativeTrainer
+  stepsPerEpoch: number
+  lrAt: (step: number) => number
+  normalisation: Normalisation
+  journal: Journal
+  records: Records
+  claim: Pick<Claim, 'requireHeld'>
+}

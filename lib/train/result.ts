@@ -1,0 +1,104 @@
+// The end of a run: its result, with the one evaluation of the test split where best is not picked on it.
+
+import { join } from 'node:path'
+import { McLossError } from '../errors.js'
+import type { EvaluatedSplit } from '../events.js'
+import { writeReport } from '../records/report.js'
+import type { RunContext } from './context.js'
+import { bestPickedOn, testBest } from './evaluation.js'
+import { areFinite } from './metrics.js'
+import type { EpochResult } from './session.js'
+
+/** Of the run folder. */
+const REPORT = 'report'
+
+export interface RunResult {
+  runDir: string
+  /**
+   * The epoch with the best value of config.best.metric on the split `test.bestPickedOn`, its figures
+   * there, and the link to it.
+   */
+  best: EpochResult
+  /** The last epoch, on the same split. */
+  last: EpochResult
+  /** The best epoch's figures on the test split, which is where it was picked, or was read once for this. */
+  test: EpochResult & { bestPickedOn: EvaluatedSplit }
+}
+
+export async function resultOf(
+  run: RunContext,
+  hasEpochs: boolean,
+  signal: AbortSignal | undefined,
+): Promise<RunResult> {
+  const { config, runDir, last } = run
+  const { epochs } = config.optim
+  if (hasEpochs && !(last && run.best)) {
+    throw new McLossError(
+      'E_NUMERICS',
+      'train: the figures of the last epoch are not finite, so that there is no result. Lower ' +
+        `optim.lr, or look at the warnings in ${join(runDir, 'metrics.jsonl')}. ` +
+        keptText(run),
+    )
+  }
+  // A resumed run without epochs has a last one where the test split is still to be read.
+  if (!last || !run.best || last.epoch !== epochs - 1) {
+    throw new McLossError(
+      'E_CHECKPOINT',
+      `train: ${runDir} has already done its ${epochs} epochs; nothing is left to train. ` +
+        'Raise optim.epochs to go on.',
+    )
+  }
+  const best = { ...run.best, checkpoint: join(runDir, 'best') }
+  const pickedOn = bestPickedOn(config)
+  const test = pickedOn === 'test' ? best : await testResult(run, best, signal)
+  if (pickedOn === 'test') await reportBest(run, signal)
+  return { runDir, best, last, test: { ...test, bestPickedOn: pickedOn } }
+}
+
+/** The run is at its end: an abort leaves the report out, and nothing else. */
+async function reportBest(run: RunContext, signal: AbortSignal | undefined): Promise<void> {
+  const tested = await testBest(run, signal)
+  if (tested) return await writeReport(join(run.runDir, REPORT), tested.answers)
+  const folder = join(run.runDir, REPORT)
+  const message =
+    `train: stopped before the report; write it with: mcloss eval --weights ${run.runDir} ` +
+    `--report ${folder}`
+  run.journal.emit({ type: 'warning', message })
+}
+
+/** Of the one evaluation of the test split in a run that picks on validation images. */
+async function testResult(
+  run: RunContext,
+  { epoch, checkpoint }: EpochResult,
+  signal: AbortSignal | undefined,
+): Promise<EpochResult> {
+  const began = performance.now()
+  const tested = await testBest(run, signal)
+  if (!tested) {
+    throw new McLossError(
+      'E_ABORTED',
+      `train: stopped in the evaluation of the test split; every epoch is saved in ${run.saved}. ` +
+        `Go on with: mcloss train --resume ${run.runDir}`,
+    )
+  }
+  const { figures: test, answers } = tested
+  if (!areFinite(test)) {
+    throw new McLossError(
+      'E_NUMERICS',
+      `train: the figures of ${checkpoint} on the test split are not finite, though they are on the ` +
+        'validation images. Look at the test images with: mcloss data check',
+    )
+  }
+  const seconds = (performance.now() - began) / 1000
+  run.journal.emit({ type: 'test', epoch, checkpoint, test, seconds })
+  await writeReport(join(run.runDir, REPORT), answers)
+  return { ...test, epoch, checkpoint }
+}
+
+/** What a run that ends with E_NUMERICS leaves, and how to go on. */
+export function keptText({ saved, runDir }: RunContext): string {
+  return saved
+    ? `The last checkpoint is ${saved}; go on from it with: mcloss train --resume ${runDir} ` +
+        '--optim.lr RATE'
+    : 'No checkpoint was saved; start anew.'
+}
