@@ -53,6 +53,8 @@ export interface NativeTrainerConfig {
     classifier?: Classifier
   }
   loss: NativeLoss
+  /** [numClasses]: factors of the cross entropy of each class. Left out: all 1. */
+  classWeights?: number[]
   optim: { momentum: number; nesterov: boolean; weightDecay: number; headLrScale: number }
   initSeed: number
   device: 'cpu' | 'cuda'
@@ -138,7 +140,7 @@ export interface EvalStats {
   n: number
   top1: number
   top5: number
-  /** Cross entropy summed over samples. */
+  /** Cross entropy without class weights, summed over samples. */
   lossSum: number
   /** [n]: the class of the largest logit. */
   predictions: Int32Array

@@ -71,6 +71,22 @@ const data = z.strictObject({
     })
     .prefault({})
     .describe('changes of colour, after crop and flip, in this order'),
+  classWeights: z
+    .union(
+      [
+        z.enum(['none', 'balanced']),
+        z
+          .array(notNegative)
+          .refine((weights) => weights.some((weight) => weight > 0), 'expected a weight above 0'),
+      ],
+      "expected 'none', 'balanced' or a list of finite numbers >= 0, not all 0",
+    )
+    .default('none')
+    .describe(
+      'training: factors of the cross entropy of each class, of no other term, not in evaluation; ' +
+        'balanced: n / (K n_k), rarer classes count more; a list is divided by its mean over the ' +
+        'training images; a batch is divided by its number of images, not by its sum of weights',
+    ),
   store: z
     .enum(['auto', 'mmap', 'ram', 'gpu', 'off'])
     .default('auto')

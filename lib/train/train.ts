@@ -13,6 +13,7 @@ import type { RunEvent } from '../events.js'
 import { identify } from '../weights/identity.js'
 import { type Checkpoint, openCheckpoint } from './checkpoint.js'
 import { Claim } from './claim.js'
+import { classWeightsOf } from './class-weights.js'
 import { tryDisk } from './disk.js'
 import { EventQueue } from './event-queue.js'
 import { originOf, weightsPlace } from './initial-weights.js'
@@ -106,12 +107,14 @@ async function executeClaimed(
     )
   }
   checkSmallestBatch(config, dataset.train.length)
+  const classWeights = classWeightsOf(config.data.classWeights, dataset)
   const lrAt = makeSchedule(config, stepsPerEpoch)
   if (checkpoint) requireSameRun(checkpoint, config, dataset, stepsPerEpoch)
   const { trainer, loaded } = await createTrainer(
     config,
     dataset.classes.length,
     weights?.origin.path,
+    classWeights,
   )
   try {
     if (checkpoint) {
@@ -121,6 +124,7 @@ async function executeClaimed(
     }
     const journal = journalOf(publish)
     if (weights && loaded) journal.emit({ type: 'weights', ...weights.origin, ...loaded })
+    if (classWeights) journal.emit({ type: 'class-weights', weights: classWeights })
     const other = weights?.record && normalisationWarning(given.data, weights.record)
     const disk = await tryDisk(runDir ?? config.out)
     const warnings = [...(other ? [other] : []), ...(dataset.warnings ?? []), ...disk]
