@@ -95,6 +95,8 @@ export interface BatchPlaces {
   windows: Int32Array
   /** [count, 3]: factors 0..256 of brightness, contrast, saturation, 1 = unchanged. Left out: none. */
   jitter?: Float32Array
+  /** [count, 4]: top, left, height, width of what is erased of the crop. Left out: nothing. */
+  erased?: Int32Array
   /** [count], 0..numClasses-1. Left out for predict and features. */
   labels?: Int32Array
 }

@@ -269,6 +269,7 @@ struct Batch {
       nullptr;  // [count, 3]: top, left, flip (0 or 1); top and left may be < 0
   const float* jitter =
       nullptr;  // [count, 3]: factors of brightness, contrast, saturation; or null
+  const int32_t* erased = nullptr;  // [count, 4]: top, left, height, width inside the crop; or null
   const int32_t* labels = nullptr;  // [count], or null where none are needed
 };
 

@@ -71,6 +71,13 @@ const data = z.strictObject({
     })
     .prefault({})
     .describe('changes of colour, after crop and flip, in this order'),
+  randomErasing: notNegative
+    .max(1)
+    .default(0)
+    .describe(
+      'training: with this probability a rectangle of the crop becomes the mean colour (0 after ' +
+        'mean and std), after all else; 2 to 33 % of its area, height by width 0.3 to 3.3',
+    ),
   classWeights: z
     .union(
       [

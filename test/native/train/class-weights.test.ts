@@ -58,12 +58,12 @@ test.each<[string, NativeLoss, typeof plain, number, number]>([
   await Promise.all([trainer.dispose(), other.dispose()])
 })
 
-test.each([3, 1])('micro-batches of %s are the whole batch', async (microBatch) => {
+test('micro-batches are the whole batch', async () => {
   const [whole, parts] = [await create({ classWeights }), await create({ classWeights })]
-  for (let at = 0; at < 3; at++) {
+  for (let at = 0; at < 2; at++) {
     const options = { step: at, seed: 1, lr: 0.02 }
     await whole.step(batch, options)
-    await parts.step(batch, { ...options, microBatch })
+    await parts.step(batch, { ...options, microBatch: 3 })
     const [one, many] = [await whole.stats(), await parts.stats()]
     expect(Math.abs(many.loss / one.loss - 1)).toBeLessThan(1e-5)
     expect(Math.abs(many.gradNorm / one.gradNorm - 1)).toBeLessThan(1e-4)
