@@ -19,12 +19,15 @@ import { evaluateBatches } from '../train/epoch.js'
 import { modelFileOf } from '../train/links.js'
 import { areFinite } from '../train/metrics.js'
 import { decoded, picturesOf } from './pictures.js'
+import { bothViews, probabilitiesOf, ranked, type Views, viewsOf } from './views.js'
 
 export interface ModelOptions {
   /** A model.safetensors, a checkpoint folder, or a run folder (its best checkpoint). */
   weights: string
   device?: 'cpu' | 'cuda'
   batchSize?: number
+  /** The mean of the probabilities of each image and its mirror image; takes twice as long. */
+  flip?: boolean
   onEvent?: ((event: WarningEvent) => void) | undefined
 }
 
@@ -40,12 +43,14 @@ const modelShape = record({
   weights: text,
   device: z.enum(['cpu', 'cuda']).optional(),
   batchSize: count.optional(),
+  flip: z.boolean().optional(),
 })
 const evaluateShape = modelShape.extend({ data: record({}).optional() })
 const predictShape = modelShape.extend({ top: count.optional() })
 
 /**
- * The test split's figures, as a run's own evaluation gives them; data.onBadImage is the model's.
+ * The test split's figures, as a run's own evaluation gives them; data.onBadImage is the model's. The loss
+ * is cross entropy without class weights.
  *
  * @throws McLossError E_CHECKPOINT, E_WEIGHTS for weights that cannot be used; E_NUMERICS for a model
  * whose outputs are not finite; E_DATA for data that cannot be used, or whose classes are not the model's.
@@ -62,7 +67,8 @@ export async function evaluate(options: EvaluateOptions): Promise<TestFigures> {
     const bad = badImages(model.config.data.onBadImage, test, model.warn)
     const source = { store: undefined, badImages: bad }
     const batches = loader({ ...dataset, test }, model.config, { split: 'test', epoch: 0, source })
-    const figures = (await evaluateBatches(model.trainer, batches)) as TestFigures
+    const evaluator = options.flip ? bothViews(model.trainer) : model.trainer
+    const figures = (await evaluateBatches(evaluator, batches)) as TestFigures
     if (!areFinite(figures)) throw notFinite('evaluate', model.file)
     await tellNative(model)
     return figures
@@ -107,12 +113,12 @@ export async function predict(
     const files = asked.map(({ path }) => path)
     const bad = { has: () => false, report }
     for await (const batch of decoded(files, model.config, cutOf(model), bad)) {
-      const logits = batch.count > 0 ? await model.trainer.predict(batch) : new Float32Array()
-      for (const [n, sample] of batch.samples.entries()) {
-        const row = logits.subarray(n * classes.length, (n + 1) * classes.length)
-        const prediction = asked[sample] as Prediction
-        if (!row.every(Number.isFinite)) throw notFinite('predict', model.file)
-        prediction.top = topClasses(row, classes, options.top ?? 5)
+      const pictures = await viewsOf(model.trainer, batch, options.flip ?? false)
+      for (const [n, views] of pictures.entries()) {
+        const prediction = asked[batch.samples[n] as number] as Prediction
+        if (!views.every((logits) => logits.every(Number.isFinite)))
+          throw notFinite('predict', model.file)
+        prediction.top = topClasses(views, classes, options.top ?? 5)
       }
       batch.release()
     }
@@ -212,12 +218,13 @@ function requireSameClasses(model: string[], data: string[]): void {
   )
 }
 
-function topClasses(logits: Float32Array, classes: string[], top: number): Prediction['top'] {
-  const largest = Math.max(...logits)
-  const weights = Array.from(logits, (logit) => Math.exp(logit - largest))
-  const sum = weights.reduce((a, b) => a + b, 0)
-  return weights
-    .map((weight, label) => ({ class: classes[label] as string, label, probability: weight / sum }))
-    .sort((a, b) => b.probability - a.probability)
+function topClasses(views: Views, classes: string[], top: number): Prediction['top'] {
+  const probabilities = probabilitiesOf(views)
+  return ranked(probabilities)
     .slice(0, top)
+    .map((label) => ({
+      class: classes[label] as string,
+      label,
+      probability: probabilities[label] as number,
+    }))
 }

@@ -132,7 +132,7 @@ export async function trainEpoch(
 
 /** Evaluates every batch; stops early, without a result, once aborted. */
 export async function evaluateBatches(
-  trainer: NativeTrainer,
+  trainer: Pick<NativeTrainer, 'evaluate'>,
   batches: AsyncIterable<Batch>,
   signal?: AbortSignal,
 ): Promise<TestFigures | undefined> {
