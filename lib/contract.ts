@@ -53,6 +53,8 @@ export interface NativeTrainerConfig {
     classifier?: Classifier
   }
   loss: NativeLoss
+  /** [numClasses]: factors of the cross entropy of each class. Left out: all 1. */
+  classWeights?: number[]
   optim: { momentum: number; nesterov: boolean; weightDecay: number; headLrScale: number }
   initSeed: number
   device: 'cpu' | 'cuda'
@@ -93,6 +95,8 @@ export interface BatchPlaces {
   windows: Int32Array
   /** [count, 3]: factors 0..256 of brightness, contrast, saturation, 1 = unchanged. Left out: none. */
   jitter?: Float32Array
+  /** [count, 4]: top, left, height, width of what is erased of the crop. Left out: nothing. */
+  erased?: Int32Array
   /** [count], 0..numClasses-1. Left out for predict and features. */
   labels?: Int32Array
 }
@@ -138,7 +142,7 @@ export interface EvalStats {
   n: number
   top1: number
   top5: number
-  /** Cross entropy summed over samples. */
+  /** Cross entropy without class weights, summed over samples. */
   lossSum: number
   /** [n]: the class of the largest logit. */
   predictions: Int32Array

@@ -7,7 +7,7 @@
 export interface TrainFigures {
   /** The whole loss that is minimised. */
   loss: number
-  /** By name: ce; with MC-Loss also dis (L_dis) and div (L_div). */
+  /** By name: ce, with class weights; with MC-Loss also dis (L_dis) and div (L_div). */
   parts: Record<string, number>
   /** Share 0..1 of samples whose largest logit is their label, in training mode. */
   top1: number
@@ -25,7 +25,7 @@ export type EvaluatedSplit = 'validation' | 'test'
 
 /** Of an evaluated split. */
 export interface TestFigures {
-  /** Cross entropy, mean over samples. */
+  /** Cross entropy without class weights, mean over samples. */
   loss: number
   top1: number
   top5: number
@@ -89,6 +89,13 @@ export interface WeightsEvent {
   initialised: string[]
   /** What was done to names, shapes and values: a sentence each. */
   changes: string[]
+}
+
+/** The weights of the classes, where data.classWeights asks for some. */
+export interface ClassWeightsEvent {
+  type: 'class-weights'
+  /** In the order of the classes, as the loss takes them: of mean 1 over the training samples. */
+  weights: number[]
 }
 
 export interface ProgressEvent extends TrainFigures {
@@ -170,6 +177,7 @@ export interface WarningEvent {
 export type RunEvent =
   | StartEvent
   | WeightsEvent
+  | ClassWeightsEvent
   | StoreEvent
   | PrepareEvent
   | ProgressEvent

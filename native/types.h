@@ -197,6 +197,8 @@ struct TrainerConfig {
   RunSettings settings;
   std::array<float, 3> mean{0.5f, 0.5f, 0.5f}, std{0.5f, 0.5f, 0.5f};  // of pixels scaled to 0..1
   int rank = 0, world_size = 1;
+  // [K], of cross entropy (losses/cross_entropy.h); empty: all 1.
+  std::vector<double> class_weights;
 
   template <typename V>
   void fields(V& v) {
@@ -213,6 +215,7 @@ struct TrainerConfig {
     v("std", std);
     v("rank", rank, ranges::one_rank);
     v("worldSize", world_size, ranges::one_process);
+    v.optional("classWeights", class_weights, ranges::not_negative);
   }
 };
 
@@ -266,6 +269,7 @@ struct Batch {
       nullptr;  // [count, 3]: top, left, flip (0 or 1); top and left may be < 0
   const float* jitter =
       nullptr;  // [count, 3]: factors of brightness, contrast, saturation; or null
+  const int32_t* erased = nullptr;  // [count, 4]: top, left, height, width inside the crop; or null
   const int32_t* labels = nullptr;  // [count], or null where none are needed
 };
 
@@ -312,7 +316,7 @@ struct StepStats {
 
 struct EvalStats {
   int64_t n = 0, top1 = 0, top5 = 0;  // counts
-  double loss_sum = 0;                // cross entropy, summed over samples
+  double loss_sum = 0;                // cross entropy without class weights, summed over samples
   std::vector<int32_t> predictions;   // [n], the class of the largest logit
 
   template <typename V>

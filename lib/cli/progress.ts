@@ -2,6 +2,7 @@
 // plain lines.
 
 import type {
+  ClassWeightsEvent,
   EpochEvent,
   EvaluatedSplit,
   ProgressEvent,
@@ -50,6 +51,7 @@ export function createProgress(output: Output, isTty: boolean): Progress {
     status?.clear()
     if (event.type === 'start') print(startText(event))
     if (event.type === 'weights') print(initialWeightsText(event))
+    if (event.type === 'class-weights') print(classWeightsText(event))
     if (event.type === 'store') print(storeText(event))
     if (event.type === 'epoch') print(epochText(event))
     if (event.type === 'warning') print(`warning: ${event.message}`)
@@ -135,6 +137,11 @@ function settingsText(event: StartEvent): string {
 /** E.g. '12/100 images  31.3 images/s'. */
 export function countText(done: number, total: number, what: string, seconds: number): string {
   return `${done}/${total} ${what}  ${(done / seconds).toFixed(1)} ${what}/s`
+}
+
+function classWeightsText({ weights }: ClassWeightsEvent): string {
+  const [least, most] = [Math.min(...weights), Math.max(...weights)]
+  return `class weights ${figure(least)} to ${figure(most)}, mean 1 over the training images`
 }
 
 function storeText({ mode, reason, bytes, files }: StoreEvent): string {

@@ -143,7 +143,11 @@ export function configToJson(config: Config): object {
 }
 
 /** What the native trainer needs of a configuration. */
-export function nativeConfig(config: Config, numClasses: number): NativeTrainerConfig {
+export function nativeConfig(
+  config: Config,
+  numClasses: number,
+  classWeights?: number[],
+): NativeTrainerConfig {
   const { data, optim } = config
   const { backbone, head, impl, classifier, channelsPerClass = 0 } = config.model
   const [height, width] = data.crop
@@ -156,6 +160,7 @@ export function nativeConfig(config: Config, numClasses: number): NativeTrainerC
       ...{ channelsPerClass, numClasses, input: { height, width } },
     },
     loss: config.loss,
+    ...(classWeights && { classWeights }),
     optim: { ...pick(optim, sgd), headLrScale: optim.headLr / optim.lr },
     initSeed: config.seed,
     device: config.device,

@@ -75,6 +75,29 @@ const data = z.strictObject({
     })
     .prefault({})
     .describe('changes of colour, after crop and flip, in this order'),
+  randomErasing: notNegative
+    .max(1)
+    .default(0)
+    .describe(
+      'training: with this probability a rectangle of the crop becomes the mean colour (0 after ' +
+        'mean and std), after all else; 2 to 33 % of its area, height by width 0.3 to 3.3',
+    ),
+  classWeights: z
+    .union(
+      [
+        z.enum(['none', 'balanced']),
+        z
+          .array(notNegative)
+          .refine((weights) => weights.some((weight) => weight > 0), 'expected a weight above 0'),
+      ],
+      "expected 'none', 'balanced' or a list of finite numbers >= 0, not all 0",
+    )
+    .default('none')
+    .describe(
+      'training: factors of the cross entropy of each class, of no other term, not in evaluation; ' +
+        'balanced: n / (K n_k), rarer classes count more; a list is divided by its mean over the ' +
+        'training images; a batch is divided by its number of images, not by its sum of weights',
+    ),
   store: z
     .enum(['auto', 'mmap', 'ram', 'gpu', 'off'])
     .default('auto')

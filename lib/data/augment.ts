@@ -1,9 +1,9 @@
-// Which part of a resized image the network sees, whether mirrored, and how its colours change: pure
-// functions. The pixels are cut by native (gather_augment), which fills with black what a window
-// leaves uncovered.
+// Which part of a resized image the network sees, whether mirrored, how its colours change and what is
+// erased: pure functions. The pixels are cut by native (gather_augment), which fills with black what a
+// window leaves uncovered.
 
 import { McLossError } from '../errors.js'
-import { below, draw, Purpose, uniform } from '../random.js'
+import { below, draw, draws, Purpose, uniform } from '../random.js'
 import type { LoadedSplit } from './batch.js'
 
 /** How every image of a run is brought to the network's input. Sizes are [height, width], pixels. */
@@ -18,6 +18,8 @@ export interface Transform {
   flip: boolean
   /** Of training images, after crop and flip, in this order. Left out: none. */
   jitter?: Jitter
+  /** Share 0..1 of training images of which a rectangle is erased, after all else. Left out: 0. */
+  randomErasing?: number
 }
 
 /** How far colours may change, each 0..255: the factor is uniform in max(0, 1 - x) .. 1 + x. */
@@ -106,6 +108,39 @@ export function jitter(
   }
   const { brightness, contrast, saturation } = amounts
   return [factor(0, brightness), factor(1, contrast), factor(2, saturation)]
+}
+
+/** Of a crop, pixels. */
+export type Rectangle = [top: number, left: number, height: number, width: number]
+
+const AREA = [0.02, 0.33] as const // shares of the crop
+const RATIO = [0.3, 3.3] as const // height by width
+const TRIES = 10
+
+/**
+ * The rectangle of a training sample's crop that is erased: random erasing (Zhong et al., AAAI 2020) as
+ * torchvision's RandomErasing draws it with its defaults. The area is uniform, the ratio uniform in its
+ * logarithm; after ten tries that do not fit into the crop, as without erasing, it is empty. A pure
+ * function of (seed, epoch, sampleIndex).
+ */
+export function erasing(
+  seed: number,
+  epoch: number,
+  sampleIndex: number,
+  probability: number,
+  [height, width]: readonly [number, number],
+): Rectangle {
+  const next = draws(seed, epoch, sampleIndex, Purpose.erasing)
+  const between = (least: number, most: number) => least + uniform(next()) * (most - least)
+  if (uniform(next()) >= probability) return [0, 0, 0, 0]
+  for (let attempt = 0; attempt < TRIES; attempt++) {
+    const area = between(...AREA) * height * width
+    const ratio = Math.exp(between(Math.log(RATIO[0]), Math.log(RATIO[1])))
+    const [high, wide] = [Math.round(Math.sqrt(area * ratio)), Math.round(Math.sqrt(area / ratio))]
+    if (high >= height || wide >= width) continue
+    return [below(next(), height - high + 1), below(next(), width - wide + 1), high, wide]
+  }
+  return [0, 0, 0, 0]
 }
 
 /** Half the difference; an odd one goes to the even neighbour, as Python's round(x / 2.0). */

@@ -1,11 +1,11 @@
 // From a split to batches: rows of an open store, or pixels decoded ahead of the reader
-// (stream.ts). Order, windows and jitter are pure functions of (seed, epoch, index), so both
+// (stream.ts). Order, windows, jitter and erasing are pure functions of (seed, epoch, index), so both
 // give the same batches, whatever the number of decoders.
 
 import { checkArgument } from '../arguments.js'
 import { McLossError } from '../errors.js'
 import { checkSeed } from '../random.js'
-import { checkTransform, jitter, type Transform, window } from './augment.js'
+import { checkTransform, erasing, jitter, type Transform, window } from './augment.js'
 import { type BadImages, badImages } from './bad-images.js'
 import type { Batch, Dataset, LoadedSplit } from './batch.js'
 import { checkSplit, datasetShape } from './datasets/lists/check.js'
@@ -16,7 +16,7 @@ import { positionsOf } from './validation.js'
 
 /** What the loader needs of a run's configuration; a Config is one. */
 export interface LoaderOptions {
-  /** 0..2^53-1: decides order, crops, flips and jitter. */
+  /** 0..2^53-1: decides order, crops, flips, jitter and erasing. */
   seed: number
   data: Transform & {
     /** Batches decoded ahead of the reader, >= 1. */
@@ -116,18 +116,28 @@ export function loader(dataset: Dataset, options: LoaderOptions, epoch: EpochOpt
   }
 }
 
-/** Where each sample is cut and how its colours change: windows [n, 3]; jitter [n, 3] if there is any. */
+/** Where each sample is cut and what else is done to it; jitter and erased if there is any. */
 function placement(samples: Int32Array, { seed, data }: LoaderOptions, epoch: EpochOptions) {
   const windows = new Int32Array(samples.length * 3)
   const factors = new Float32Array(samples.length * 3)
-  const amounts = epoch.split === 'train' ? data.jitter : undefined
+  const rectangles = new Int32Array(samples.length * 4)
+  const isTraining = epoch.split === 'train'
+  const amounts = isTraining ? data.jitter : undefined
   const jitters = amounts && Object.values(amounts).some((amount) => amount > 0)
+  const probability = isTraining ? (data.randomErasing ?? 0) : 0
   for (const [row, sample] of samples.entries()) {
     const { top, left, flip } = window(seed, epoch.epoch, sample, data, epoch.split)
     windows.set([top, left, flip ? 1 : 0], row * 3)
     if (jitters) factors.set(jitter(seed, epoch.epoch, sample, amounts), row * 3)
+    if (probability > 0) {
+      rectangles.set(erasing(seed, epoch.epoch, sample, probability, data.crop), row * 4)
+    }
   }
-  return { windows, ...(jitters && { jitter: factors }) }
+  return {
+    windows,
+    ...(jitters && { jitter: factors }),
+    ...(probability > 0 && { erased: rectangles }),
+  }
 }
 
 async function* rowBatches(

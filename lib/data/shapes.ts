@@ -18,6 +18,7 @@ const loaderData = record({
     contrast: z.number(),
     saturation: z.number(),
   }).optional(),
+  randomErasing: z.number().min(0).max(1).optional(),
   prefetch: z.number(),
   decoders: z.number(),
   validation: z.number().optional(),

@@ -8,7 +8,10 @@ import { decodeTo } from './images.js'
 import { gate } from './pool.js'
 
 /** A batch before its pixels are known. */
-export type BatchPlan = Pick<Batch, 'index' | 'samples' | 'labels' | 'windows' | 'jitter'>
+export type BatchPlan = Pick<
+  Batch,
+  'index' | 'samples' | 'labels' | 'windows' | 'jitter' | 'erased'
+>
 
 export interface StreamOptions {
   samples: readonly Sample[]

@@ -14,7 +14,6 @@ import type { Preprocessing } from '../data/preprocessing.js'
 import { firstDifference } from '../difference.js'
 import { McLossError } from '../errors.js'
 import type { TestFigures, WarningEvent } from '../events.js'
-import { probabilities } from '../records/answers.js'
 import { openReport, writeReport } from '../records/report.js'
 import { readModelMetadata } from '../train/checkpoint.js'
 import { evaluateBatches } from '../train/epoch.js'
@@ -22,12 +21,15 @@ import { emptyClassesWarnings } from '../train/evaluation.js'
 import { modelFileOf } from '../train/links.js'
 import { areFinite } from '../train/metrics.js'
 import { decoded, picturesOf } from './pictures.js'
+import { bothViews, probabilitiesOf, ranked, type Views, viewsOf } from './views.js'
 
 export interface ModelOptions {
   /** A model.safetensors, a checkpoint folder, or a run folder (its best checkpoint). */
   weights: string
   device?: 'cpu' | 'cuda'
   batchSize?: number
+  /** The mean of the probabilities of each image and its mirror image; takes twice as long. */
+  flip?: boolean
   onEvent?: ((event: WarningEvent) => void) | undefined
 }
 
@@ -45,12 +47,14 @@ const modelShape = record({
   weights: text,
   device: z.enum(['cpu', 'cuda']).optional(),
   batchSize: count.optional(),
+  flip: z.boolean().optional(),
 })
 const evaluateShape = modelShape.extend({ data: record({}).optional(), report: text.optional() })
 const predictShape = modelShape.extend({ top: count.optional() })
 
 /**
- * The test split's figures, as a run's own evaluation gives them; data.onBadImage is the model's.
+ * The test split's figures, as a run's own evaluation gives them; data.onBadImage is the model's. The loss
+ * is cross entropy without class weights.
  *
  * @throws McLossError E_CHECKPOINT, E_WEIGHTS for weights that cannot be used; E_NUMERICS for a model
  * whose outputs are not finite; E_DATA for data that cannot be used, or whose classes are not the model's.
@@ -70,9 +74,10 @@ export async function evaluate(options: EvaluateOptions): Promise<TestFigures> {
     const source = { store: undefined, badImages: bad }
     for (const message of emptyClassesWarnings(knownClasses, test, 'test')) model.warn(message)
     const batches = loader({ ...dataset, test }, model.config, { split: 'test', epoch: 0, source })
+    const evaluator = options.flip ? bothViews(model.trainer) : model.trainer
     const answers =
       report === undefined ? undefined : { classes: knownClasses, samples: test, all: [] }
-    const figures = (await evaluateBatches(model.trainer, batches, { answers })) as TestFigures
+    const figures = (await evaluateBatches(evaluator, batches, { answers })) as TestFigures
     if (!areFinite(figures)) throw notFinite('evaluate', model.file)
     if (report !== undefined && answers) await writeReport(report, answers)
     await tellNative(model)
@@ -118,12 +123,12 @@ export async function predict(
     const files = asked.map(({ path }) => path)
     const bad = { has: () => false, report }
     for await (const batch of decoded(files, model.config, cutOf(model), bad)) {
-      const logits = batch.count > 0 ? await model.trainer.predict(batch) : new Float32Array()
-      for (const [n, sample] of batch.samples.entries()) {
-        const row = logits.subarray(n * classes.length, (n + 1) * classes.length)
-        const prediction = asked[sample] as Prediction
-        if (!row.every(Number.isFinite)) throw notFinite('predict', model.file)
-        prediction.top = topClasses(row, classes, options.top ?? 5)
+      const pictures = await viewsOf(model.trainer, batch, options.flip ?? false)
+      for (const [n, views] of pictures.entries()) {
+        const prediction = asked[batch.samples[n] as number] as Prediction
+        if (!views.every((logits) => logits.every(Number.isFinite)))
+          throw notFinite('predict', model.file)
+        prediction.top = topClasses(views, classes, options.top ?? 5)
       }
       batch.release()
     }
@@ -223,9 +228,13 @@ function requireSameClasses(model: string[], data: string[]): void {
   )
 }
 
-function topClasses(logits: Float32Array, classes: string[], top: number): Prediction['top'] {
-  return Array.from(probabilities(logits))
-    .map((probability, label) => ({ class: classes[label] as string, label, probability }))
-    .sort((a, b) => b.probability - a.probability)
+function topClasses(views: Views, classes: string[], top: number): Prediction['top'] {
+  const probabilities = probabilitiesOf(views)
+  return ranked(probabilities)
     .slice(0, top)
+    .map((label) => ({
+      class: classes[label] as string,
+      label,
+      probability: probabilities[label] as number,
+    }))
 }

@@ -139,7 +139,7 @@ export interface EvaluationOptions {
 
 /** Evaluates every batch; stops early, without a result, once aborted. */
 export async function evaluateBatches(
-  trainer: NativeTrainer,
+  trainer: Pick<NativeTrainer, 'evaluate' | 'predict'>,
   batches: AsyncIterable<Batch>,
   { signal, answers }: EvaluationOptions = {},
 ): Promise<TestFigures | undefined> {

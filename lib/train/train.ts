@@ -5,7 +5,7 @@ import { checkArgument, record, signal as signalShape, text } from '../arguments
 import { native } from '../binding.js'
 import { type Config, type ConfigInput, completeConfig } from '../config/index.js'
 import { normalisationOf, normalisationWarning } from '../config/normalisation.js'
-import type { Dataset } from '../data/batch.js'
+import type { Dataset, Sample } from '../data/batch.js'
 import { openDataset } from '../data/datasets/index.js'
 import { loader } from '../data/loader.js'
 import { openStores } from '../data/store/index.js'
@@ -16,6 +16,7 @@ import { recordsOf } from '../records/index.js'
 import { identify } from '../weights/identity.js'
 import { type Checkpoint, openCheckpoint } from './checkpoint.js'
 import { Claim } from './claim.js'
+import { classWeightsOf } from './class-weights.js'
 import { tryDisk } from './disk.js'
 import { bestPickedOn, emptyClassesWarnings } from './evaluation.js'
 import { EventQueue } from './event-queue.js'
@@ -103,7 +104,8 @@ async function executeClaimed(
   const { config, normalisation, weights } = await beginning(given, checkpoint)
   const dataset = await openDataset({ ...config.data, signal })
   const stepsPerEpoch = loader(dataset, config, { split: 'train', epoch: 0 }).length
-  const trainSamples = positionsOf(dataset, config, 'train').length
+  const trained = positionsOf(dataset, config, 'train')
+  const trainSamples = trained.length
   if (stepsPerEpoch === 0) {
     throw new McLossError(
       'E_CONFIG',
@@ -112,12 +114,15 @@ async function executeClaimed(
     )
   }
   checkSmallestBatch(config, trainSamples)
+  const train = Array.from(trained, (at) => dataset.train[at] as Sample)
+  const classWeights = classWeightsOf(config.data.classWeights, { classes: dataset.classes, train })
   const lrAt = makeSchedule(config, stepsPerEpoch)
   if (checkpoint) requireSameRun(checkpoint, config, dataset, trainSamples, stepsPerEpoch)
   const { trainer, loaded } = await createTrainer(
     config,
     dataset.classes.length,
     weights?.origin.path,
+    classWeights,
   )
   try {
     if (checkpoint) {
@@ -131,6 +136,7 @@ async function executeClaimed(
       publish(event)
     })
     if (weights && loaded) journal.emit({ type: 'weights', ...weights.origin, ...loaded })
+    if (classWeights) journal.emit({ type: 'class-weights', weights: classWeights })
     const other = weights?.record && normalisationWarning(given.data, weights.record)
     const disk = await tryDisk(runDir ?? config.out)
     const warnings = [

@@ -6,6 +6,7 @@ import { type Config, type ConfigInput, completeConfig, nativeConfig } from '../
 import { normalisationOf } from '../config/normalisation.js'
 import { identify } from '../weights/identity.js'
 import type { LoadedWeights } from '../weights/index.js'
+import { givenClassWeights } from './class-weights.js'
 import { loadInitialWeights, weightsPlace } from './initial-weights.js'
 
 /** The native trainer, for a loop of one's own (examples/own-loop.ts). */
@@ -13,7 +14,7 @@ export const Trainer = {
   /**
    * Builds the model of a configuration for `numClasses` classes with weights from config.seed, or from
    * config.model.weights. data.mean and data.std that are left out are those of the weights' record,
-   * else 0.5. Call dispose() when done.
+   * else 0.5. data.classWeights may be a list, which is taken as it stands. Call dispose() when done.
    *
    * @throws McLossError E_ARGUMENT, E_CONFIG, E_DEVICE, E_WEIGHTS, E_CHECKPOINT, E_IO.
    */
@@ -26,7 +27,8 @@ export const Trainer = {
     const { record } = place && !isKnown ? await identify(place.path, place.record) : {}
     const { mean, std } = normalisationOf(data, { record })
     const resolved = { ...config, data: { ...data, mean, std } }
-    return (await createTrainer(resolved, numClasses, place?.path)).trainer
+    const classWeights = givenClassWeights(data.classWeights, numClasses)
+    return (await createTrainer(resolved, numClasses, place?.path, classWeights)).trainer
   },
 }
 
@@ -35,8 +37,11 @@ export async function createTrainer(
   config: Config,
   numClasses: number,
   path: string | undefined,
+  classWeights: number[] | undefined,
 ): Promise<{ trainer: NativeTrainer; loaded?: LoadedWeights }> {
-  const trainer = await native().NativeTrainer.create(nativeConfig(config, numClasses))
+  const trainer = await native().NativeTrainer.create(
+    nativeConfig(config, numClasses, classWeights),
+  )
   if (path === undefined) return { trainer }
   try {
     return { trainer, loaded: await loadInitialWeights(trainer, config.model, path) }

@@ -1,13 +1,17 @@
 #include "losses/cross_entropy.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/Reduction.h>
 #include <ATen/ops/cross_entropy_loss.h>
 
 namespace mcloss {
 
-at::Tensor CrossEntropy::operator()(const LossInput& input) const {
-  return at::cross_entropy_loss(input.logits, input.target, /*weight=*/{}, at::Reduction::Mean,
-                                /*ignore_index=*/-100, smoothing_);
+at::Tensor cross_entropy(const at::Tensor& logits, const LossInput& input, double label_smoothing) {
+  const bool weighted = input.class_weights.defined();
+  const at::Tensor ce = at::cross_entropy_loss(logits, input.target, input.class_weights,
+                                               weighted ? at::Reduction::Sum : at::Reduction::Mean,
+                                               /*ignore_index=*/-100, label_smoothing);
+  return weighted ? ce / input.target.size(0) : ce;
 }
 
 namespace {

@@ -1,10 +1,9 @@
 // Large margin cosine loss, also CosFace (Wang et al., CVPR 2018): CE on the logits s c_k of a cosine
 // classifier, with s (c_y - m) for the label. parts: lmcl. Options: scale s, margin m.
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/zeros_like.h>
 
-#include "losses/loss.h"
+#include "losses/cross_entropy.h"
 
 namespace mcloss {
 namespace {
@@ -16,7 +15,7 @@ class Lmcl : public Loss {
   LossOutput forward(const LossInput& input) override {
     const at::Tensor margins =
         at::zeros_like(input.logits).scatter_(1, input.target.unsqueeze(1), margin_);
-    const at::Tensor lmcl = at::cross_entropy_loss(input.logits - margins, input.target);
+    const at::Tensor lmcl = cross_entropy(input.logits - margins, input);
     return {lmcl, {{"lmcl", lmcl}}};
   }
 

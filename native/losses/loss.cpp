@@ -1,5 +1,6 @@
 #include "losses/loss.h"
 
+#include <ATen/ops/tensor.h>
 #include <c10/util/StringUtil.h>
 
 namespace mcloss {
@@ -25,6 +26,18 @@ void require_classifier(const LossContext& context, const std::string& loss,
   throw Error("E_CONFIG", c10::str("loss ", loss, ": expected model.classifier to be ", expected,
                                    " but received ", received,
                                    ". Set model.classifier to what this loss needs."));
+}
+
+at::Tensor class_weights_of(const TrainerConfig& config, at::Device device) {
+  const std::vector<double>& weights = config.class_weights;
+  if (weights.empty()) return {};
+  const int64_t classes = config.model.num_classes;
+  if (static_cast<int64_t>(weights.size()) != classes) {
+    throw Error("E_ARGUMENT",
+                c10::str("trainer: expected classWeights to be ", classes,
+                         " numbers, one for each class, but received ", weights.size(), "."));
+  }
+  return at::tensor(weights, at::kFloat).to(device);
 }
 
 }  // namespace mcloss

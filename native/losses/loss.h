@@ -22,6 +22,7 @@ struct LossInput {
   at::Tensor scalar;         // StepArgs::scalar: a float on the device, new in every step
   at::Tensor seed_step;      // ops/seed_step.h
   int64_t first_sample = 0;  // the position of sample 0 in the whole batch
+  at::Tensor class_weights;  // [K] float32, or undefined: of cross entropy (cross_entropy.h)
 };
 
 struct LossOutput {
@@ -55,6 +56,10 @@ using MakeLoss = std::shared_ptr<Loss>(LossOptions& options, const LossContext& 
 // Throws E_CONFIG unless the model's last layer is the one that the loss needs.
 void require_classifier(const LossContext& context, const std::string& loss,
                         const ClassifierConfig& needed);
+
+// TrainerConfig::class_weights for LossInput: on the device; undefined where there are none. Throws
+// E_ARGUMENT for another number of them than there are classes.
+at::Tensor class_weights_of(const TrainerConfig& config, at::Device device);
 
 // Throws E_CONFIG for an unknown name, and as MakeLoss.
 std::shared_ptr<Loss> make_loss(const LossConfig& config, const LossContext& context);

@@ -1,6 +1,6 @@
 // L = CE(logits, target) + loss_mc(features, target) (ops/mc_loss.h). parts: ce, dis (L_dis), div
 // (L_div). The attention mask comes from (seed, step); of scope batch it is the same for every
-// micro-batch. labelSmoothing acts on CE alone.
+// micro-batch. labelSmoothing and class weights act on CE alone.
 #include "ops/mc_loss.h"
 
 #include <ATen/TensorOperators.h>

@@ -36,6 +36,10 @@ KeptBatch batch_of(const Napi::Value& value, bool with_labels) {
     batch.jitter =
         buffer("jitter", napi_float32_array, batch.count * 3).As<Napi::Float32Array>().Data();
   }
+  if (fields.has("erased")) {
+    batch.erased =
+        buffer("erased", napi_int32_array, batch.count * 4).As<Napi::Int32Array>().Data();
+  }
   if (with_labels) {
     batch.labels = buffer("labels", napi_int32_array, batch.count).As<Napi::Int32Array>().Data();
   }

@@ -1,5 +1,5 @@
 // From a store of u8 images to the network's input, in one operator: crop, flip, colour jitter,
-// normalise.
+// normalise, erase.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -18,7 +18,8 @@ struct GatherOptions {
 // pixels: u8 [M, H, W, 3], anywhere; the result is there too. The rest is on the CPU.
 // rows: int32 [N], the image of each sample, 0..M-1; none: sample n is image n, and N = M.
 // windows: int32 [N, 3] = (top, left, flip). jitter: float32 [N, 3] = factors of brightness,
-// contrast and saturation, 0..256, 1 = unchanged; none: no jitter.
+// contrast and saturation, 0..256, 1 = unchanged; none: no jitter. erased: int32 [N, 4] = (top, left,
+// height, width), a rectangle inside the output, empty where a side is 0; none: no rectangles.
 //   1. Cuts out_height x out_width at (top, left), black outside the image; mirrors left-right
 //      where flip is not 0.
 //   2. Brightness, contrast, saturation, in this order: PIL's ImageEnhance on the cut window, u8
@@ -26,10 +27,12 @@ struct GatherOptions {
 //   3. (value - 255 mean) * (1 / (255 std)) per channel, in float32, which is within 1e-6 of
 //      (value / 255 - mean) / std where std is 0.1 or more; then the cast, to the nearest, ties to
 //      even.
+//   4. Fills the rectangle with 0, which is the mean.
 // -> dtype [N, 3, out_height, out_width], channels_last; the same bits on every processor and GPU.
 // Registered as mcloss::gather_augment. Throws E_ARGUMENT for anything else, before any work.
 at::Tensor gather_augment(const at::Tensor& pixels, const std::optional<at::Tensor>& rows,
                           const at::Tensor& windows, const std::optional<at::Tensor>& jitter,
-                          const GatherOptions& options);
+                          const GatherOptions& options,
+                          const std::optional<at::Tensor>& erased = std::nullopt);
 
 }  // namespace mcloss

@@ -30,6 +30,7 @@ int main(int argc, char** argv) {
   if (all) {
     test::models();
     test::losses();
+    test::class_weights(fixtures + "/class-weights");
     test::step();
   }
   if (test::devices().size() == 1) std::printf("CUDA cases skipped: LibTorch sees no GPU\n");

@@ -10,6 +10,7 @@ export function define(command: Command): void {
   command
     .requiredOption('--weights <path>', 'model.safetensors, checkpoint folder or run folder')
     .option('--data.root <folder>', 'other data of the kind the model was trained on')
+    .option('--flip', 'the mean of the probabilities of each image and its mirror image')
     .addOption(deviceOption())
     .option('--report <folder>', 'write figures by class, confusions and mistakes there')
     .option('--json', 'print JSON')

@@ -36,6 +36,10 @@ void check_shapes(const GatherArguments& a) {
     refuse(kWho, "float32 jitter [N, 3] on the CPU, three factors for each window",
            describe(*a.jitter));
   }
+  if (a.erased && !is_table(*a.erased, at::kInt, {count, 4})) {
+    refuse(kWho, "int32 erased [N, 4] on the CPU, a rectangle for each window",
+           describe(*a.erased));
+  }
   const auto is_side = [](int64_t side) { return side >= 1 && side <= kMaxSide; };
   if (!is_side(a.out_height) || !is_side(a.out_width) ||
       count > (int64_t{1} << 58) / (a.out_height * a.out_width)) {
@@ -62,6 +66,20 @@ void check_jitter(const at::Tensor& jitter) {
     if (factor[i] >= 0 && factor[i] <= kMaxFactor) continue;
     refuse(kWho, "jitter factors 0..256, 1 for unchanged",
            c10::str(factor[i], " at row ", i / 3, ", column ", i % 3));
+  }
+}
+
+void check_erased(const at::Tensor& erased, int64_t height, int64_t width) {
+  const int32_t* side = erased.const_data_ptr<int32_t>();
+  // Whether `length` from `begin` lies in 0..whole.
+  const auto fits = [](int64_t begin, int64_t length, int64_t whole) {
+    return begin >= 0 && length >= 0 && begin + length <= whole;
+  };
+  for (int64_t n = 0; n < erased.size(0); ++n, side += 4) {
+    if (fits(side[0], side[2], height) && fits(side[1], side[3], width)) continue;
+    refuse(kWho, c10::str("rectangles to erase inside the output of ", height, " x ", width),
+           c10::str("top ", side[0], ", left ", side[1], ", height ", side[2], ", width ", side[3],
+                    " at row ", n));
   }
 }
 
@@ -107,6 +125,7 @@ GatherTensors prepare_gather(const GatherArguments& a) {
   check_shapes(a);
   if (a.rows) check_rows(a.rows->contiguous(), a.pixels.size(0));
   if (a.jitter) check_jitter(a.jitter->contiguous());
+  if (a.erased) check_erased(a.erased->contiguous(), a.out_height, a.out_width);
   const auto [offset, scale] = normalisation_of(a);
   const auto there = [&](const at::Tensor& table) {
     return table.contiguous().to(a.pixels.device());
@@ -116,6 +135,7 @@ GatherTensors prepare_gather(const GatherArguments& a) {
                         .result = empty_gather(a),
                         .rows = a.rows ? maybe(there(*a.rows)) : std::nullopt,
                         .jitter = a.jitter ? maybe(there(*a.jitter)) : std::nullopt,
+                        .erased = a.erased ? maybe(there(*a.erased)) : std::nullopt,
                         .arrays = {}};
   tensors.arrays = {.pixels = tensors.pixels.const_data_ptr<uint8_t>(),
                     .image_stride = tensors.pixels.stride(0),
@@ -125,6 +145,7 @@ GatherTensors prepare_gather(const GatherArguments& a) {
                     .rows = data_or_null<const int32_t>(tensors.rows),
                     .windows = tensors.windows.const_data_ptr<int32_t>(),
                     .jitter = data_or_null<const float>(tensors.jitter),
+                    .erased = data_or_null<const int32_t>(tensors.erased),
                     .out_height = a.out_height,
                     .out_width = a.out_width,
                     .offset = {offset[0], offset[1], offset[2]},

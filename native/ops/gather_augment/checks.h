@@ -15,9 +15,10 @@ struct GatherArguments {
   int64_t out_height, out_width;
   at::ArrayRef<double> mean, std;
   at::ScalarType dtype;
+  const MaybeTensor& erased;
 };
 
-// Throws E_ARGUMENT for all that shows without a look at the values of rows and jitter.
+// Throws E_ARGUMENT for all that shows without a look at the values of rows, jitter and erased.
 void check_gather(const GatherArguments& arguments);
 
 // The result, not yet written.
@@ -27,7 +28,7 @@ at::Tensor empty_gather(const GatherArguments& arguments);
 // `pixels`; and the same as plain memory, which the tensors keep alive.
 struct GatherTensors {
   at::Tensor pixels, windows, result;
-  MaybeTensor rows, jitter;
+  MaybeTensor rows, jitter, erased;
   GatherArrays arrays;
 };
 GatherTensors prepare_gather(const GatherArguments& arguments);

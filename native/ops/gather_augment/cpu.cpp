@@ -25,9 +25,10 @@ GatherLines lines_of(at::ScalarType dtype) {
 at::Tensor gather_augment_cpu(const at::Tensor& pixels, const MaybeTensor& rows,
                               const at::Tensor& windows, const MaybeTensor& jitter,
                               int64_t out_height, int64_t out_width, at::ArrayRef<double> mean,
-                              at::ArrayRef<double> std, at::ScalarType dtype) {
-  const GatherTensors tensors =
-      prepare_gather({pixels, rows, windows, jitter, out_height, out_width, mean, std, dtype});
+                              at::ArrayRef<double> std, at::ScalarType dtype,
+                              const MaybeTensor& erased) {
+  const GatherTensors tensors = prepare_gather(
+      {pixels, rows, windows, jitter, out_height, out_width, mean, std, dtype, erased});
   const GatherLines lines = lines_of(dtype);
   const int64_t grain = std::max<int64_t>(1, kGrainPixels / out_width);
   at::parallel_for(0, windows.size(0) * out_height, grain, [&](int64_t first, int64_t last) {

@@ -1,6 +1,6 @@
 // gather_augment on CUDA: a thread a pixel, the same bits as gather_augment/loops.cpp gives.
 // Contrast needs the mean grey of a window first: a kernel of its own adds them up in integers, so
-// that their order cannot matter. rows, windows and jitter are copied to the device.
+// that their order cannot matter. rows, windows, jitter and erased are copied to the device.
 #include <ATen/ceil_div.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/zeros.h>
@@ -76,6 +76,14 @@ __global__ void __launch_bounds__(kThreads) sum_greys_kernel(const Arguments a, 
   }
 }
 
+// Whether pixel i of the output is erased.
+__device__ bool is_erased(const Arguments& a, int64_t n, int64_t i) {
+  if (!a.erased) return false;
+  const int32_t* rectangle = a.erased + n * 4;
+  const int64_t y = i / a.out_width - rectangle[0], x = i % a.out_width - rectangle[1];
+  return y >= 0 && y < rectangle[2] && x >= 0 && x < rectangle[3];
+}
+
 __device__ void store(float* to, float value) { *to = value; }
 __device__ void store(__nv_bfloat16* to, float value) { *to = __float2bfloat16_rn(value); }
 __device__ void store(__half* to, float value) { *to = __float2half_rn(value); }
@@ -101,10 +109,11 @@ __global__ void __launch_bounds__(kThreads) gather_augment_kernel(const Argument
         const int grey = grey_of(pixel);
         pixel = blend({grey, grey, grey}, pixel, saturation);
       }
+      const bool erased = is_erased(a, n, i);
       for (int channel = 0; channel < 3; ++channel) {
         const float level = static_cast<float>(pixel.level[channel]);
-        store(out + (n * pixels + i) * 3 + channel,
-              __fmul_rn(__fsub_rn(level, a.offset[channel]), a.scale[channel]));
+        const float value = __fmul_rn(__fsub_rn(level, a.offset[channel]), a.scale[channel]);
+        store(out + (n * pixels + i) * 3 + channel, erased ? 0.f : value);
       }
     }
   }
@@ -113,10 +122,11 @@ __global__ void __launch_bounds__(kThreads) gather_augment_kernel(const Argument
 at::Tensor gather_augment_cuda(const at::Tensor& pixels, const MaybeTensor& rows,
                                const at::Tensor& windows, const MaybeTensor& jitter,
                                int64_t out_height, int64_t out_width, at::ArrayRef<double> mean,
-                               at::ArrayRef<double> std, at::ScalarType dtype) {
+                               at::ArrayRef<double> std, at::ScalarType dtype,
+                               const MaybeTensor& erased) {
   const c10::cuda::CUDAGuard guard(pixels.device());
-  const GatherTensors tensors =
-      prepare_gather({pixels, rows, windows, jitter, out_height, out_width, mean, std, dtype});
+  const GatherTensors tensors = prepare_gather(
+      {pixels, rows, windows, jitter, out_height, out_width, mean, std, dtype, erased});
   const int64_t count = windows.size(0), area = out_height * out_width;
   const dim3 grid(
       static_cast<unsigned>(std::min(at::ceil_div<int64_t>(area, kThreads), kMaxBlocks)),

@@ -243,6 +243,15 @@ void fill_line(const uint8_t* line, const Colour& colour, const Block& offset, c
   if (x < width) fill(width - kBlock, out + (width - kBlock) * 3);  // some pixels a second time
 }
 
+// What of line y of sample n is erased. The bits of 0 are 0 in every dtype.
+template <typename S>
+void erase(const GatherArrays& a, int64_t n, int64_t y, S* line) {
+  if (!a.erased) return;
+  const int32_t* rectangle = a.erased + n * 4;
+  if (y < rectangle[0] || y >= rectangle[0] + rectangle[2]) return;
+  __builtin_memset(line + rectangle[1] * 3, 0, rectangle[3] * 3 * sizeof(S));
+}
+
 template <typename S>
 void fill_lines(const GatherArrays& a, int64_t first, int64_t last, uint8_t* scratch) {
   const Block offset = repeat(a.offset), scale = repeat(a.scale);
@@ -255,9 +264,11 @@ void fill_lines(const GatherArrays& a, int64_t first, int64_t last, uint8_t* scr
     const auto straight = jittered ? &fill_line<S, false, true> : &fill_line<S, false, false>;
     const auto fill = sample.flip ? flipped : straight;
     for (; first < last && first < end; ++first) {
-      const uint8_t* line = line_of(a, sample, first - n * a.out_height, scratch);
+      const int64_t y = first - n * a.out_height;
+      const uint8_t* line = line_of(a, sample, y, scratch);
       S* out = static_cast<S*>(a.out) + first * a.out_width * 3;
       fill(line, colour, offset, scale, a.out_width, out);
+      erase(a, n, y, out);
     }
   }
 }

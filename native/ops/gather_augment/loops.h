@@ -15,6 +15,7 @@ struct GatherArrays {
   const int32_t* rows;                // [N], or null: sample n is image n
   const int32_t* windows;             // [N, 3]
   const float* jitter;                // [N, 3], or null
+  const int32_t* erased;              // [N, 4], or null
   int64_t out_height, out_width;
   float offset[3], scale[3];
   void* out;  // [N, out_height, out_width, 3]

@@ -15,9 +15,10 @@ namespace {
 at::Tensor gather_augment_meta(const at::Tensor& pixels, const MaybeTensor& rows,
                                const at::Tensor& windows, const MaybeTensor& jitter,
                                int64_t out_height, int64_t out_width, at::ArrayRef<double> mean,
-                               at::ArrayRef<double> std, at::ScalarType dtype) {
+                               at::ArrayRef<double> std, at::ScalarType dtype,
+                               const MaybeTensor& erased) {
   const GatherArguments arguments{pixels,    rows, windows, jitter, out_height,
-                                  out_width, mean, std,     dtype};
+                                  out_width, mean, std,     dtype,  erased};
   check_gather(arguments);
   return empty_gather(arguments);
 }
@@ -25,7 +26,8 @@ at::Tensor gather_augment_meta(const at::Tensor& pixels, const MaybeTensor& rows
 TORCH_LIBRARY_FRAGMENT(mcloss, m) {
   m.def(
       "gather_augment(Tensor pixels, Tensor? rows, Tensor windows, Tensor? jitter, "
-      "int out_height, int out_width, float[] mean, float[] std, ScalarType dtype) -> Tensor");
+      "int out_height, int out_width, float[] mean, float[] std, ScalarType dtype, "
+      "Tensor? erased=None) -> Tensor");
 }
 
 TORCH_LIBRARY_IMPL(mcloss, Meta, m) { m.impl("gather_augment", &gather_augment_meta); }
@@ -34,14 +36,14 @@ TORCH_LIBRARY_IMPL(mcloss, Meta, m) { m.impl("gather_augment", &gather_augment_m
 
 at::Tensor gather_augment(const at::Tensor& pixels, const MaybeTensor& rows,
                           const at::Tensor& windows, const MaybeTensor& jitter,
-                          const GatherOptions& options) {
-  using Signature =
-      at::Tensor(const at::Tensor&, const MaybeTensor&, const at::Tensor&, const MaybeTensor&,
-                 int64_t, int64_t, at::ArrayRef<double>, at::ArrayRef<double>, at::ScalarType);
+                          const GatherOptions& options, const MaybeTensor& erased) {
+  using Signature = at::Tensor(const at::Tensor&, const MaybeTensor&, const at::Tensor&,
+                               const MaybeTensor&, int64_t, int64_t, at::ArrayRef<double>,
+                               at::ArrayRef<double>, at::ScalarType, const MaybeTensor&);
   static const auto op = find_operator<Signature>("mcloss::gather_augment");
   const auto& [out_height, out_width, mean, std, dtype] = options;
   const std::array<double, 3> means{mean[0], mean[1], mean[2]}, stds{std[0], std[1], std[2]};
-  return op.call(pixels, rows, windows, jitter, out_height, out_width, means, stds, dtype);
+  return op.call(pixels, rows, windows, jitter, out_height, out_width, means, stds, dtype, erased);
 }
 
 }  // namespace mcloss

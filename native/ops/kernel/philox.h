@@ -19,6 +19,7 @@ enum class Purpose : uint32_t {
   dropout = 4,
   drawing = 5,
   jitter = 6,
+  erasing = 7,
   validation = 8
 };
 

@@ -16,17 +16,18 @@ at::Tensor view(const T* data, at::IntArrayRef shape, at::ScalarType dtype) {
 
 at::Tensor batch_input(const Batch& batch, const GatherOptions& options, const Uploader& upload) {
   const at::Tensor windows = view(batch.windows, {batch.count, 3}, at::kInt);
-  std::optional<at::Tensor> rows, jitter;
+  std::optional<at::Tensor> rows, jitter, erased;
   if (batch.jitter) jitter = view(batch.jitter, {batch.count, 3}, at::kFloat);
+  if (batch.erased) erased = view(batch.erased, {batch.count, 4}, at::kInt);
   if (!batch.store) {
     const at::Tensor pixels =
         view(batch.pixels, {batch.count, batch.height, batch.width, 3}, at::kByte);
-    return gather_augment(upload(pixels), rows, windows, jitter, options);
+    return gather_augment(upload(pixels), rows, windows, jitter, options, erased);
   }
   const at::Tensor& stored = batch.store->pixels();
   rows = view(batch.rows, {batch.count}, at::kInt);
   if (stored.device().type() == upload.device().type()) {
-    return gather_augment(stored, rows, windows, jitter, options);
+    return gather_augment(stored, rows, windows, jitter, options, erased);
   }
   if (!stored.is_cpu()) {
     throw Error(
@@ -35,7 +36,7 @@ at::Tensor batch_input(const Batch& batch, const GatherOptions& options, const U
   }
   // Only the batch's images travel to the GPU.
   const at::Tensor images = stored.index_select(0, *rows);
-  return gather_augment(upload(images), std::nullopt, windows, jitter, options);
+  return gather_augment(upload(images), std::nullopt, windows, jitter, options, erased);
 }
 
 }  // namespace mcloss

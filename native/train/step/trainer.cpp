@@ -94,6 +94,7 @@ struct Trainer::Impl {
   const Uploader upload;
   const at::Tensor seed_step;  // ops/seed_step.h
   const at::Tensor scalar;     // StepArgs::scalar
+  const at::Tensor class_weights = class_weights_of(config, device);
   const std::shared_ptr<Loss> loss;
   Classifier model;
   std::unique_ptr<RunningBuffers> buffers;
@@ -156,8 +157,8 @@ StepSums Trainer::Impl::accumulate_gradients(const StepBatch& batch) {
       const ClassifierOutput forward =
           model.forward(batch.input.narrow(0, first, count), {seed_step, first});
       logits = forward.logits.to(at::kFloat);
-      output = loss->forward(
-          {forward.features, forward.embedding, logits, target, scalar, seed_step, first});
+      output = loss->forward({forward.features, forward.embedding, logits, target, scalar,
+                              seed_step, first, class_weights});
     }
     const double share = static_cast<double>(count) / static_cast<double>(total);
     (share == 1 ? output.loss : output.loss * share).backward();

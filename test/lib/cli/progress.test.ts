@@ -133,6 +133,12 @@ test('whose mean and std they are, and what was taken of the weights, a few name
   ])
 })
 
+test('class weights: the least and the most', () => {
+  expect(shown([{ type: 'class-weights', weights: [1.5, 0.25, 4] }], false)).toBe(
+    'class weights 0.250 to 4.000, mean 1 over the training images\n',
+  )
+})
+
 test('on a GPU the settings that matter there are shown too', () => {
   expect(shown([{ ...start, device: 'cuda', deterministic: true }], false)).toContain(
     '\nchannelsLast on, deterministic on, cudnnBenchmark on, tf32 off, cudaGraph auto\n',

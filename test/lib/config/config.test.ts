@@ -99,6 +99,8 @@ const wrong: Record<string, unknown[]> = {
   'data.jitter.brightness': [-1],
   'data.jitter.contrast': ['much'],
   'data.jitter.saturation': [Number.NaN],
+  'data.randomErasing': [-0.1, 1.5, 'often', Number.NaN],
+  'data.classWeights': ['auto', [1, -1], [0, 0], []],
   'data.store': ['disk'],
   'data.storeDir': [''],
   'data.onBadImage': ['ignore'],

@@ -33,6 +33,8 @@ test.each([
   ['data.resize', '448,600', [448, 600]],
   ['data.resize', '[448, 600]', [448, 600]],
   ['data.mean', '0.5,0.4,0.3', [0.5, 0.4, 0.3]],
+  ['data.classWeights', 'balanced', 'balanced'],
+  ['data.classWeights', '1,0.5,2', [1, 0.5, 2]],
   ['loss.keep', 'ceil-half', 'ceil-half'],
   ['loss.keep', '0.6', 0.6],
   ['loss.name', 'lmcl', 'lmcl'],

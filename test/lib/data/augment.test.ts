@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { checkTransform, jitter, type Transform, window } from '../../../lib/data/augment.js'
+import {
+  checkTransform,
+  erasing,
+  jitter,
+  type Transform,
+  window,
+} from '../../../lib/data/augment.js'
 import { drawTwin } from '../../reference/philox.js'
 
 const transform: Transform = { resize: [20, 30], crop: [16, 24], padding: 2, flip: true }
@@ -60,6 +66,72 @@ describe('jitter', () => {
     ]
     const all = places.flatMap((place) => jitter(...place, amounts))
     expect(new Set(all).size).toBe(12)
+  })
+})
+
+describe('erasing', () => {
+  /** torchvision's RandomErasing.get_params and forward, on the draws of the sample's own sequence. */
+  function twin(
+    [seed, epoch, sample]: readonly [number, number, number],
+    probability: number,
+    [height, width]: readonly [number, number],
+  ): number[] {
+    let drawn = 0
+    const uniform = () => drawTwin(seed, epoch, sample, drawn++, 7) / 2 ** 32
+    if (!(uniform() < probability)) return [0, 0, 0, 0]
+    for (let attempt = 0; attempt < 10; attempt++) {
+      const area = height * width * (0.02 + uniform() * (0.33 - 0.02))
+      const log = Math.log(0.3) + uniform() * (Math.log(3.3) - Math.log(0.3))
+      const h = Math.round(Math.sqrt(area * Math.exp(log)))
+      const w = Math.round(Math.sqrt(area / Math.exp(log)))
+      if (!(h < height && w < width)) continue
+      const i = Math.floor(uniform() * (height - h + 1))
+      const j = Math.floor(uniform() * (width - w + 1))
+      return [i, j, h, w]
+    }
+    return [0, 0, 0, 0]
+  }
+  const samples = Array.from({ length: 3000 }, (_, sample) => sample)
+
+  test.each([
+    [0.25, [32, 48]],
+    [1, [224, 224]],
+    [1, [9, 100]], // many tries do not fit
+    [1, [1, 1]],
+  ] as [number, [number, number]][])('of share %s in %s is the twin', (probability, crop) => {
+    for (const sample of samples.slice(0, 500)) {
+      const place = [2 ** 35 + 3, 4, sample] as const
+      expect(erasing(...place, probability, crop)).toEqual(twin(place, probability, crop))
+    }
+  })
+
+  test('its share, its area and its ratio', () => {
+    const all = samples.map((sample) => erasing(1, 0, sample, 0.25, [200, 300]))
+    const some = all.filter(([, , height]) => height > 0)
+    expect(Math.abs(some.length / 3000 - 0.25)).toBeLessThan(0.03)
+    const areas = some.map(([, , height, width]) => (height * width) / 60000)
+    const ratios = some.map(([, , height, width]) => height / width)
+    const most = (values: number[]) => Math.max(...values)
+    const least = (values: number[]) => Math.min(...values)
+    expect([least(areas), most(areas), least(ratios), most(ratios)]).toEqual([
+      expect.closeTo(0.02, 2),
+      expect.closeTo(0.33, 1),
+      expect.closeTo(0.3, 1),
+      expect.closeTo(3.3, 0),
+    ])
+    for (const [top, left, height, width] of all) {
+      expect(top >= 0 && left >= 0 && top + height <= 200 && left + width <= 300).toBe(true)
+    }
+    const above = ratios.filter((ratio) => ratio > 1).length / some.length
+    expect(Math.abs(above - 0.5)).toBeLessThan(0.08) // log 3.3 and -log 0.3 are alike
+  })
+
+  test('never at 0; another one in another epoch and of another seed', () => {
+    expect(samples.every((sample) => erasing(1, 0, sample, 0, [32, 32])[2] === 0)).toBe(true)
+    const of = (seed: number, epoch: number) =>
+      samples.slice(0, 30).map((sample) => erasing(seed, epoch, sample, 1, [32, 32]))
+    expect(of(1, 1)).not.toEqual(of(1, 0))
+    expect(of(2, 0)).not.toEqual(of(1, 0))
   })
 })
 

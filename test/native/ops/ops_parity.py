@@ -156,6 +156,7 @@ def registration():
     pixels = torch.randint(256, (3, 6, 7, 3), dtype=torch.uint8)
     rows = torch.tensor([2, 0, 1], dtype=torch.int32)
     windows, factors = torch.zeros(3, 3, dtype=torch.int32), torch.rand(3, 3)
+    erased = torch.ones(3, 4, dtype=torch.int32)
     size, scaling = (4, 5), ([0.5] * 3, [0.25] * 3)
     names = ('schema', 'autograd_registration', 'faketensor', 'aot_dispatch_static')
     for operator, given in (
@@ -166,7 +167,10 @@ def registration():
         (operators.draw_cwa_mask_, (mask, 3, 1, 2, torch.tensor([5, 6]), 0)),
         (operators.cwa_mask, (7, 3, 0.0, True, 5, 6, 2)),
         (operators.gather_augment, (pixels, None, windows, None, *size, *scaling, torch.float32)),
-        (operators.gather_augment, (pixels, rows, windows, factors, *size, *scaling, torch.float16)),
+        (
+            operators.gather_augment,
+            (pixels, rows, windows, factors, *size, *scaling, torch.float16, erased),
+        ),
         (operators.draw_half_dropout_, (torch.zeros(2, 7), torch.tensor([5, 6]), 0, 1)),
     ):
         utilities = [f'test_{name}' for name in names]

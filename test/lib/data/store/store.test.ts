@@ -36,7 +36,7 @@ beforeAll(async () => {
   dataset = await noiseFiles(join(folder, 'files'), COUNT)
 })
 
-test('mmap, ram and off: identical losses over 50 steps and identical weights, jitter included', async () => {
+test('mmap, ram and off: identical losses over 50 steps and identical weights, jitter and erasing included', async () => {
   const runs = []
   for (const store of ['mmap', 'ram', 'off'] as const) {
     const input = toyConfig(folder, { name: `as-${store}` })
@@ -44,7 +44,7 @@ test('mmap, ram and off: identical losses over 50 steps and identical weights, j
     const run = train(
       defineConfig({
         ...input,
-        data: { ...input.data, store, jitter },
+        data: { ...input.data, store, jitter, randomErasing: 0.5 },
         optim: { ...input.optim, epochs: 17 }, // three steps each
         evalEvery: 17,
         checkpointEvery: 17,

@@ -1,5 +1,5 @@
-// gather_augment against PIL's results, against a plain twin over random shapes, windows, rows and
-// jitter, to the bit.
+// gather_augment against PIL's results, against a plain twin over random shapes, windows, rows, jitter
+// and rectangles, to the bit.
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
@@ -31,11 +31,12 @@ struct Case {
   at::Tensor windows;
   MaybeTensor jitter;
   int64_t height, width;
+  MaybeTensor erased = {};
 
   at::Tensor run(GatherOptions options, at::DeviceType device) const {
     options.out_height = height;
     options.out_width = width;
-    return gather_augment(pixels.to(device), rows, windows, jitter, options);
+    return gather_augment(pixels.to(device), rows, windows, jitter, options, erased);
   }
 };
 
@@ -105,8 +106,22 @@ at::Tensor normalised(const at::Tensor& levels) {
   return result.permute({0, 3, 1, 2});
 }
 
+// planes: [N, 3, height, width], changed in place.
+void erase(const Case& a, const at::Tensor& planes) {
+  for (int64_t n = 0; a.erased && n < planes.size(0); ++n) {
+    const auto side = [&](int64_t i) { return (*a.erased)[n][i].item<int64_t>(); };
+    for (int64_t y = side(0); y < side(0) + side(2); ++y) {
+      for (int64_t x = side(1); x < side(1) + side(3); ++x) {
+        for (int64_t c = 0; c < 3; ++c) planes[n][c][y][x] = 0;
+      }
+    }
+  }
+}
+
 void compare(const Case& a, const std::string& what) {
   const at::Tensor levels = levels_of(a), expected = normalised(levels);
+  erase(a, expected);
+  erase(a, levels.permute({0, 3, 1, 2}));  // the mean is 0 where the result is a level
   for (const at::DeviceType device : devices()) {
     const std::string name = what + " on " + c10::DeviceTypeName(device);
     const at::Tensor plain = a.run({0, 0, kNone, kLevels}, device);
@@ -175,6 +190,15 @@ void random_cases() {
     if (i % 4 != 0) {
       a.jitter = at::empty({samples, 3}, at::kFloat);
       for (int64_t k = 0; k < samples * 3; ++k) (*a.jitter)[k / 3][k % 3] = draw.factor();
+    }
+    if (i % 2 == 0) {
+      a.erased = at::empty({samples, 4}, at::kInt);
+      for (int64_t n = 0; n < samples; ++n) {
+        const int64_t top = draw.integer(0, a.height), left = draw.integer(0, a.width);
+        const int64_t rectangle[] = {top, left, draw.integer(0, a.height - top),
+                                     draw.integer(0, a.width - left)};
+        for (int64_t k = 0; k < 4; ++k) (*a.erased)[n][k] = rectangle[k];
+      }
     }
     compare(a, "gather_augment, random case " + std::to_string(i));
   }

@@ -58,9 +58,10 @@ void refusals() {
   const at::Tensor jitter = at::full({4, 3}, 1.5, at::kFloat);
   const GatherOptions good{5, 6, kMean, kStd};
   const auto refuse = [](const std::string& word, const at::Tensor& p, const MaybeTensor& r,
-                         const at::Tensor& w, const MaybeTensor& j, const GatherOptions& options) {
+                         const at::Tensor& w, const MaybeTensor& j, const GatherOptions& options,
+                         const MaybeTensor& e = {}) {
     check_error("E_ARGUMENT", "gather_augment: expected " + word,
-                [&] { gather_augment(p, r, w, j, options); });
+                [&] { gather_augment(p, r, w, j, options, e); });
   };
   for (const at::Tensor& bad : {pixels.to(at::kFloat), pixels[0], pixels.narrow(3, 0, 2),
                                 pixels.narrow(0, 0, 0), pixels.narrow(1, 0, 0)}) {
@@ -88,6 +89,16 @@ void refusals() {
       bad[3][column] = factor;
       refuse("jitter factors 0..256", pixels, rows, windows, bad, good);
     }
+  }
+  const at::Tensor erased = at::full({4, 4}, 1, at::kInt);
+  for (const at::Tensor& bad : {erased.to(at::kLong), erased.narrow(0, 0, 3), erased[0]}) {
+    refuse("int32 erased", pixels, rows, windows, {}, good, bad);
+  }
+  for (const auto& [column, value] : std::initializer_list<std::pair<int64_t, int64_t>>{
+           {0, -1}, {0, 5}, {1, 6}, {2, 5}, {3, 6}, {3, -1}, {2, 0x7fffffff}}) {
+    const at::Tensor bad = erased.clone();
+    bad[3][column] = value;
+    refuse("rectangles to erase inside the output of 5 x 6", pixels, rows, windows, {}, good, bad);
   }
   constexpr int64_t kLong = std::numeric_limits<int64_t>::max();
   for (const auto& [height, width] : std::initializer_list<std::pair<int64_t, int64_t>>{
