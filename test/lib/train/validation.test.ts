@@ -1,17 +1,15 @@
 // Runs that pick their best epoch on validation images: what is evaluated when, what comes out, and that
 // neither an interruption nor the way to the pixels changes it.
 
-import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import { type NativeTrainerConfig, native } from '../../../lib/binding.js'
 import { type ConfigInput, defineConfig } from '../../../lib/config/index.js'
 import type { Dataset } from '../../../lib/data/batch.js'
 import { openDataset } from '../../../lib/data/datasets/index.js'
-import { positionsOf } from '../../../lib/data/validation.js'
-import type { EpochEvent, RunEvent, StartEvent } from '../../../lib/events.js'
-import { evaluate, predict } from '../../../lib/predict/inference.js'
+import type { RunEvent, StartEvent } from '../../../lib/events.js'
+import { evaluate } from '../../../lib/predict/inference.js'
 import type { RunResult } from '../../../lib/train/result.js'
 import { type TrainOptions, train } from '../../../lib/train/train.js'
 import { plainRead } from '../../support/safetensors-files.js'
@@ -238,18 +236,6 @@ test('a resumed run keeps its images: another fraction, or none, is refused', as
   }
 })
 
-test('what is no fraction between 0 and 1 is refused by the configuration', () => {
-  for (const validation of [0, 1, -0.1, Number.NaN]) {
-    const data = { ...birds, validation } as ConfigInput['data']
-    expect(() => config({ data }), `${validation}`).toThrow(
-      expect.objectContaining({
-        code: 'E_CONFIG',
-        message: expect.stringMatching(/data.validation/),
-      }),
-    )
-  }
-})
-
 test('a class with one training image is refused before work starts', async () => {
   const dataset = await openDataset(config().data)
   const first = dataset.train.findIndex(({ label }) => label === 1)
@@ -260,73 +246,4 @@ test('a class with one training image is refused before work starts', async () =
     message: expect.stringContaining(`'${dataset.classes[1]}'`),
   })
   expect(existsSync(join(folder, 'runs', 'alone'))).toBe(false)
-})
-
-test('mean per class: by predictions of one image at a time; a class without images is named', async () => {
-  const dataset = await openDataset(config().data)
-  const kept = dataset.test.filter(({ label }, at) => label === 0 || (label === 1 && at % 2 === 0))
-  const data = { dataset: { ...dataset, test: kept } } as ConfigInput['data']
-  const warnings: string[] = []
-  const weights = join(result.runDir, 'last')
-  const onEvent = ({ message }: { message: string }) => warnings.push(message)
-  const figures = await evaluate({ weights, data, onEvent })
-  const predictions = await predict(
-    kept.map(({ path }) => path),
-    { weights },
-  )
-  const shares = [0, 1].map((wanted) => {
-    const right = kept.flatMap(({ label }, at) =>
-      label === wanted ? [predictions[at]?.top[0]?.label === wanted] : [],
-    )
-    return right.filter(Boolean).length / right.length
-  }) as [number, number]
-  expect(figures.meanPerClass).toBe((shares[0] + shares[1]) / 2)
-  expect(figures).toMatchObject({ classes: 2, n: kept.length })
-  expect(warnings).toEqual([
-    expect.stringMatching(`1 of 3 classes have no test image.*'${dataset.classes[2]}'`),
-  ])
-})
-
-test('a run of an earlier version, without these fields, goes on', async () => {
-  const data = toyConfig(folder).data
-  const of = (epochs: number, metric: 'top1' | 'meanPerClass') =>
-    config({ name: 'earlier', data, best: { metric }, optim: { ...optim, epochs } })
-  const { runDir } = await train(of(1, 'top1')).result
-  const checkpoint = realpathSync(join(runDir, 'last'))
-  const edit = (name: string, change: (text: string) => string) => {
-    const text = change(readFileSync(join(checkpoint, name), 'utf8'))
-    writeFileSync(join(checkpoint, name), text)
-    return { bytes: text.length, sha256: createHash('sha256').update(text).digest('hex') }
-  }
-  const listed = edit('state.json', (text) => {
-    const state = JSON.parse(text, (key, value) =>
-      key === 'meanPerClass' || key === 'classes'
-        ? Array.isArray(value)
-          ? value
-          : undefined
-        : value,
-    )
-    expect(Object.keys(state.best).sort()).toEqual(['epoch', 'loss', 'n', 'top1', 'top5'])
-    return JSON.stringify(state)
-  })
-  edit('manifest.json', (text) => JSON.stringify({ ...JSON.parse(text), 'state.json': listed }))
-  expect(positionsOf(await openDataset(of(1, 'top1').data), of(1, 'top1'), 'train')).toHaveLength(
-    24,
-  )
-
-  await expect(train(of(1, 'top1'), { resume: runDir }).result).rejects.toMatchObject({
-    code: 'E_CHECKPOINT',
-    message: expect.stringMatching(/nothing is left to train/),
-  })
-  const { best, last } = await train(of(2, 'meanPerClass'), { resume: runDir }).result
-  expect(last.epoch).toBe(1)
-  expect(best.epoch).toBe(1) // the first that has the metric
-  expect(best.meanPerClass).toBe(last.meanPerClass)
-})
-
-test('best can be picked by the mean per class', async () => {
-  const best = { metric: 'meanPerClass' } as const
-  const { events, result } = await watched(config({ name: 'by-class', best }))
-  const all = ofType(events, 'epoch').map(({ validation }: EpochEvent) => validation?.meanPerClass)
-  expect(result?.best.meanPerClass).toBe(Math.max(...(all as number[])))
 })
