@@ -113,6 +113,17 @@ test('with data it trains on the images of the configuration', async () => {
   expect(events.at(-1)).toBe('store')
 })
 
+test('data.validation leaves noise whole, of which a class may have one image, and data without it', async () => {
+  const data = { ...toyConfig(folder).data, validation: 0.5 } as ConfigInput['data']
+  const options = { rounds: 1, steps: 1, alternatives: false }
+  expect(await bench(toy({ data }), { ...options, classes: 24 })).toMatchObject({ steps: 1 })
+  const huge = toy({ data, optim: { lr: 0.1, epochs: 1, batchSize: 13 } })
+  await expect(bench(huge, { ...options, withData: true })).rejects.toMatchObject({
+    code: 'E_CONFIG',
+    message: expect.stringContaining('12 training images'),
+  })
+})
+
 test('a profile names the operators of a mean step', async () => {
   const { profile = [] } = await bench(toy(), {
     ...{ rounds: 1, steps: 1, alternatives: false, profile: true },

@@ -44,6 +44,28 @@ test('train leaves a run; eval and predict read it', async () => {
   expect(prediction.top).toHaveLength(2)
 })
 
+test('train --data.validation ends with the test split, and refuses what is no fraction', async () => {
+  const args = ['train', configFile, '--optim.epochs', '1', '--name', 'aside', '--data.validation']
+  const { code, stdout } = await mcloss(...args, '0.5')
+  expect(code).toBe(0)
+  const lines = stdout.trim().split('\n').slice(-4)
+  const accuracies = 'top-1 .* %, top-5 100.00 %, mean per class .* %'
+  for (const [at, pattern] of [
+    `best  epoch 1: ${accuracies} \\(picked on the validation images\\)`,
+    `last  epoch 1: ${accuracies} \\(on the validation images\\)`,
+    `test  epoch 1: ${accuracies} \\(the best epoch on the test split, read once\\)`,
+    `run   ${join(folder, 'runs', 'aside')}`,
+  ].entries()) {
+    expect(lines[at]).toMatch(new RegExp(`^${pattern}$`))
+  }
+  const evaluated = await mcloss('eval', '--weights', join(folder, 'runs', 'aside'))
+  expect(evaluated.stdout).toMatch(new RegExp(`\\n${accuracies}\\n15 images\\n$`))
+  expect(await mcloss(...args, '1')).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('data.validation'),
+  })
+})
+
 test('groups shows the split of CUB at 2048 channels', async () => {
   const { code, stdout } = await mcloss('groups', '--channels', '2048', '--classes', '200')
   expect(code).toBe(0)

@@ -139,6 +139,18 @@ test('class weights: the least and the most', () => {
   )
 })
 
+test('validation images are counted apart, and an epoch says which split its figures are of', () => {
+  const aside = shown([{ ...start, validationSamples: 60, bestPickedOn: 'validation' }], false)
+  expect(aside).toContain('600 training, 60 validation and 1000 test images')
+  expect(shown([start], false)).toContain('600 training and 1000 test images')
+  const { test: validation, ...others } = epoch
+  const figures = 'loss 1.750 top-1 50.0 % top-5 87.5 % mean per class 62.5 %'
+  expect(shown([epoch], false)).toContain(`  test ${figures}  `)
+  const text = shown([{ ...others, ...(validation && { validation }) }], false)
+  expect(text).toContain(`  validation ${figures}  `)
+  expect(text).not.toContain('test')
+})
+
 test('on a GPU the settings that matter there are shown too', () => {
   expect(shown([{ ...start, device: 'cuda', deterministic: true }], false)).toContain(
     '\nchannelsLast on, deterministic on, cudnnBenchmark on, tf32 off, cudaGraph auto\n',

@@ -96,6 +96,7 @@ const wrong: Record<string, unknown[]> = {
     [0.5, 0.5],
     [0.5, 0, 0.5],
   ],
+  'data.validation': [0, 1, -0.1, Number.NaN],
   'data.jitter.brightness': [-1],
   'data.jitter.contrast': ['much'],
   'data.jitter.saturation': [Number.NaN],

@@ -5,6 +5,7 @@ import { window } from '../../../lib/data/augment.js'
 import type { Dataset } from '../../../lib/data/batch.js'
 import { decode, decodeTo, encodePng, type Image, renderSvg } from '../../../lib/data/images.js'
 import { order } from '../../../lib/data/sampler.js'
+import { positionsOf } from '../../../lib/data/validation.js'
 import {
   type ContactSheet,
   contactSheet,
@@ -107,6 +108,16 @@ describe.each([
       expect(wrong, `sample ${sample}`).toEqual([])
     }
   })
+})
+
+test('with validation images the training sheet shows the others, in a grid of their number', async () => {
+  const aside = { ...config, data: { ...config.data, validation: 0.5 } }
+  const sheet = await contactSheet(dataset, aside, { split: 'train', epoch: 0, count: 100 })
+  const trained = [...positionsOf(dataset, aside, 'train')]
+  expect(trained).toHaveLength(5)
+  expect(sheet.tiles.map(({ sample }) => sample).sort((a, b) => a - b)).toEqual(trained)
+  const five = await contactSheet(dataset, config, { split: 'train', epoch: 0, count: 5 })
+  expect([sheet.width, sheet.height]).toEqual([five.width, five.height])
 })
 
 test('epochs differ in training and not in testing', async () => {

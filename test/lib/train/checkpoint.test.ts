@@ -278,7 +278,7 @@ test.each(disks)('killed before any file operation of a save (%s)', async (disk)
       if (!killed) break
     }
   }
-  expect(operations.size).toBeGreaterThan(5) // the kills met the save in different stages
+  expect(operations.size).toBeGreaterThan(soak ? 5 : 2) // the kills met the save in different stages
 })
 
 test('killed at any time, and again, in the same run folder', async () => {
