@@ -39,7 +39,7 @@ export function plainEvents(folder: string): Curves {
         for (const value of fieldsOf(summary as Buffer).get(1) ?? []) {
           const fields = fieldsOf(value as Buffer)
           const tag = String(fields.get(1)?.[0])
-          const point = (fields.get(2)?.[0] as Buffer).readFloatLE()
+          const point = (fields.get(2) as [Buffer])[0].readFloatLE()
           curves.set(tag, [...(curves.get(tag) ?? []), [step, point]])
         }
       }
