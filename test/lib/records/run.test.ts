@@ -1,7 +1,15 @@
 // The records in the run folder of toy runs: what they say is what the run's events say.
 
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect, test, vi } from 'vitest'
 import { type NativeBatch, native } from '../../../lib/binding.js'
@@ -12,7 +20,7 @@ import { packageVersion } from '../../../lib/machine.js'
 import { evaluate, predict } from '../../../lib/predict/inference.js'
 import type { RunResult } from '../../../lib/train/result.js'
 import { train } from '../../../lib/train/train.js'
-import { type Curves, eventReader, readEvents } from '../../support/event-reader.js'
+import { type Curves, eventReader, plainEvents, readEvents } from '../../support/event-reader.js'
 import { temporaryFolder, toyConfig } from '../../support/small-birds.js'
 
 const start = process.cwd()
@@ -98,6 +106,25 @@ const epochsOf = (...runs: Done[]) =>
   runs.flatMap(({ events }) => events.filter((event) => event.type === 'epoch'))
 const environments = (runDir: string) =>
   JSON.parse(readFileSync(join(runDir, 'environment.json'), 'utf8'))
+/** As the plain reader has them, and TensorBoard's own where it is. */
+function curvesIn(runDir: string): Curves {
+  const tensorboard = join(runDir, 'tensorboard')
+  const curves = plainEvents(tensorboard)
+  if (eventReader.python) expect(readEvents(tensorboard).curves).toEqual(curves)
+  return curves
+}
+/** Returns what puts the checkpoints of now back, as a power cut does with those that came after. */
+function keepCheckpoints(runDir: string): () => void {
+  const [checkpoints, kept] = [join(runDir, 'checkpoints'), `${runDir}-kept`]
+  cpSync(checkpoints, kept, { recursive: true })
+  const [name = ''] = readdirSync(kept)
+  return () => {
+    rmSync(checkpoints, { recursive: true })
+    cpSync(kept, checkpoints, { recursive: true })
+    rmSync(join(runDir, 'last'))
+    symlinkSync(join('checkpoints', name), join(runDir, 'last'))
+  }
+}
 const eventFiles = (runDir: string) => readdirSync(join(runDir, 'tensorboard')).sort()
 
 /** The curves that events make: progress within an epoch, epochs at its end. */
@@ -192,12 +219,10 @@ test('a stopped run goes on: no row, point or entry is lost or there twice', asy
     { epoch: 2, threads: 1 },
   ])
   expect(eventFiles(first.runDir)).toHaveLength(3)
-  if (eventReader.python) {
-    const { curves } = readEvents(join(first.runDir, 'tensorboard'))
-    expect(curves).toEqual(curvesOf(first, second, third))
-    expect(curves['train/loss']?.map(([step]) => step)).toEqual([3, 6, 9])
-    expect(curves['progress/loss']?.map(([step]) => step)).toEqual([1, 2, 4, 5, 7, 8])
-  }
+  const curves = curvesIn(first.runDir)
+  expect(curves).toEqual(curvesOf(first, second, third))
+  expect(curves['train/loss']?.map(([step]) => step)).toEqual([3, 6, 9])
+  expect(curves['progress/loss']?.map(([step]) => step)).toEqual([1, 2, 4, 5, 7, 8])
 })
 
 test('from an earlier checkpoint the epochs are trained again: their rows and points are replaced', async () => {
@@ -206,25 +231,18 @@ test('from an earlier checkpoint the epochs are trained again: their rows and po
     { ...every, name: 'again' },
     { until: (event) => event.type === 'progress' && event.step === 2 },
   )
-  const kept = join(folder, 'kept')
-  spawnSync('cp', ['-a', join(first.runDir, 'checkpoints'), kept])
+  const restore = keepCheckpoints(first.runDir)
   const second = await done(
     { ...every, name: 'again' },
     { resume: first.runDir, until: (event) => event.type === 'progress' && event.step === 8 },
   )
   expect(csvOf(first.runDir)).toHaveLength(2)
-  // As a power cut leaves it: the checkpoint of before, and records of after it.
-  const checkpoints = join(first.runDir, 'checkpoints')
-  rmSync(checkpoints, { recursive: true })
-  spawnSync('cp', ['-a', kept, checkpoints])
-  rmSync(join(first.runDir, 'last'))
-  symlinkSync(join('checkpoints', readdirSync(checkpoints)[0] ?? ''), join(first.runDir, 'last'))
+  restore()
   const third = await done({ ...every, name: 'again' }, { resume: first.runDir })
   expect(third.error).toBeUndefined()
   expect(second.events.length).toBeGreaterThan(0)
   expectRows(first.runDir, epochsOf(third))
-  if (eventReader.python)
-    expect(readEvents(join(first.runDir, 'tensorboard')).curves).toEqual(curvesOf(first, third))
+  expect(curvesIn(first.runDir)).toEqual(curvesOf(first, third))
 })
 
 test('stopped in its evaluation, an epoch has one row and one point', async () => {
@@ -235,10 +253,13 @@ test('stopped in its evaluation, an epoch has one row and one point', async () =
     },
   )
   expect(epochsOf(first)).toEqual([])
-  const second = await done({ ...long, name: 'evaluation' }, { resume: first.runDir })
-  expectRows(first.runDir, epochsOf(second))
-  if (eventReader.python)
-    expect(readEvents(join(first.runDir, 'tensorboard')).curves).toEqual(curvesOf(first, second))
+  const restore = keepCheckpoints(first.runDir)
+  await done({ ...long, name: 'evaluation' }, { resume: first.runDir })
+  restore()
+  const third = await done({ ...long, name: 'evaluation' }, { resume: first.runDir })
+  expect(epochsOf(third)).toHaveLength(3)
+  expectRows(first.runDir, epochsOf(third))
+  expect(curvesIn(first.runDir)).toEqual(curvesOf(first, third))
 })
 
 test('validation figures have columns and curves of their own; the test split has one point', async () => {
@@ -247,12 +268,10 @@ test('validation figures have columns and curves of their own; the test split ha
   expectRows(run.runDir, epochsOf(run))
   expect(csvOf(run.runDir)[0]).toHaveProperty(['validation.meanPerClass'])
   expect(csvOf(run.runDir)[0]).not.toHaveProperty(['test.top1'])
-  if (eventReader.python) {
-    const { curves } = readEvents(join(run.runDir, 'tensorboard'))
-    const { epoch, top1 } = (run.result as RunResult).test
-    expect(curves['test/top1']).toEqual([[(epoch + 1) * 2, Math.fround(top1)]])
-    expect(curves['validation/top1']).toHaveLength(2)
-  }
+  const curves = curvesIn(run.runDir)
+  const { epoch, top1 } = (run.result as RunResult).test
+  expect(curves['test/top1']).toEqual([[(epoch + 1) * 2, Math.fround(top1)]])
+  expect(curves['validation/top1']).toHaveLength(2)
 })
 
 test('the report is of the test split with the best weights; evaluate writes the same', async () => {
