@@ -19,6 +19,7 @@ void winograd_conv_cases();
 void models();
 void pixels(const std::string& folder);
 void losses();
+void optimizers(const std::string& folder);
 void step();
 void threads();
 
