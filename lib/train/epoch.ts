@@ -4,7 +4,14 @@
 import type { NativeTrainer, StepStats } from '../binding.js'
 import type { Batch } from '../data/batch.js'
 import type { ProgressEvent, TestFigures, WarningEvent } from '../events.js'
-import { addStats, emptyStats, type StatSums, testFigures, trainFigures } from './metrics.js'
+import {
+  addStats,
+  type EvaluatedBatch,
+  emptyStats,
+  type StatSums,
+  testFigures,
+  trainFigures,
+} from './metrics.js'
 import type { GivenStep, SkipWatch } from './skipped.js'
 
 /** Where a run stands. */
@@ -35,6 +42,8 @@ export interface EpochContext {
   epochs: number
   seed: number
   microBatch: number | undefined
+  /** Only the head and the loss's own parameters train. Default false. */
+  freezeBackbone?: boolean
   logEvery: number
   lrAt: (step: number) => number
   /** Of a loss with a schedule of its own. */
@@ -106,6 +115,7 @@ export async function trainEpoch(
         lr,
         ...(context.scalarAt && { scalar: context.scalarAt(step) }),
         ...(context.microBatch && { microBatch: context.microBatch }),
+        ...(context.freezeBackbone && { freezeBackbone: true }),
       })
       .then(() => {
         if (--running === 0) idleSince = performance.now()
@@ -136,11 +146,24 @@ export async function evaluateBatches(
   batches: AsyncIterable<Batch>,
   signal?: AbortSignal,
 ): Promise<TestFigures | undefined> {
-  const all = []
+  return (await evaluateWeights(trainer, batches, ['raw'], signal))?.raw
+}
+
+/** The same with each of these weights of the trainer, in one pass over the batches. */
+export async function evaluateWeights<Name extends 'raw' | 'ema'>(
+  trainer: NativeTrainer,
+  batches: AsyncIterable<Batch>,
+  names: readonly Name[],
+  signal?: AbortSignal,
+): Promise<Record<Name, TestFigures> | undefined> {
+  const all = names.map((weights) => ({ weights, found: [] as EvaluatedBatch[] }))
   for await (const batch of batches) {
     if (signal?.aborted) return undefined
-    all.push({ ...(await trainer.evaluate(batch)), labels: batch.labels })
+    for (const { weights, found } of all) {
+      found.push({ ...(await trainer.evaluate(batch, { weights })), labels: batch.labels })
+    }
     batch.release()
   }
-  return testFigures(all)
+  const figures = all.map(({ weights, found }) => [weights, testFigures(found)])
+  return Object.fromEntries(figures) as Record<Name, TestFigures>
 }
