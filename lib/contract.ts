@@ -49,13 +49,32 @@ export interface NativeTrainerConfig {
     input: { height: number; width: number }
     /** 3x3 convolutions, batch norm with residual and ReLU: ours (default), or LibTorch's operators. */
     impl?: 'fused' | 'reference' | undefined
+    /** Batch norms of the backbone train with their running statistics, which stay. Default false. */
+    freezeBatchNorm?: boolean
     /** Left out: linear. */
     classifier?: Classifier
   }
   loss: NativeLoss
   /** [numClasses]: factors of the cross entropy of each class. Left out: all 1. */
   classWeights?: number[]
-  optim: { momentum: number; nesterov: boolean; weightDecay: number; headLrScale: number }
+  optim: {
+    /** Default sgd. */
+    name?: 'sgd' | 'adamw'
+    /** Both of sgd, which needs them. */
+    momentum?: number | undefined
+    nesterov?: boolean | undefined
+    /** Both of adamw, which needs them. */
+    betas?: [number, number] | undefined
+    eps?: number | undefined
+    weightDecay: number
+    /** false: not of parameters with at most one dimension. Default true. */
+    decayNormAndBias?: boolean
+    headLrScale: number
+    /** Left out: gradients are taken as they are. */
+    clipGradNorm?: number | undefined
+    /** Left out: there is no average of the weights. */
+    ema?: { decay: number; warmupSteps: number } | undefined
+  }
   initSeed: number
   device: 'cpu' | 'cuda'
   precision: 'fp32' | 'bf16'
@@ -112,6 +131,13 @@ export interface StepOptions {
   scalar?: number
   /** Samples per forward and backward; left out: the whole batch at once. */
   microBatch?: number
+  /** Only the head and the loss's own parameters train. Default false. */
+  freezeBackbone?: boolean
+}
+
+export interface InferOptions {
+  /** Default raw. @throws McLossError E_CONFIG for ema in a trainer without optim.ema. */
+  weights?: 'raw' | 'ema'
 }
 
 /** Sums since the last call: divide `loss` and `parts` by n, gradNorm by (steps - skipped). */
@@ -163,9 +189,9 @@ export interface NativeTrainer extends WeightFiles {
    * a GPU every operator is waited for, so that they add up to more than an ordinary step takes.
    */
   profile(batch: NativeBatch, options: StepOptions): Promise<OperatorTime[]>
-  evaluate(batch: NativeBatch): Promise<EvalStats>
+  evaluate(batch: NativeBatch, options?: InferOptions): Promise<EvalStats>
   /** Logits [count * numClasses], row-major. */
-  predict(batch: NativeBatch): Promise<Float32Array>
+  predict(batch: NativeBatch, options?: InferOptions): Promise<Float32Array>
   features(batch: NativeBatch, options: { channels: number[] }): Promise<FeatureMaps>
   /** Waits for what is running, frees everything. Idempotent. */
   dispose(): Promise<void>

@@ -124,6 +124,8 @@ export interface EpochEvent {
   /** Of the split that best is picked on, the other is left out; none in epochs without an evaluation. */
   validation?: TestFigures
   test?: TestFigures
+  /** With optim.ema: of the average of the weights, on the same split. */
+  ema?: TestFigures
   seconds: number
 }
 

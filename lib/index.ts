@@ -5,6 +5,7 @@ export type {
   BuildInfo,
   EvalStats,
   FeatureMaps,
+  InferOptions,
   McLossResult,
   NativeBatch,
   NativeTrainer,

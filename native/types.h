@@ -45,6 +45,7 @@ constexpr Range finite{std::numeric_limits<double>::lowest(), std::numeric_limit
                        "a finite number"};
 constexpr Range up_to_one{std::numeric_limits<double>::min(), 1, "in (0, 1]"};
 constexpr Range below_one{0, 1 - std::numeric_limits<double>::epsilon() / 2, "in [0, 1)"};
+constexpr Range inside_one{std::numeric_limits<double>::min(), below_one.most, "in (0, 1)"};
 constexpr Range size{1, max_size};
 constexpr Range width{0, max_size, "such that the model fits into memory"};
 constexpr Range width_per_class{0, max_size / 256, width.words};
@@ -135,7 +136,8 @@ struct ModelConfig {
   int64_t channels_per_class =
       0;  // 0: the backbone's own width; xi > 0: widened to numClasses * xi
   int64_t input_height = 0, input_width = 0;  // the crop the network sees, pixels
-  Impl impl = Impl::fused;  // of 3x3 convolutions and of batch norm + residual + ReLU
+  Impl impl = Impl::fused;         // of 3x3 convolutions and of batch norm + residual + ReLU
+  bool freeze_batch_norm = false;  // the backbone's: running statistics are used and stay
   ClassifierConfig classifier;
 
   template <typename V>
@@ -149,22 +151,53 @@ struct ModelConfig {
       input("width", input_width, ranges::size);
     });
     v.optional("impl", impl);
+    v.optional("freezeBatchNorm", freeze_batch_norm);
     v.optional("classifier", classifier);
   }
 };
 
-struct OptimConfig {
-  double momentum = 0.9;
-  bool nesterov = false;
-  double weight_decay = 0;
-  double head_lr_scale = 1;  // the head's learning rate = lr * head_lr_scale
+enum class OptimizerKind { sgd, adamw };
+constexpr auto names_of(OptimizerKind) { return std::array{"sgd", "adamw"}; }
+
+// A second set of weights: the average over the steps (train/step/ema.h).
+struct EmaConfig {
+  double decay = 0;          // 0: none
+  int64_t warmup_steps = 0;  // before the average begins
 
   template <typename V>
   void fields(V& v) {
-    v("momentum", momentum, ranges::below_one);
-    v("nesterov", nesterov);
+    v("decay", decay, ranges::inside_one);
+    v("warmupSteps", warmup_steps);
+  }
+};
+
+struct OptimConfig {
+  OptimizerKind kind = OptimizerKind::sgd;
+  double momentum = 0.9;  // of sgd alone, as nesterov
+  bool nesterov = false;
+  std::array<double, 2> betas{0.9, 0.999};  // of adamw alone, as eps
+  double eps = 1e-8;
+  double weight_decay = 0;
+  bool decay_norm_and_bias = true;  // false: not of parameters with at most one dimension
+  double head_lr_scale = 1;         // the head's learning rate = lr * head_lr_scale
+  double clip_grad_norm = 0;        // the most that the norm of all gradients may be; 0: any
+  EmaConfig ema;
+
+  template <typename V>
+  void fields(V& v) {
+    v.optional("name", kind);
+    if (kind == OptimizerKind::sgd) {
+      v("momentum", momentum, ranges::below_one);
+      v("nesterov", nesterov);
+    } else {
+      v("betas", betas, ranges::below_one);
+      v("eps", eps, ranges::positive);
+    }
     v("weightDecay", weight_decay, ranges::not_negative);
+    v.optional("decayNormAndBias", decay_norm_and_bias);
     v("headLrScale", head_lr_scale, ranges::not_negative);
+    v.optional("clipGradNorm", clip_grad_norm, ranges::positive);
+    v.optional("ema", ema);
   }
 };
 
@@ -274,11 +307,12 @@ struct Batch {
 };
 
 struct StepArgs {
-  int64_t step = 0;         // of the whole run, from 0; with seed it decides masks and dropout
-  uint64_t seed = 0;        // the run's seed
-  double lr = 0;            // of the backbone; the head's is lr * head_lr_scale
-  double scalar = 0;        // for the loss, from its schedule
-  int64_t micro_batch = 0;  // samples per forward and backward; 0: the whole batch at once
+  int64_t step = 0;              // of the whole run, from 0; with seed it decides masks and dropout
+  uint64_t seed = 0;             // the run's seed
+  double lr = 0;                 // of the backbone; the head's is lr * head_lr_scale
+  double scalar = 0;             // for the loss, from its schedule
+  int64_t micro_batch = 0;       // samples per forward and backward; 0: the whole batch at once
+  bool freeze_backbone = false;  // only the head and the loss's own parameters train
 
   template <typename V>
   void fields(V& v) {
@@ -287,6 +321,19 @@ struct StepArgs {
     v("lr", lr, ranges::not_negative);
     v.optional("scalar", scalar, ranges::finite);
     v.optional("microBatch", micro_batch, ranges::size);
+    v.optional("freezeBackbone", freeze_backbone);
+  }
+};
+
+enum class ModelWeights { raw, ema };
+constexpr auto names_of(ModelWeights) { return std::array{"raw", "ema"}; }
+
+struct InferArgs {
+  ModelWeights weights = ModelWeights::raw;
+
+  template <typename V>
+  void fields(V& v) {
+    v.optional("weights", weights);
   }
 };
 

@@ -149,11 +149,13 @@ function storeText({ mode, reason, bytes, files }: StoreEvent): string {
   return `images: ${mode}, ${sizeText(bytes)} decoded (${reason}); ${how}`
 }
 
-function epochText({ epoch, epochs, train, validation, test, lr, seconds }: EpochEvent): string {
+function epochText(event: EpochEvent): string {
+  const { epoch, epochs, train, validation, test, ema, lr, seconds } = event
   const figures = [
     `train loss ${figure(train.loss)} top-1 ${percent(train.top1)}`,
     ...(validation ? [evaluatedText('validation', validation)] : []),
     ...(test ? [evaluatedText('test', test)] : []),
+    ...(ema ? [evaluatedText('ema', ema)] : []),
     `lr ${lr.toPrecision(3)}`,
     `${train.imagesPerSecond.toFixed(1)} images/s`,
     `data wait ${percent(train.dataWait)}`,
@@ -163,10 +165,10 @@ function epochText({ epoch, epochs, train, validation, test, lr, seconds }: Epoc
   return `epoch ${epoch + 1}/${epochs}  ${figures.join('  ')}`
 }
 
-function evaluatedText(split: EvaluatedSplit, figures: TestFigures): string {
+function evaluatedText(what: EvaluatedSplit | 'ema', figures: TestFigures): string {
   const { loss, top1, top5, meanPerClass } = figures
   return (
-    `${split} loss ${figure(loss)} top-1 ${percent(top1)} top-5 ${percent(top5)} ` +
+    `${what} loss ${figure(loss)} top-1 ${percent(top1)} top-5 ${percent(top5)} ` +
     `mean per class ${percent(meanPerClass)}`
   )
 }

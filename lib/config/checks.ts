@@ -3,6 +3,7 @@
 import { type ReaderShape, readerOptions } from '../data/datasets/index.js'
 import type { Problem } from './errors.js'
 import { classifierOf, resolveLoss } from './losses/index.js'
+import { optimizerProblems } from './optimizer.js'
 import type { ParsedConfig } from './schema.js'
 
 /** Black pixels a training crop may take in: a few where the whole image is the crop. */
@@ -12,16 +13,17 @@ export function paddingOf({ crop, padding }: ParsedConfig['data']): number {
 
 /** The parts of a configuration whose single values are right; problems of the others are known. */
 export type RightParts = {
-  [part in 'data' | 'model' | 'loss' | 'optim']: ParsedConfig[part] | undefined
+  [part in 'data' | 'model' | 'loss' | 'optim' | 'best']: ParsedConfig[part] | undefined
 }
 
 /** Every problem across the keys of these parts. */
-export function crossProblems({ data, model, loss, optim }: RightParts): Problem[] {
+export function crossProblems({ data, model, loss, optim, best }: RightParts): Problem[] {
   return [
     ...(data ? [...dataProblems(data), ...cropProblems(data)] : []),
     ...(model ? modelProblems(model) : []),
     ...(model && loss ? classifierProblems(model, loss) : []),
-    ...(optim ? optimProblems(optim) : []),
+    ...(optim ? [...optimizerProblems(optim), ...optimProblems(optim)] : []),
+    ...(optim && best ? bestProblems(best, optim) : []),
   ]
 }
 
@@ -94,7 +96,6 @@ function optimProblems(optim: ParsedConfig['optim']): Problem[] {
   if (optim.milestones?.some((epoch, i, all) => i > 0 && epoch <= (all[i - 1] ?? 0))) {
     bad('milestones', 'expected rising epochs')
   }
-  if (optim.nesterov && optim.momentum === 0) bad('nesterov', 'needs a momentum above 0')
   if (optim.warmupEpochs > optim.epochs) bad('warmupEpochs', `expected at most ${optim.epochs}`)
   if (optim.warmupEpochs > 0 && (optim.schedule === 'own' || optim.schedule instanceof Function)) {
     bad('warmupEpochs', 'a schedule of your own does its own warm-up')
@@ -103,4 +104,9 @@ function optimProblems(optim: ParsedConfig['optim']): Problem[] {
     bad('gradAccumSteps', `expected a divisor of batchSize ${optim.batchSize}`)
   }
   return problems
+}
+
+function bestProblems(best: ParsedConfig['best'], { ema }: ParsedConfig['optim']): Problem[] {
+  if (best.of === 'raw' || ema) return []
+  return [{ path: ['best', 'of'], message: 'ema needs optim.ema' }]
 }

@@ -12,8 +12,9 @@ import { crossProblems, paddingOf, type RightParts } from './checks.js'
 import { configError } from './errors.js'
 import { classifierOf, type ResolvedLoss, resolveLoss } from './losses/index.js'
 import { half } from './normalisation.js'
+import { completeOptimizer, nativeOptim } from './optimizer.js'
 import { homeProblems, withAbsolutePaths } from './paths.js'
-import { type ConfigInput, type ParsedConfig, runSettings, schema, sgd } from './schema.js'
+import { type ConfigInput, type ParsedConfig, runSettings, schema } from './schema.js'
 
 export type { ConfigInput } from './schema.js'
 
@@ -69,7 +70,7 @@ export function defineConfig(input: ConfigInput): Config {
     },
     model: { ...network, ...(classifier.kind !== 'linear' && { classifier }) },
     loss,
-    optim: { ...optim, headLr: optim.headLr ?? optim.lr },
+    optim: { ...completeOptimizer(optim), headLr: optim.headLr ?? optim.lr },
   }
 }
 
@@ -101,13 +102,14 @@ function withoutForm(config: Config | ConfigInput): ConfigInput {
 }
 
 function rightParts(input: unknown): RightParts {
-  const { data, model, loss, optim } = schema.shape
+  const { data, model, loss, optim, best } = schema.shape
   const given = Object(input)
   return {
     data: data.safeParse(given.data).data,
     model: model.safeParse(given.model).data,
     loss: loss.safeParse(given.loss).data,
     optim: optim.safeParse(given.optim).data,
+    best: best.safeParse(given.best).data,
   }
 }
 
@@ -148,8 +150,8 @@ export function nativeConfig(
   numClasses: number,
   classWeights?: number[],
 ): NativeTrainerConfig {
-  const { data, optim } = config
-  const { backbone, head, impl, classifier, channelsPerClass = 0 } = config.model
+  const { data } = config
+  const { backbone, head, impl, classifier, channelsPerClass = 0, freezeBatchNorm } = config.model
   const [height, width] = data.crop
   return {
     model: {
@@ -157,11 +159,11 @@ export function nativeConfig(
       head,
       ...(impl && { impl }),
       ...(classifier && { classifier }),
-      ...{ channelsPerClass, numClasses, input: { height, width } },
+      ...{ channelsPerClass, numClasses, freezeBatchNorm, input: { height, width } },
     },
     loss: config.loss,
     ...(classWeights && { classWeights }),
-    optim: { ...pick(optim, sgd), headLrScale: optim.headLr / optim.lr },
+    optim: nativeOptim(config.optim),
     initSeed: config.seed,
     device: config.device,
     precision: config.precision,

@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { type Dataset, heightWidth } from '../data/batch.js'
 import { datasetNames, type ReaderShape, readerOptions } from '../data/datasets/index.js'
 import { lossSchema } from './losses/index.js'
+import { optimizerKeys } from './optimizer.js'
 
 const positive = z.number().positive()
 const notNegative = z.number().nonnegative()
@@ -146,6 +147,12 @@ const model = z.strictObject({
     .describe(
       "3x3 convolutions, batch norm + ReLU: ours (fused, default), or LibTorch's operators",
     ),
+  freezeBatchNorm: z
+    .boolean()
+    .default(false)
+    .describe(
+      "batch norms of the backbone, not the head's, train with their running statistics, which stay",
+    ),
   classifier: z
     .strictObject({
       kind: z
@@ -160,17 +167,15 @@ const model = z.strictObject({
     .describe('how embeddings become logits; default: as the loss needs it'),
 })
 
-/** What native gets of `optim` as it is written. */
-export const sgd = {
-  momentum: notNegative.lt(1).default(0.9).describe('of SGD'),
-  nesterov: z.boolean().default(false).describe('Nesterov momentum'),
-  weightDecay: notNegative.default(5e-4).describe('of all parameters'),
-}
-
 const optim = z.strictObject({
   lr: positive.describe('learning rate of the backbone'),
   headLr: positive.optional().describe('learning rate of the head; default: lr'),
-  ...sgd,
+  ...optimizerKeys,
+  freezeBackboneEpochs: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe("first epochs in which only the head and the loss's own parameters train"),
   schedule: z
     .union(
       [
@@ -198,6 +203,10 @@ const best = z.strictObject({
     .enum(['top1', 'top5', 'loss', 'meanPerClass'])
     .default('top1')
     .describe('decides which epoch is best'),
+  of: z
+    .enum(['raw', 'ema'])
+    .default('raw')
+    .describe('whose figures decide: of the weights, or of their average optim.ema'),
 })
 
 const records = z.strictObject({

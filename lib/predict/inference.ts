@@ -18,7 +18,7 @@ import { openReport, writeReport } from '../records/report.js'
 import { readModelMetadata } from '../train/checkpoint.js'
 import { evaluateBatches } from '../train/epoch.js'
 import { emptyClassesWarnings } from '../train/evaluation.js'
-import { modelFileOf } from '../train/links.js'
+import { emaFileOf, modelFileOf } from '../train/links.js'
 import { areFinite } from '../train/metrics.js'
 import { decoded, picturesOf } from './pictures.js'
 import { bothViews, probabilitiesOf, ranked, type Views, viewsOf } from './views.js'
@@ -26,6 +26,8 @@ import { bothViews, probabilitiesOf, ranked, type Views, viewsOf } from './views
 export interface ModelOptions {
   /** A model.safetensors, a checkpoint folder, or a run folder (its best checkpoint). */
   weights: string
+  /** The average of the weights (optim.ema) of that run or checkpoint: its ema.safetensors. Default false. */
+  ema?: boolean
   device?: 'cpu' | 'cuda'
   batchSize?: number
   /** The mean of the probabilities of each image and its mirror image; takes twice as long. */
@@ -45,6 +47,7 @@ export interface EvaluateOptions extends ModelOptions {
 
 const modelShape = record({
   weights: text,
+  ema: z.boolean().optional(),
   device: z.enum(['cpu', 'cuda']).optional(),
   batchSize: count.optional(),
   flip: z.boolean().optional(),
@@ -158,7 +161,7 @@ interface Model {
 }
 
 async function openModel(options: EvaluateOptions): Promise<Model> {
-  const file = await modelFileOf(options.weights)
+  const file = await (options.ema ? emaFileOf : modelFileOf)(options.weights)
   const metadata = await readModelMetadata(file)
   // How many threads, which number format and how many micro-batches were the training machine's.
   const { threads: _, precision, ...input } = metadata.config as ConfigInput

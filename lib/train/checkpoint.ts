@@ -32,7 +32,13 @@ export interface CheckpointState {
   /** Earlier versions did not keep meanPerClass and classes. */
   best?: (Partial<TestFigures> & Omit<Best, 'meanPerClass' | 'classes'>) | undefined
   /** Of the epoch that has just ended; the split that best is picked on. */
-  metrics: { train?: TrainFigures; validation?: TestFigures; test?: TestFigures }
+  metrics: {
+    train?: TrainFigures
+    validation?: TestFigures
+    test?: TestFigures
+    /** Of the average of the weights, on the same split. */
+    ema?: TestFigures
+  }
   /** As configToJson. */
   config: object
   classes: string[]

@@ -5,7 +5,14 @@ import type { NativeTrainer, StepStats } from '../binding.js'
 import type { Batch } from '../data/batch.js'
 import type { ProgressEvent, TestFigures, WarningEvent } from '../events.js'
 import { type Answers, addAnswers } from '../records/answers.js'
-import { addStats, emptyStats, type StatSums, testFigures, trainFigures } from './metrics.js'
+import {
+  addStats,
+  type EvaluatedBatch,
+  emptyStats,
+  type StatSums,
+  testFigures,
+  trainFigures,
+} from './metrics.js'
 import type { GivenStep, SkipWatch } from './skipped.js'
 
 /** Where a run stands. */
@@ -36,6 +43,8 @@ export interface EpochContext {
   epochs: number
   seed: number
   microBatch: number | undefined
+  /** Only the head and the loss's own parameters train. Default false. */
+  freezeBackbone?: boolean
   logEvery: number
   lrAt: (step: number) => number
   /** Of a loss with a schedule of its own. */
@@ -107,6 +116,7 @@ export async function trainEpoch(
         lr,
         ...(context.scalarAt && { scalar: context.scalarAt(step) }),
         ...(context.microBatch && { microBatch: context.microBatch }),
+        ...(context.freezeBackbone && { freezeBackbone: true }),
       })
       .then(() => {
         if (--running === 0) idleSince = performance.now()
@@ -141,15 +151,29 @@ export interface EvaluationOptions {
 export async function evaluateBatches(
   trainer: Pick<NativeTrainer, 'evaluate' | 'predict'>,
   batches: AsyncIterable<Batch>,
-  { signal, answers }: EvaluationOptions = {},
+  options: EvaluationOptions = {},
 ): Promise<TestFigures | undefined> {
-  const all = []
+  return (await evaluateWeights(trainer, batches, ['raw'], options))?.raw
+}
+
+/** The same with each of these weights of the trainer, in one pass over the batches. */
+export async function evaluateWeights<Name extends 'raw' | 'ema'>(
+  trainer: Pick<NativeTrainer, 'evaluate' | 'predict'>,
+  batches: AsyncIterable<Batch>,
+  names: readonly Name[],
+  { signal, answers }: EvaluationOptions = {},
+): Promise<Record<Name, TestFigures> | undefined> {
+  const all = names.map((weights) => ({ weights, found: [] as EvaluatedBatch[] }))
   for await (const batch of batches) {
     if (signal?.aborted) return undefined
-    const stats = await trainer.evaluate(batch)
-    if (answers) addAnswers(answers, batch, stats.predictions, await trainer.predict(batch))
-    all.push({ ...stats, labels: batch.labels })
+    for (const { weights, found } of all) {
+      const stats = await trainer.evaluate(batch, { weights })
+      if (answers)
+        addAnswers(answers, batch, stats.predictions, await trainer.predict(batch, { weights }))
+      found.push({ ...stats, labels: batch.labels })
+    }
     batch.release()
   }
-  return testFigures(all)
+  const figures = all.map(({ weights, found }) => [weights, testFigures(found)])
+  return Object.fromEntries(figures) as Record<Name, TestFigures>
 }

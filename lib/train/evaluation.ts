@@ -8,7 +8,8 @@ import type { EvaluatedSplit, TestFigures } from '../events.js'
 import type { Answers } from '../records/answers.js'
 import { openCheckpoint } from './checkpoint.js'
 import type { RunContext } from './context.js'
-import { type EvaluationOptions, evaluateBatches } from './epoch.js'
+import { evaluateBatches, evaluateWeights } from './epoch.js'
+import { EMA_FILE, MODEL_FILE } from './manifest.js'
 
 /** What an evaluation needs of a run. */
 type EvaluationContext = Pick<RunContext, 'config' | 'dataset' | 'stores' | 'trainer'>
@@ -17,6 +18,10 @@ type EvaluationContext = Pick<RunContext, 'config' | 'dataset' | 'stores' | 'tra
 export interface Evaluation {
   split: EvaluatedSplit
   figures: TestFigures
+  /** Of the average of the weights, with optim.ema. */
+  ema?: TestFigures
+  /** Of those that best is picked by: figures, or ema. */
+  picked: TestFigures
 }
 
 /** The split that best is picked on: the test split, unless validation images are set aside. */
@@ -29,9 +34,15 @@ export async function evaluateEpoch(
   context: EvaluationContext,
   signal: AbortSignal | undefined,
 ): Promise<Evaluation | undefined> {
-  const split = bestPickedOn(context.config)
-  const figures = await figuresOf(context, split, { signal })
-  return figures && { split, figures }
+  const { config, trainer } = context
+  const split = bestPickedOn(config)
+  const batches = batchesOf(context, split)
+  if (!config.optim.ema) {
+    const figures = await evaluateBatches(trainer, batches, { signal })
+    return figures && { split, figures, picked: figures }
+  }
+  const all = await evaluateWeights(trainer, batches, ['raw', 'ema'], { signal })
+  return all && { split, figures: all.raw, ema: all.ema, picked: all[config.best.of] }
 }
 
 /**
@@ -45,22 +56,18 @@ export async function testBest(
   signal: AbortSignal | undefined,
 ): Promise<{ figures: TestFigures; answers: Answers } | undefined> {
   const { path } = await openCheckpoint(join(context.runDir, 'best'))
-  const file = join(path, 'model.safetensors')
-  await context.trainer.loadWeights(file, { backboneOnly: false, anyValues: true })
+  const { trainer, config } = context
+  const file = join(path, config.best.of === 'ema' ? EMA_FILE : MODEL_FILE)
+  await trainer.loadWeights(file, { backboneOnly: false, anyValues: true })
   const { classes, test: samples } = context.dataset
   const answers: Answers = { classes, samples, all: [] }
-  const figures = await figuresOf(context, 'test', { signal, answers })
+  const figures = await evaluateBatches(trainer, batchesOf(context, 'test'), { signal, answers })
   return figures && { figures, answers }
 }
 
-function figuresOf(
-  { config, dataset, stores, trainer }: EvaluationContext,
-  split: EvaluatedSplit,
-  options: EvaluationOptions,
-): Promise<TestFigures | undefined> {
+function batchesOf({ config, dataset, stores }: EvaluationContext, split: EvaluatedSplit) {
   const source = split === 'test' ? stores.test : stores.train
-  const batches = loader(dataset, config, { split, epoch: 0, source })
-  return evaluateBatches(trainer, batches, options)
+  return loader(dataset, config, { split, epoch: 0, source })
 }
 
 /** Says which classes mean per-class accuracy leaves out, if there are some. */

@@ -6,7 +6,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { McLossError } from '../errors.js'
 import { isMissing, systemCodeOf, systemReason } from '../files/system-errors.js'
 import { replaceLink } from './disk.js'
-import { MANIFEST } from './manifest.js'
+import { EMA_FILE, MANIFEST, MODEL_FILE } from './manifest.js'
 
 export type LinkName = 'last' | 'best'
 export const LINKS: readonly LinkName[] = ['last', 'best']
@@ -113,12 +113,28 @@ const isNothing = (error: unknown) => isMissing(error) || systemCodeOf(error) ==
  */
 export async function modelFileOf(given: string): Promise<string> {
   const { named, path } = await locate(given, 'best')
-  for (const file of path ? [path, join(path, 'model.safetensors')] : []) {
+  for (const file of path ? [path, join(path, MODEL_FILE)] : []) {
     if ((await found(file))?.isFile()) return file
   }
   throw new McLossError(
     'E_CHECKPOINT',
     `mcloss: expected a model.safetensors, a checkpoint folder or a run folder, found none at ` +
       `${named}. A run prints its folder; its checkpoints are the links best and last in it.`,
+  )
+}
+
+/**
+ * The same of the average of the weights: an ema.safetensors.
+ *
+ * @throws McLossError E_WEIGHTS when there is none.
+ */
+export async function emaFileOf(given: string): Promise<string> {
+  const { named, path } = await locate(given, 'best')
+  const file = path && (basename(path) === EMA_FILE ? path : join(path, EMA_FILE))
+  if (file && (await found(file))?.isFile()) return file
+  throw new McLossError(
+    'E_WEIGHTS',
+    `mcloss: expected an ${EMA_FILE}, or a folder with one, but found none at ${named}. Runs with ` +
+      'optim.ema keep one in each checkpoint; of others ask for the weights themselves, without ema.',
   )
 }

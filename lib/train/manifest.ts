@@ -11,6 +11,9 @@ import { textOf } from '../files/text.js'
 type Manifest = Record<string, { bytes: number; sha256: string }>
 
 export const MANIFEST = 'manifest.json'
+export const MODEL_FILE = 'model.safetensors'
+/** The average of the weights, as complete a model; of runs with optim.ema. */
+export const EMA_FILE = 'ema.safetensors'
 
 /** The manifest of the files in a folder. */
 export async function manifestOf(folder: string): Promise<Manifest> {
@@ -41,7 +44,8 @@ export function damaged(folder: string, what: string): McLossError {
  */
 export async function verify(folder: string): Promise<void> {
   const manifest = await readManifest(folder)
-  for (const name of ['model.safetensors', 'optimizer.safetensors', 'state.json']) {
+  const average = manifest[EMA_FILE] ? [EMA_FILE] : []
+  for (const name of [MODEL_FILE, ...average, 'optimizer.safetensors', 'state.json']) {
     const expected = manifest[name]
     if (!expected) throw damaged(folder, `its ${MANIFEST} does not list ${name}`)
     const path = join(folder, name)

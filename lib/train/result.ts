@@ -16,7 +16,7 @@ export interface RunResult {
   runDir: string
   /**
    * The epoch with the best value of config.best.metric on the split `test.bestPickedOn`, its figures
-   * there, and the link to it.
+   * there, and the link to it. All figures are of the weights that config.best.of names.
    */
   best: EpochResult
   /** The last epoch, on the same split. */

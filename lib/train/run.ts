@@ -53,6 +53,7 @@ export async function runEpochs(
           epochs,
           seed: config.seed,
           microBatch: microBatchOf(config.optim),
+          freezeBackbone: position.epoch < config.optim.freezeBackboneEpochs,
           logEvery: config.logEvery,
           lrAt,
           scalarAt: scalarOf(config.loss, epochs * stepsPerEpoch),
@@ -104,13 +105,17 @@ async function finishEpoch(
       'is not the best epoch.'
     emit({ type: 'warning', message })
   }
-  const isBest = isSound && figures !== undefined && isBetter(config.best.metric, figures, run.best)
-  const metrics = { train, ...(evaluation && { [evaluation.split]: figures }) }
+  const { picked, ema } = evaluation ?? {}
+  const isBest = isSound && picked !== undefined && isBetter(config.best.metric, picked, run.best)
+  const metrics = {
+    train,
+    ...(evaluation && { [evaluation.split]: figures, ...(ema && { ema }) }),
+  }
   let checkpoint = ''
   if (isSound && (isBest || due(config.checkpointEvery))) {
     // best first: a run killed between the two goes on from the checkpoint before, and gets here again.
     const links = isBest ? (['best', 'last'] as const) : (['last'] as const)
-    if (isBest) run.best = { ...figures, epoch }
+    if (isBest) run.best = { ...picked, epoch }
     checkpoint = await saveRun(run, [...links], metrics)
     for (const kind of links) {
       emit({ type: 'checkpoint', kind, path: checkpoint, epoch, step: position.step })
@@ -126,7 +131,7 @@ async function finishEpoch(
     ...metrics,
     seconds,
   })
-  return isSound && figures ? { ...figures, epoch, checkpoint } : undefined
+  return isSound && picked ? { ...picked, epoch, checkpoint } : undefined
 }
 
 async function saveAndAbort(run: RunContext): Promise<never> {

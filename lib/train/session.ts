@@ -124,10 +124,11 @@ export function misfit(error: unknown, { state }: Checkpoint, config: Config): u
   )
 }
 
-/** The keys of model and loss, with their values as JSON. */
+/** The keys that say which tensors a checkpoint has, with their values as JSON. */
 function settings(config: object): [string, string][] {
-  const { model, loss } = config as Pick<Config, 'model' | 'loss'>
-  return Object.entries({ model, loss }).flatMap(([part, values]) =>
+  const { model, loss, optim: all } = config as Pick<Config, 'model' | 'loss' | 'optim'>
+  const { name = 'sgd', momentum, ema } = all // of earlier versions: no name
+  return Object.entries({ model, loss, optim: { name, momentum, ema } }).flatMap(([part, values]) =>
     Object.entries(values).map(([key, value]): [string, string] => [
       `${part}.${key}`,
       JSON.stringify(value),
@@ -137,12 +138,14 @@ function settings(config: object): [string, string][] {
 
 export function resumedSession(runDir: string, { path, state }: Checkpoint): Session {
   const { epoch, stepInEpoch, step, metrics, best } = state
+  const isOfEma = (state.config as Config).best?.of === 'ema'
+  const last = metrics.validation && (isOfEma ? metrics.ema : metrics.validation)
   return {
     runDir,
     position: { epoch, stepInEpoch, step },
     totals: state.totals,
     best: best && { meanPerClass: Number.NaN, classes: 0, ...best },
-    last: metrics.validation && { ...metrics.validation, epoch: epoch - 1, checkpoint: path },
+    last: last && { ...last, epoch: epoch - 1, checkpoint: path },
     saved: path,
     weights: state.weights,
   }

@@ -1,5 +1,6 @@
 // Weights in files. Their formats are read here; native gets an open file and where its tensors lie.
 
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { refuseForeignNames } from './names.js'
 import { explained, type ReadOptions, readWeights, type Weights, withFile } from './read.js'
@@ -10,7 +11,9 @@ import type { OpenWeights } from './table.js'
 export interface TensorFiles {
   /** metadata: the text of a safetensors header's __metadata__; '' for none. */
   saveFiles(dir: string, metadata: string): Promise<void>
-  loadFiles(files: { model: OpenWeights; optimizer: OpenWeights }): Promise<void>
+  loadFiles(
+    files: Record<'model' | 'optimizer', OpenWeights> & { ema?: OpenWeights },
+  ): Promise<void>
   loadFile(
     file: OpenWeights,
     options: { part: WeightsPart; partial: boolean; finite: boolean },
@@ -42,9 +45,12 @@ export type LoadedWeights = TakenTensors &
 
 /** What a trainer has for its users. */
 export interface WeightFiles {
-  /** Writes model.safetensors and optimizer.safetensors into an existing folder. */
+  /**
+   * Writes model.safetensors, optimizer.safetensors and, with optim.ema, ema.safetensors into an existing
+   * folder.
+   */
   save(dir: string, metadata: Record<string, string>): Promise<void>
-  /** Reads both back. */
+  /** Reads them back. */
   load(dir: string): Promise<void>
   /** Weights alone, from a file of any format that is read. A refused file changes nothing. */
   loadWeights(path: string, options: LoadOptions): Promise<LoadedWeights>
@@ -55,9 +61,11 @@ export function weightFiles(trainer: TensorFiles): WeightFiles {
     save: async (dir, metadata) => trainer.saveFiles(dir, metadataText(metadata)),
     load: (dir) =>
       withWeights(join(dir, 'model.safetensors'), (model) =>
-        withWeights(join(dir, 'optimizer.safetensors'), (optimizer) =>
-          trainer.loadFiles({ model, optimizer }),
-        ),
+        withWeights(join(dir, 'optimizer.safetensors'), (optimizer) => {
+          const ema = join(dir, 'ema.safetensors')
+          if (!existsSync(ema)) return trainer.loadFiles({ model, optimizer })
+          return withWeights(ema, (ema) => trainer.loadFiles({ model, optimizer, ema }))
+        }),
       ),
     loadWeights: (path, { backboneOnly, partial = false, anyValues = false, ...options }) =>
       readWeights(path, options, async (file) => {

@@ -17,7 +17,7 @@ struct MapShape {
 class Backbone : public torch::nn::Module {
  public:
   // x: [N, 3, h, w] -> the last convolution's output after its ReLU, before any pooling: the
-  // feature map of the MC-Loss, [N, C, H, W].
+  // feature map of the MC-Loss, [N, C, H, W]. Only batch norm looks at the training mode.
   virtual at::Tensor forward(const at::Tensor& x) = 0;
 };
 

@@ -68,7 +68,8 @@ int64_t embedding_width(const ModelConfig& config) {
   return head_row(config.head).width(config, map_shape(config));
 }
 
-Classifier::Classifier(const ModelConfig& config, uint64_t init_seed) {
+Classifier::Classifier(const ModelConfig& config, uint64_t init_seed)
+    : freeze_batch_norm_(config.freeze_batch_norm) {
   const MapShape map = map_shape(config);
   at::Generator generator = init_generator(init_seed);
   backbone_ = backbone_row(config.backbone).make(config, generator);
@@ -76,13 +77,16 @@ Classifier::Classifier(const ModelConfig& config, uint64_t init_seed) {
 }
 
 ClassifierOutput Classifier::forward(const at::Tensor& input, const DropoutDraw& dropout) {
-  const at::Tensor features = backbone_->forward(input);
+  const at::Tensor features = [&] {
+    const c10::AutoGradMode gradients(c10::GradMode::is_enabled() && !frozen_);
+    return backbone_->forward(input);
+  }();
   const HeadOutput output = head_->forward(features, dropout);
   return {features, output.embedding, output.logits};
 }
 
 void Classifier::train(bool on) {
-  backbone_->train(on);
+  backbone_->train(on && !frozen_ && !freeze_batch_norm_);  // batch norm alone looks at it
   head_->train(on);
 }
 

@@ -33,7 +33,11 @@ class Classifier {
   // input: float [N, 3, h, w].
   ClassifierOutput forward(const at::Tensor& input, const DropoutDraw& dropout);
 
+  // on: batch norm takes the statistics of the batch and moves the running ones, except in a backbone
+  // that is frozen or whose batch norm is (ModelConfig); dropout drops.
   void train(bool on);
+  // A frozen backbone has no gradients.
+  void freeze_backbone(bool frozen) { frozen_ = frozen; }
   void to(at::Device device, bool channels_last);
 
   // Names are unique over backbone and head and equal torchvision's where torchvision has them.
@@ -51,6 +55,8 @@ class Classifier {
  private:
   std::shared_ptr<Backbone> backbone_;
   std::shared_ptr<Head> head_;
+  const bool freeze_batch_norm_;
+  bool frozen_ = false;
 };
 
 // The feature map's shape and the width D of the embedding for a configuration, without building it.

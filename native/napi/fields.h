@@ -85,13 +85,14 @@ class Fields {
     }
   }
 
-  template <typename T, size_t count>
-  void take(const std::string& name, const Napi::Value& value, std::array<T, count>& field) const {
+  template <typename T, size_t count, typename... Rule>
+  void take(const std::string& name, const Napi::Value& value, std::array<T, count>& field,
+            const Rule&... rule) const {
     if (!value.IsArray() || value.As<Napi::Array>().Length() != count) {
       refuse(name, value, "an array of " + std::to_string(count) + " numbers");
     }
     for (uint32_t i = 0; i < count; ++i) {
-      take(name + "[" + std::to_string(i) + "]", value.As<Napi::Array>().Get(i), field[i]);
+      take(name + "[" + std::to_string(i) + "]", value.As<Napi::Array>().Get(i), field[i], rule...);
     }
   }
 

@@ -20,6 +20,10 @@ Batch take_batch(Job& job, const Napi::Value& value, bool with_labels) {
   return kept.batch;
 }
 
+InferArgs infer_args(const Napi::Value& value, const char* who) {
+  return value.IsUndefined() ? InferArgs() : record_of<InferArgs>(value, who);
+}
+
 }  // namespace
 
 Napi::Function TrainerWrap::define(Napi::Env env) {
@@ -116,7 +120,8 @@ Napi::Value TrainerWrap::evaluate(const Napi::CallbackInfo& info) {
     auto job = make_job(info.Env());
     const Batch batch = take_batch(*job, info[0], /*with_labels=*/true);
     const auto stats = std::make_shared<EvalStats>();
-    job->run = [batch, stats](TrainerPtr& trainer) { *stats = trainer->evaluate(batch); };
+    const auto args = infer_args(info[1], "trainer.evaluate");
+    job->run = [=](TrainerPtr& trainer) { *stats = trainer->evaluate(batch, args); };
     job->result = [stats](Napi::Env env) { return to_js(env, *stats); };
     return worker_->post(std::move(job));
   });
@@ -127,7 +132,8 @@ Napi::Value TrainerWrap::predict(const Napi::CallbackInfo& info) {
     auto job = make_job(info.Env());
     const Batch batch = take_batch(*job, info[0], /*with_labels=*/false);
     const auto logits = std::make_shared<std::vector<float>>();
-    job->run = [batch, logits](TrainerPtr& trainer) { *logits = trainer->predict(batch); };
+    const auto args = infer_args(info[1], "trainer.predict");
+    job->run = [=](TrainerPtr& trainer) { *logits = trainer->predict(batch, args); };
     job->result = [logits](Napi::Env env) { return to_js(env, *logits); };
     return worker_->post(std::move(job));
   });
@@ -173,7 +179,9 @@ Napi::Value TrainerWrap::load(const Napi::CallbackInfo& info) {
     const Fields files(info[0], "trainer.load");
     const auto model = std::make_shared<WeightFile>(files.get<WeightTable>("model"));
     const auto optimizer = std::make_shared<WeightFile>(files.get<WeightTable>("optimizer"));
-    job->run = [=](TrainerPtr& trainer) { trainer->load(*model, *optimizer); };
+    const auto ema =
+        files.has("ema") ? std::make_shared<WeightFile>(files.get<WeightTable>("ema")) : nullptr;
+    job->run = [=](TrainerPtr& trainer) { trainer->load(*model, *optimizer, ema.get()); };
     return worker_->post(std::move(job));
   });
 }

@@ -20,6 +20,7 @@ void models();
 void pixels(const std::string& folder);
 void losses();
 void class_weights(const std::string& folder);
+void optimizers(const std::string& folder);
 void step();
 void threads();
 

@@ -32,6 +32,7 @@ int main(int argc, char** argv) {
     test::losses();
     test::class_weights(fixtures + "/class-weights");
     test::step();
+    test::optimizers(fixtures + "/optim");
   }
   if (test::devices().size() == 1) std::printf("CUDA cases skipped: LibTorch sees no GPU\n");
   const auto [passed, failed, checks, failed_checks] = test::count;

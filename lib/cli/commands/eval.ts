@@ -3,13 +3,14 @@
 import type { Command } from 'commander'
 import { evaluate, type ModelOptions } from '../../predict/inference.js'
 import { deviceOption } from '../options.js'
-import { accuracyText } from '../result-report.js'
+import { accuracyText } from '../reports/result.js'
 import { print, printJson, printWarning } from '../terminal.js'
 
 export function define(command: Command): void {
   command
     .requiredOption('--weights <path>', 'model.safetensors, checkpoint folder or run folder')
     .option('--data.root <folder>', 'other data of the kind the model was trained on')
+    .option('--ema', 'the average of the weights that a run with optim.ema keeps')
     .option('--flip', 'the mean of the probabilities of each image and its mirror image')
     .addOption(deviceOption())
     .option('--report <folder>', 'write figures by class, confusions and mistakes there')

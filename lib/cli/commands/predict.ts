@@ -12,6 +12,7 @@ export function define(command: Command): void {
     .argument('<images...>', 'JPEG, PNG or WebP files, or folders of them')
     .requiredOption('--weights <path>', 'model.safetensors, checkpoint folder or run folder')
     .option('--top <k>', 'how many classes to show', positiveInteger, 5)
+    .option('--ema', 'the average of the weights that a run with optim.ema keeps')
     .option('--flip', 'the mean of the probabilities of each image and its mirror image')
     .addOption(deviceOption())
     .option('--json', 'print JSON')

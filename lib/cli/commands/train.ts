@@ -6,7 +6,7 @@ import { type ConfigInput, defineConfig } from '../../config/index.js'
 import { resumedConfig } from '../../train/session.js'
 import { train } from '../../train/train.js'
 import { addConfigFlags, setFlags } from '../config-flags.js'
-import { resultText } from '../result-report.js'
+import { resultText } from '../reports/result.js'
 import { print, stopOnSignals, withProgress } from '../terminal.js'
 
 export function define(command: Command): void {

@@ -42,4 +42,11 @@ std::string GraphedStep::run(const StepBatch& given,
   return {};
 }
 
+void GraphedStep::forget() {
+  if (recorded_) graph_->forget();
+  recorded_ = false;
+  warm_ups_ = 0;
+  batch_ = {};
+}
+
 }  // namespace mcloss

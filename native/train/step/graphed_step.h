@@ -31,6 +31,9 @@ class GraphedStep {
   // which every step runs as it is; else an empty text.
   std::string run(const StepBatch& given, const std::function<void(const StepBatch&)>& update);
 
+  // From now on `update` does other work: it warms up and is recorded anew.
+  void forget();
+
  private:
   static constexpr int warm_up_steps = 3;
 

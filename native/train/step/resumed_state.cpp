@@ -16,10 +16,10 @@ void check_resumed(const NamedTensors& own, const WeightFile& saved) {
     return found != given.end() && found->second == item.second.sizes();
   };
   if (given.size() != own.size() || !std::all_of(own.begin(), own.end(), fits)) {
-    throw Error("E_CHECKPOINT", "optimizer: the velocities and the loss's own state in " +
-                                    saved.path() +
-                                    " are not those of this model and loss. Resume with the "
-                                    "configuration the run was started with.");
+    throw Error("E_CHECKPOINT",
+                "optimizer: the state of the optimizer, the loss and optim.ema in " + saved.path() +
+                    " is not that of this configuration. Resume with the one the run was started "
+                    "with.");
   }
 }
 

@@ -16,6 +16,8 @@ class StepGraph {
   // recording.
   virtual void record(const std::function<void()>& step) = 0;
   virtual void replay() = 0;
+  // Frees the recording, after which another can be made.
+  virtual void forget() = 0;
 };
 
 // step_graph_cuda.cu, or step_graph_none.cpp (null) in a build without CUDA.

@@ -1,6 +1,9 @@
 // StepGraph on LibTorch's CUDAGraph, which also keeps the recording's memory apart from all other.
+#include <ATen/cuda/CUDAContext.h>
 #include <ATen/cuda/CUDAGraph.h>
 #include <c10/cuda/CUDACachingAllocator.h>
+
+#include <optional>
 
 #include "train/step/step_graph.h"
 
@@ -12,29 +15,35 @@ class CudaStepGraph : public StepGraph {
   void record(const std::function<void()>& step) override {
     // The recording gets memory of its own; what the steps before it used would lie idle beside it.
     c10::cuda::CUDACachingAllocator::emptyCache();
+    graph_.emplace();
     // Other threads (a store on its way to the GPU) may go on allocating.
-    graph_.capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
+    graph_->capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
     try {
       step();
     } catch (...) {
       end_broken_capture();
       throw;
     }
-    graph_.capture_end();
+    graph_->capture_end();
   }
 
-  void replay() override { graph_.replay(); }
+  void replay() override { graph_->replay(); }
+
+  void forget() override {
+    at::cuda::getCurrentCUDAStream().synchronize();  // the last replay reads its memory
+    graph_.reset();
+  }
 
  private:
   void end_broken_capture() {
     try {
-      graph_.capture_end();
+      graph_->capture_end();
     } catch (const std::exception&) {
       cudaGetLastError();  // else the next launch would report it
     }
   }
 
-  at::cuda::CUDAGraph graph_;
+  std::optional<at::cuda::CUDAGraph> graph_;
 };
 
 }  // namespace

@@ -4,13 +4,12 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/isfinite.h>
-#include <ATen/ops/tensor.h>
-#include <ATen/ops/topk.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "losses/loss.h"
 #include "models/classifier.h"
@@ -21,7 +20,9 @@
 #include "train/device/upload.h"
 #include "train/device/warnings.h"
 #include "train/step/batch_input.h"
+#include "train/step/ema.h"
 #include "train/step/graphed_step.h"
+#include "train/step/inference_results.h"
 #include "train/step/optimizer.h"
 #include "train/step/resumed_state.h"
 #include "train/step/running_buffers.h"
@@ -36,10 +37,9 @@ LossContext context_of(const ModelConfig& model) {
 }
 
 // Tensors of the loss under the names that a checkpoint gives them.
-NamedTensors named(const torch::OrderedDict<std::string, at::Tensor>& of_loss,
-                   const char* suffix = "") {
+NamedTensors named(const torch::OrderedDict<std::string, at::Tensor>& of_loss) {
   NamedTensors out;
-  for (const auto& item : of_loss) out.emplace_back("loss." + item.key() + suffix, item.value());
+  for (const auto& item : of_loss) out.emplace_back("loss." + item.key(), item.value());
   return out;
 }
 
@@ -49,7 +49,7 @@ NamedTensors joined(NamedTensors first, const NamedTensors& second) {
 }
 
 // Gradients of other ranks join here; one rank has none.
-void reduce_gradients(Sgd&) {}
+void reduce_gradients(Optimizer&) {}
 
 double milliseconds_since(std::chrono::steady_clock::time_point began) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began)
@@ -74,17 +74,17 @@ struct Trainer::Impl {
     loss->to(device);
     buffers =
         std::make_unique<RunningBuffers>(joined(model.buffers(), named(loss->named_buffers())));
-    // A velocity is saved under the name given here, beside the parameter of the loss itself.
-    optimizer = std::make_unique<Sgd>(
-        config.optim, model.backbone_parameters(),
-        joined(model.head_parameters(), named(loss->named_parameters(), ".velocity")));
+    optimizer = make_optimizer(config.optim, model.backbone_parameters(),
+                               joined(model.head_parameters(), named(loss->named_parameters())));
+    if (config.optim.ema.decay > 0) ema.emplace(config.optim.ema, model.state());
   }
 
   void step(const Batch& batch, const StepArgs& args);
+  void freeze_backbone(bool frozen);
   void update(const StepBatch& batch);
   StepSums accumulate_gradients(const StepBatch& batch);
-  NamedTensors resumed() const;
-  ClassifierOutput infer(const Batch& batch);
+  NamedTensors resumed();
+  ClassifierOutput infer(const Batch& batch, const InferArgs& args);
   at::Tensor input_of(const Batch& batch) const;
   void check_labels(const Batch& batch) const;
   at::Tensor target_of(const Batch& batch) const;
@@ -98,7 +98,9 @@ struct Trainer::Impl {
   const std::shared_ptr<Loss> loss;
   Classifier model;
   std::unique_ptr<RunningBuffers> buffers;
-  std::unique_ptr<Sgd> optimizer;
+  std::unique_ptr<Optimizer> optimizer;
+  std::optional<Ema> ema;
+  bool frozen = false;
   RunningSums sums;
   Warnings warnings;
   double ms = 0;
@@ -111,7 +113,10 @@ void Trainer::Impl::step(const Batch& batch, const StepArgs& args) {
   check_labels(batch);
   const int64_t micro_batch = args.micro_batch > 0 ? args.micro_batch : batch.count;
   const StepBatch given{input_of(batch), target_of(batch), micro_batch};
+  if (args.freeze_backbone != frozen) freeze_backbone(args.freeze_backbone);
   model.train(true);
+  optimizer->prepare();
+  if (ema) ema->prepare();
   optimizer->set_lr(args.lr);
   scalar.fill_(args.scalar);
   set_seed_step(seed_step, args.seed, args.step);
@@ -120,6 +125,13 @@ void Trainer::Impl::step(const Batch& batch, const StepArgs& args) {
   if (!news.empty()) warnings.add(news);
   sums.count_step();
   ms += milliseconds_since(began);
+}
+
+void Trainer::Impl::freeze_backbone(bool on) {
+  model.freeze_backbone(on);
+  optimizer->freeze_backbone(on);
+  graphed.forget();
+  frozen = on;
 }
 
 // All of a step that a graph records: it reads from the host nothing that changes between steps.
@@ -132,6 +144,7 @@ void Trainer::Impl::update(const StepBatch& batch) {
     step = accumulate_gradients(batch);
     reduce_gradients(*optimizer);
     grad_norm = optimizer->gradient_norm();
+    if (config.optim.clip_grad_norm > 0) optimizer->clip_gradients(grad_norm);
     if (step.buffer_sums.defined()) loss->update_buffers(step.buffer_sums);
   } catch (...) {
     buffers->restore();
@@ -140,6 +153,7 @@ void Trainer::Impl::update(const StepBatch& batch) {
   const at::Tensor skip = at::isfinite(grad_norm + step.loss).logical_not();
   optimizer->step(skip.to(at::kFloat));
   buffers->restore_where(skip);
+  if (ema) ema->update(skip);
   sums.add(step, grad_norm, skip);
 }
 
@@ -168,15 +182,20 @@ StepSums Trainer::Impl::accumulate_gradients(const StepBatch& batch) {
 }
 
 // What optimizer.safetensors holds.
-NamedTensors Trainer::Impl::resumed() const {
-  return joined(optimizer->state(),
+NamedTensors Trainer::Impl::resumed() {
+  return joined(joined(optimizer->state(), ema ? ema->state() : NamedTensors()),
                 joined(named(loss->named_parameters()), named(loss->named_buffers())));
 }
 
-ClassifierOutput Trainer::Impl::infer(const Batch& batch) {
+ClassifierOutput Trainer::Impl::infer(const Batch& batch, const InferArgs& args) {
   const c10::NoGradGuard no_grad;
   const c10::WarningUtils::WarningHandlerGuard collected(&warnings);
   const Autocast autocast(device.type(), config.precision);
+  std::optional<Ema::Lent> lent;
+  if (args.weights == ModelWeights::ema) {
+    if (!ema) throw Error("E_CONFIG", "trainer: weights 'ema' need a trainer with optim.ema.");
+    lent.emplace(*ema);
+  }
   model.train(false);
   ClassifierOutput output = model.forward(input_of(batch), {});
   output.logits = output.logits.to(at::kFloat);
@@ -228,58 +247,40 @@ StepStats Trainer::stats() {
   return stats;
 }
 
-EvalStats Trainer::evaluate(const Batch& batch) {
+EvalStats Trainer::evaluate(const Batch& batch, const InferArgs& args) {
   impl_->check_labels(batch);
   const at::Tensor target = impl_->target_of(batch);
-  const at::Tensor logits = impl_->infer(batch).logits;
-  const int64_t five = std::min<int64_t>(5, logits.size(1));
-  const at::Tensor best = std::get<1>(logits.topk(five, 1));  // [n, five], largest first
-  const at::Tensor hits = best.eq(target.unsqueeze(1));
-  const at::Tensor predictions = best.select(1, 0).to(at::kInt).cpu().contiguous();
-
-  EvalStats stats;
-  stats.n = batch.count;
-  stats.top1 = hits.select(1, 0).sum().item<int64_t>();
-  stats.top5 = hits.sum().item<int64_t>();
-  stats.loss_sum = -logits.log_softmax(1).gather(1, target.unsqueeze(1)).sum().item<double>();
-  const int32_t* values = predictions.const_data_ptr<int32_t>();
-  stats.predictions.assign(values, values + batch.count);
-  return stats;
+  return eval_stats(impl_->infer(batch, args).logits, target);
 }
 
-std::vector<float> Trainer::predict(const Batch& batch) {
-  const at::Tensor logits = impl_->infer(batch).logits.cpu().contiguous();
-  const float* values = logits.const_data_ptr<float>();
-  return {values, values + logits.numel()};
+std::vector<float> Trainer::predict(const Batch& batch, const InferArgs& args) {
+  return floats_of(impl_->infer(batch, args).logits);
 }
 
 std::vector<float> Trainer::features(const Batch& batch, const std::vector<int64_t>& channels,
                                      std::vector<int64_t>& shape) {
-  const at::Tensor features = impl_->infer(batch).features;
-  for (const int64_t channel : channels) {
-    if (channel < 0 || channel >= features.size(1)) {
-      throw Error("E_ARGUMENT", "features: expected channels 0.." +
-                                    std::to_string(features.size(1) - 1) + " but received " +
-                                    std::to_string(channel) + ".");
-    }
-  }
-  const at::Tensor index = at::tensor(channels, at::kLong).to(features.device());
-  const at::Tensor maps = features.index_select(1, index).to(at::kFloat).cpu().contiguous();
+  const at::Tensor maps = maps_of(impl_->infer(batch, {}).features, channels);
   shape = maps.sizes().vec();
-  const float* values = maps.const_data_ptr<float>();
-  return {values, values + maps.numel()};
+  return floats_of(maps);
 }
 
 void Trainer::save(const std::string& dir, const std::string& metadata) {
   write_safetensors(dir + "/model.safetensors", impl_->model.state(), metadata);
+  if (impl_->ema) write_safetensors(dir + "/ema.safetensors", impl_->ema->average(), metadata);
   write_safetensors(dir + "/optimizer.safetensors", impl_->resumed(), {});
 }
 
-void Trainer::load(const WeightFile& model, const WeightFile& optimizer) {
-  // Names, shapes and places of both are checked before either is used.
+void Trainer::load(const WeightFile& model, const WeightFile& optimizer, const WeightFile* ema) {
+  // Names, shapes and places of all are checked before any is used.
   const Match match = impl_->model.match(model, {});
+  const bool keeps_ema = impl_->ema && ema;
+  const Match ema_match = keeps_ema ? impl_->model.match(*ema, {}) : Match{};
   check_resumed(impl_->resumed(), optimizer);
   Classifier::load(model, match);
+  if (keeps_ema) {
+    const Ema::Lent lent(*impl_->ema);
+    Classifier::load(*ema, ema_match);
+  }
   load_resumed(impl_->resumed(), optimizer);
 }
 

@@ -20,17 +20,19 @@ class Trainer {
 
   void step(const Batch& batch, const StepArgs& args);
   StepStats stats();  // since the last call; waits for the device
-  EvalStats evaluate(const Batch& batch);
-  std::vector<float> predict(const Batch& batch);  // logits, [count, num_classes] row-major
+  // Both throw E_CONFIG for the average of a trainer without one.
+  EvalStats evaluate(const Batch& batch, const InferArgs& args = {});
+  // Logits, [count, num_classes] row-major.
+  std::vector<float> predict(const Batch& batch, const InferArgs& args = {});
   // Maps of the named channels: float [count, channels.size(), H, W]; shape comes back in `shape`.
   std::vector<float> features(const Batch& batch, const std::vector<int64_t>& channels,
                               std::vector<int64_t>& shape);
 
-  // Writes model.safetensors (with metadata, a JSON text) and optimizer.safetensors into an existing
-  // folder.
+  // Writes model.safetensors (with metadata, a JSON text), with an average of the weights the same of
+  // those as ema.safetensors, and optimizer.safetensors into an existing folder.
   void save(const std::string& dir, const std::string& metadata);
-  // Reads both back.
-  void load(const WeightFile& model, const WeightFile& optimizer);
+  // Reads them back. ema: null where there is none.
+  void load(const WeightFile& model, const WeightFile& optimizer, const WeightFile* ema);
   // Weights alone. Throws E_WEIGHTS as Classifier::match and for values that are refused; the model is
   // then as it was.
   Taken load_weights(const WeightFile& file, const TakeOptions& options);

@@ -151,6 +151,14 @@ test('validation images are counted apart, and an epoch says which split its fig
   expect(text).not.toContain('test')
 })
 
+test('an epoch has the figures of the average of the weights beside those of the weights', () => {
+  const { test: raw } = epoch
+  const ema = { ...raw, loss: 1.5, top1: 0.75 } as NonNullable<typeof raw>
+  expect(shown([{ ...epoch, ema }], false)).toMatch(
+    / test loss 1\.750 top-1 50\.0 % .* ema loss 1\.500 top-1 75\.0 % /,
+  )
+})
+
 test('on a GPU the settings that matter there are shown too', () => {
   expect(shown([{ ...start, device: 'cuda', deterministic: true }], false)).toContain(
     '\nchannelsLast on, deterministic on, cudnnBenchmark on, tf32 off, cudaGraph auto\n',

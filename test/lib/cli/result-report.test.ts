@@ -1,8 +1,8 @@
 // What a run ends with, in words.
 
 import { expect, test } from 'vitest'
-import { formatDemo } from '../../../lib/cli/demo-report.js'
-import { resultText } from '../../../lib/cli/result-report.js'
+import { formatDemo } from '../../../lib/cli/reports/demo.js'
+import { resultText } from '../../../lib/cli/reports/result.js'
 
 const figures = { loss: 0.5, top1: 0.75, top5: 0.875, meanPerClass: 0.5, classes: 4, n: 8 }
 const best = { ...figures, epoch: 1, checkpoint: '/runs/x/best' }

@@ -115,6 +115,7 @@ const wrong: Record<string, unknown[]> = {
   'model.weightsPart': ['head', true],
   'model.allowPartial': ['yes', 1],
   'model.impl': ['slow'],
+  'model.freezeBatchNorm': ['yes', 1],
   'model.classifier.kind': ['bilinear'],
   'model.classifier.scale': [0, 'length'],
   'loss.name': ['focal'],
@@ -135,6 +136,14 @@ const wrong: Record<string, unknown[]> = {
   'optim.headLr': [0],
   'optim.momentum': [1, -0.1],
   'optim.nesterov': [1],
+  'optim.name': ['adam', 1],
+  'optim.betas': [0.9, [0.9], [0.9, 1], [-0.1, 0.9]],
+  'optim.eps': [0, -1],
+  'optim.decayNormAndBias': ['no'],
+  'optim.clipGradNorm': [0, -1, 'off'],
+  'optim.freezeBackboneEpochs': [-1, 0.5],
+  'optim.ema.decay': [0, 1, 'slow'],
+  'optim.ema.warmupSteps': [-1, 0.5],
   'optim.weightDecay': [-1],
   'optim.schedule': ['linear', 3],
   'optim.milestones': [150, [0], ['a']],
@@ -146,6 +155,7 @@ const wrong: Record<string, unknown[]> = {
   'optim.dropLast': ['no'],
   evalEvery: [0],
   'best.metric': ['top3'],
+  'best.of': ['average'],
   logEvery: [0],
   checkpointEvery: [0],
 }
@@ -179,7 +189,7 @@ test.each([
 
 test('an unknown key far from any other lists the known ones', () => {
   const message = refusal(withValue('best.direction', 'up'))
-  expect(message).toContain('best.direction: unknown key. Known keys: metric.')
+  expect(message).toContain('best.direction: unknown key. Known keys: metric, of.')
 })
 
 test('every problem is told at once, a line each, with what was received', () => {
@@ -242,6 +252,11 @@ test.each([
   [{ optim: { schedule: 'multi-step', milestones: [2, 2] } }, /optim\.milestones: .*rising/],
   [{ optim: { nesterov: true, momentum: 0 } }, /optim\.nesterov: needs a momentum/],
   [{ optim: { warmupEpochs: 1, schedule: () => 1 } }, /optim\.warmupEpochs: .*your own/],
+  [{ optim: { betas: [0.9, 0.99] } }, /optim\.betas: belongs to adamw only/],
+  [{ optim: { eps: 1e-6 } }, /optim\.eps: belongs to adamw only/],
+  [{ optim: { name: 'adamw', momentum: 0.9 } }, /optim\.momentum: belongs to sgd only/],
+  [{ optim: { name: 'adamw', nesterov: false } }, /optim\.nesterov: belongs to sgd only/],
+  [{ best: { of: 'ema' } }, /best\.of: ema needs optim\.ema/],
 ])('what does not fit together: %j', (parts, words) => {
   const input = correct()
   for (const [part, settings] of Object.entries(parts)) {
@@ -287,6 +302,17 @@ test('the native configuration: the network sees the crop, the head its own rate
   })
 })
 
+test('each optimizer has its own defaults, and native gets them', () => {
+  const of = (change: object) =>
+    nativeConfig(define({ ...correct(), optim: { ...correct().optim, ...change } }), 20).optim
+  const both = { weightDecay: 5e-4, decayNormAndBias: true, headLrScale: 1 }
+  expect(of({})).toEqual({ name: 'sgd', momentum: 0.9, nesterov: false, ...both })
+  expect(of({ name: 'adamw', eps: 1e-6, ema: {}, clipGradNorm: 2 })).toEqual({
+    ...{ name: 'adamw', betas: [0.9, 0.999], eps: 1e-6, ...both },
+    ...{ ema: { decay: 0.999, warmupSteps: 0 }, clipGradNorm: 2 },
+  })
+})
+
 test('deterministic turns the timing of algorithms off, and leaves the key as it was written', () => {
   const config = define({ ...correct(), deterministic: true, tf32: false, cudaGraph: 'auto' })
   const settings = { cudnnBenchmark: false, tf32: false, deterministic: true, cudaGraph: 'auto' }
@@ -302,6 +328,7 @@ test.each([
   { ...correct(), loss: { name: 'mc', preset: 'finetune' }, best: { metric: 'loss' } },
   { ...correct(), loss: { name: 'center', labelSmoothing: 0.1 } },
   { ...correct(), loss: { name: 'lmcl', scale: 16 } },
+  { ...correct(), optim: { ...correct().optim, name: 'adamw', clipGradNorm: 1, ema: {} } },
   withValue('data.crop', [32, 40]),
   { ...correct(), optim: { ...correct().optim, schedule: 'multi-step', milestones: [1, 3] } },
 ])('a configuration survives the way through JSON: %j', (input) => {

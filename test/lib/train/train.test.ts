@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
-import { type NativeTrainerConfig, native } from '../../../lib/binding.js'
+import { native } from '../../../lib/binding.js'
 import { type ConfigInput, defineConfig } from '../../../lib/config/index.js'
 import { openDataset } from '../../../lib/data/datasets/index.js'
 import type { RunEvent } from '../../../lib/events.js'
@@ -12,9 +12,8 @@ import { evaluate, predict } from '../../../lib/predict/inference.js'
 
 import type { RunResult } from '../../../lib/train/result.js'
 import { train } from '../../../lib/train/train.js'
-import { plainRead } from '../../support/safetensors-files.js'
-
 import { temporaryFolder, toyConfig } from '../../support/small-birds.js'
+import { computed, stoppedIn } from '../../support/stopped-runs.js'
 
 const folder = temporaryFolder()
 const config = (overrides: Partial<ConfigInput> = {}) => defineConfig(toyConfig(folder, overrides))
@@ -107,43 +106,6 @@ test('an abort saves within a step; the resumed run goes on at that step and end
   expect(last.loss).toBe(whole.last.loss)
 })
 
-/** A run stopped within the `count`-th call of its trainer's `method`. */
-async function stoppedIn(method: 'step' | 'evaluate', count: number, name: string) {
-  const addon = native()
-  const { NativeTrainer } = addon
-  const abort = new AbortController()
-  const create = async (settings: NativeTrainerConfig) => {
-    const trainer = await NativeTrainer.create(settings)
-    const call = trainer[method].bind(trainer) as (...args: unknown[]) => Promise<unknown>
-    let calls = 0
-    const value = (...args: unknown[]) => {
-      if (++calls === count) abort.abort()
-      return call(...args)
-    }
-    return Object.defineProperty(trainer, method, { value })
-  }
-  addon.NativeTrainer = { create }
-  try {
-    const run = train(config({ name }), { signal: abort.signal })
-    await expect(run.result).rejects.toMatchObject({ code: 'E_ABORTED' })
-  } finally {
-    addon.NativeTrainer = NativeTrainer
-  }
-  return join(folder, 'runs', name)
-}
-
-/** What a run computed, to the last bit: its tensors and each epoch's figures, without the times. */
-function computed(runDir: string) {
-  const tensors = (file: string) => plainRead(join(runDir, 'last', `${file}.safetensors`)).tensors
-  const lines = readFileSync(join(runDir, 'metrics.jsonl'), 'utf8').trim().split('\n')
-  const epochs = lines.map((line) => JSON.parse(line)).filter(({ type }) => type === 'epoch')
-  const figures = epochs.map(({ seconds, time, train, ...rest }) => {
-    const { imagesPerSecond, dataWait, ...exact } = train
-    return { ...rest, train: exact }
-  })
-  return { weights: tensors('model'), optimizer: tensors('optimizer'), figures }
-}
-
 for (const [method, count, position] of [
   ['step', 1, { epoch: 0, stepInEpoch: 1, step: 1 }],
   ['step', 2, { epoch: 0, stepInEpoch: 2, step: 2 }],
@@ -155,7 +117,7 @@ for (const [method, count, position] of [
 ] as const) {
   const { epoch, stepInEpoch } = position
   test(`resumed at epoch ${epoch}, step ${stepInEpoch}, a run is the whole run to the bit`, async () => {
-    const runDir = await stoppedIn(method, count, `to-${epoch}-${stepInEpoch}`)
+    const runDir = await stoppedIn(method, count, config({ name: `to-${epoch}-${stepInEpoch}` }))
     const state = JSON.parse(readFileSync(join(runDir, 'last/state.json'), 'utf8'))
     expect(state).toMatchObject(position)
     const { last } = await train(config(), { resume: runDir }).result

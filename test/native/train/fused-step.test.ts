@@ -36,7 +36,7 @@ const mostTies = 2 // of the steps; 2 of 240 had one
 
 const folder = temporaryFolder()
 const demo = demoConfig('mc', { root: join(folder, 'birds'), out: folder, seed: 0, threads: 2 })
-const { momentum, weightDecay } = demo.optim
+const { momentum = Number.NaN, weightDecay } = demo.optim
 
 afterAll(() => rmSync(folder, { recursive: true }))
 

@@ -18,6 +18,8 @@ interface Case {
   microBatch: number
   batch: { count: number; height: number; width: number; padding: number }
   lr: number[]
+  /** First steps with a frozen backbone. */
+  frozenSteps?: number
   /** Sums over samples: loss, ce, dis, div; a count: correct; gradNorm. */
   steps: Record<string, number>[]
 }
@@ -55,7 +57,15 @@ for (const { name, config, seed, microBatch, batch, lr, steps, ...entry } of cas
           windows: windows(step, count, batch, input, padding),
           labels,
         },
-        { step, seed, lr: lr[step] as number, ...(microBatch > 0 && { microBatch }) },
+        {
+          ...{
+            step,
+            seed,
+            lr: lr[step] as number,
+            freezeBackbone: step < (entry.frozenSteps ?? 0),
+          },
+          ...(microBatch > 0 && { microBatch }),
+        },
       )
       const stats = await trainer.stats()
       expect(stats).toMatchObject({ steps: 1, skipped: 0, n: count, correct: expected.correct })

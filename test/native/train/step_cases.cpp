@@ -21,7 +21,6 @@ namespace test {
 namespace {
 
 using mcloss::GraphedStep;
-using mcloss::Sgd;
 using mcloss::StepBatch;
 
 // Values without a pattern that rounding could hide behind.
@@ -46,7 +45,12 @@ void sgd() {
       speed.push_back(at::zeros_like(plain.back()));
       each.requires_grad_(true);
     }
-    Sgd optimizer({momentum, nesterov, decay, head_scale}, {{"a", own[0]}}, {{"b", own[1]}});
+    mcloss::OptimConfig config;
+    config.nesterov = nesterov;
+    config.weight_decay = decay;
+    config.head_lr_scale = head_scale;
+    const auto optimizer = mcloss::make_sgd(config, {{"a", own[0]}}, {{"b", own[1]}});
+    optimizer->prepare();
     for (int64_t step = 0; step < 6; ++step) {
       const double lr = 0.1 / static_cast<double>(step + 3);
       const bool skipped = step == 3;
@@ -62,8 +66,8 @@ void sgd() {
         speed[i] = speed[i] * momentum + g;
         plain[i] = plain[i] - (nesterov ? g + speed[i] * momentum : speed[i]) * rate;
       }
-      optimizer.set_lr(lr);
-      optimizer.step(found_inf);
+      optimizer->set_lr(lr);
+      optimizer->step(found_inf);
     }
     for (size_t i = 0; i < own.size(); ++i) {
       check(own[i].detach().equal(theirs[i]), "sgd: the same bits with the rate as a tensor");
@@ -84,6 +88,7 @@ class ClosureGraph : public mcloss::StepGraph {
     step_();
     ++replays;
   }
+  void forget() override { step_ = {}; }
   static inline int recordings = 0, replays = 0;
   static inline bool refuses = false;
 
@@ -129,6 +134,29 @@ void graphed_step(bool refuses) {
   check(reasons == (refuses ? 1 : 0), "graph: refused once, told once");
 }
 
+// After forget() no step is a replay of the work before it.
+void forgotten_step() {
+  ClosureGraph::recordings = ClosureGraph::replays = 0;
+  ClosureGraph::refuses = false;
+  GraphedStep graphed(std::make_unique<ClosureGraph>());
+  std::vector<int> done;
+  const auto run = [&](int work, int times) {
+    const StepBatch batch{at::zeros({2, 1, 1, 1}), at::zeros({2}, at::kLong), 2};
+    for (int i = 0; i < times; ++i) {
+      graphed.run(batch, [&done, work](const StepBatch&) { done.push_back(work); });
+    }
+  };
+  run(1, 2);
+  graphed.forget();  // while it warms up
+  run(2, 6);
+  graphed.forget();
+  run(3, 6);
+  check(done == std::vector<int>{1, 1, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3},
+        "graph: every step does its own work");
+  check(ClosureGraph::recordings == 2, "graph: recorded anew");
+  check(ClosureGraph::replays == 2 * 3, "graph: warmed up anew");
+}
+
 void settings() {
   const at::Context& context = at::globalContext();
   mcloss::apply_settings({.cudnn_benchmark = true, .tf32 = false, .deterministic = true});
@@ -155,6 +183,7 @@ void step() {
   test_case("step: settings", settings);
   test_case("step: sgd", sgd);
   test_case("step: recorded", [] { graphed_step(false); });
+  test_case("step: recorded anew", forgotten_step);
   test_case("step: recording refused", [] { graphed_step(true); });
 }
 

@@ -39,19 +39,30 @@ def loss_parts(loss, features, logits, target, seed, step, first):
 
 
 def optimizer_of(model, optim):
-    groups = [
-        {'params': model.backbone_parameters(), 'scale': 1},
-        {'params': model.head_parameters(), 'scale': optim['headLrScale']},
-    ]
+    groups = []
+    for parameters, scale in (
+        (model.backbone_parameters(), 1), (model.head_parameters(), optim['headLrScale'])
+    ):  # fmt: skip
+        for parameter in parameters:
+            decays = optim.get('decayNormAndBias', True) or parameter.dim() > 1
+            decay = optim['weightDecay'] if decays else 0
+            groups.append({'params': [parameter], 'scale': scale, 'weight_decay': decay})
+    if optim.get('name') == 'adamw':
+        return torch.optim.AdamW(groups, lr=0, betas=optim['betas'], eps=optim['eps'])
     return torch.optim.SGD(
-        groups, lr=0, momentum=optim['momentum'], nesterov=optim['nesterov'],
-        weight_decay=optim['weightDecay'],
+        groups, lr=0, momentum=optim['momentum'], nesterov=optim['nesterov']
     )  # fmt: skip
 
 
-def train_step(model, optimizer, loss, x, target, seed, step, lr, micro_batch):
+def train_step(model, optimizer, config, frozen, x, target, seed, step, lr, micro_batch):
     """One step on x [N, 3, h, w]. Returns sums over samples, `correct`, the gradient's norm."""
+    loss = config['loss']
     model.train()
+    if frozen or config['model'].get('freezeBatchNorm'):
+        for _, module in model.trunk:
+            module.eval()
+    for parameter in model.backbone_parameters():
+        parameter.requires_grad_(not frozen)
     optimizer.zero_grad()
     sums = {}
     for first in range(0, len(x), micro_batch):
@@ -66,8 +77,11 @@ def train_step(model, optimizer, loss, x, target, seed, step, lr, micro_batch):
             sums[name] = sums.get(name, 0) + value.item() * len(part)
         correct = (logits.argmax(1) == labels).sum().item()
         sums['correct'] = sums.get('correct', 0) + correct
-    norms = [p.grad.norm(dtype=torch.float64) for p in model.parameters()]
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    norms = [gradient.norm(dtype=torch.float64) for gradient in gradients]
     sums['gradNorm'] = torch.stack(norms).norm().item()
+    if 'clipGradNorm' in config['optim']:
+        torch.nn.utils.clip_grad_norm_(model.parameters(), config['optim']['clipGradNorm'])
     for group in optimizer.param_groups:
         group['lr'] = lr * group['scale']
     optimizer.step()
@@ -96,8 +110,8 @@ def run(case, dtype):
         x = models.normalise(images, windows, crop, config['mean'], config['std']).to(dtype)
         records.append(
             train_step(
-                model, optimizer, config['loss'], x, target, case['seed'], step, lr,
-                case['microBatch'] or count,
+                model, optimizer, config, step < case.get('frozenSteps', 0), x, target,
+                case['seed'], step, lr, case['microBatch'] or count,
             )  # fmt: skip
         )
     return records

@@ -1,9 +1,9 @@
 // The figures of a run, and of an evaluation, in words. Pure.
 
-import type { TestFigures } from '../events.js'
-import type { RunResult } from '../train/result.js'
-import type { EpochResult } from '../train/session.js'
-import { percent } from './percent.js'
+import type { TestFigures } from '../../events.js'
+import type { RunResult } from '../../train/result.js'
+import type { EpochResult } from '../../train/session.js'
+import { percent } from '../percent.js'
 
 export function accuracyText({ top1, top5, meanPerClass }: TestFigures): string {
   return (

@@ -1,0 +1,116 @@
+// Runs with every control of the optimizer: resumed at any step they are the whole run to the bit; the
+// average of the weights is evaluated beside them, kept, and best where best.of says so.
+
+import { readFileSync, realpathSync, truncateSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, expect, test } from 'vitest'
+import { type ConfigInput, defineConfig } from '../../../lib/config/index.js'
+import type { RunEvent } from '../../../lib/events.js'
+import { evaluate, predict } from '../../../lib/predict/inference.js'
+import { readModelMetadata } from '../../../lib/train/checkpoint.js'
+import type { RunResult } from '../../../lib/train/result.js'
+import { train } from '../../../lib/train/train.js'
+import { temporaryFolder, toyConfig } from '../../support/small-birds.js'
+import { computed, stoppedIn } from '../../support/stopped-runs.js'
+
+const folder = temporaryFolder()
+const optim = {
+  ...{ lr: 0.01, headLr: 0.02, epochs: 2, batchSize: 8, gradAccumSteps: 2 },
+  ...{ name: 'adamw', betas: [0.8, 0.99], eps: 1e-7, weightDecay: 0.1, decayNormAndBias: false },
+  ...{ clipGradNorm: 3, freezeBackboneEpochs: 1, ema: { decay: 0.6, warmupSteps: 1 } },
+} as const
+const config = (name: string, overrides: object = {}) => {
+  const { model, ...rest } = toyConfig(folder, {
+    name,
+    optim: optim as unknown as ConfigInput['optim'],
+    best: { of: 'ema' },
+  })
+  return defineConfig({ ...rest, model: { ...model, freezeBatchNorm: true }, ...overrides })
+}
+
+let result: RunResult
+const events: RunEvent[] = []
+
+beforeAll(async () => {
+  const run = train(config('whole'))
+  for await (const event of run) events.push(event)
+  result = await run.result
+})
+
+test.each([1, 2, 3, 4, 5, 6])('resumed after step %i', async (step) => {
+  const name = `to-${step}`
+  const runDir = await stoppedIn('step', step, config(name))
+  const state = JSON.parse(readFileSync(join(runDir, 'last/state.json'), 'utf8'))
+  expect(state).toMatchObject({ step, epoch: step > 3 ? 1 : 0 })
+  await train(config(name), { resume: runDir }).result
+  expect(computed(runDir)).toEqual(computed(result.runDir))
+})
+
+test('the backbone trains from the second epoch on', async () => {
+  const one = await train(config('one', { optim: { ...optim, epochs: 1 } })).result
+  const { tensors: after } = computed(one.runDir)
+  const { tensors: end } = computed(result.runDir)
+  const name = 'features.0.weight'
+  const [first, second] = [after, end].map((all) => all.get('model.safetensors')?.get(name)?.bytes)
+  const other = await train(
+    config('never', { optim: { ...optim, epochs: 1, freezeBackboneEpochs: 0 } }),
+  ).result
+  const free = computed(other.runDir).tensors.get('model.safetensors')?.get(name)?.bytes
+  const initial = await stoppedIn('step', 1, config('initial'))
+  const begun = computed(initial).tensors.get('model.safetensors')?.get(name)?.bytes
+  expect(first).toEqual(begun)
+  expect(second).not.toEqual(begun)
+  expect(free).not.toEqual(begun)
+})
+
+test('each evaluation has the figures of the average, and best is its best', async () => {
+  const epochs = events.filter((event) => event.type === 'epoch')
+  expect(epochs).toHaveLength(2)
+  for (const { test: raw, ema } of epochs) {
+    expect(ema).toMatchObject({ n: 15 })
+    expect(ema?.loss).not.toBe(raw?.loss)
+  }
+  const best = epochs.toSorted((a, b) => (b.ema?.top1 ?? 0) - (a.ema?.top1 ?? 0))[0]
+  expect(result.best).toMatchObject({ epoch: best?.epoch, ...best?.ema })
+  expect(result.last).toMatchObject({ epoch: 1, ...epochs[1]?.ema })
+})
+
+test('its file is a whole model: evaluate and predict read it by name, and with ema', async () => {
+  const last = join(result.runDir, 'last')
+  const file = join(last, 'ema.safetensors')
+  const figures = await evaluate({ weights: last, ema: true })
+  expect(figures.loss).toBeCloseTo(result.last.loss, 5)
+  expect(await evaluate({ weights: file })).toEqual(figures)
+  expect((await evaluate({ weights: last })).loss).not.toBe(figures.loss)
+  const image = [join(folder, 'birds', 'test', 'x.png')]
+  expect(await predict(image, { weights: last, ema: true })).toHaveLength(1)
+  const own = await readModelMetadata(join(last, 'model.safetensors'))
+  expect(await readModelMetadata(file)).toEqual(own)
+  expect(own.metrics.ema).toMatchObject({ loss: result.last.loss })
+  const manifest = JSON.parse(readFileSync(join(realpathSync(last), 'manifest.json'), 'utf8'))
+  expect(Object.keys(manifest)).toContain('ema.safetensors')
+})
+
+test('a checkpoint whose average is damaged is refused', async () => {
+  const runDir = await stoppedIn('step', 2, config('damaged'))
+  truncateSync(join(runDir, 'last', 'ema.safetensors'), 1000)
+  await expect(train(config('damaged'), { resume: runDir }).result).rejects.toMatchObject({
+    code: 'E_CHECKPOINT',
+    message: expect.stringContaining('ema.safetensors'),
+  })
+})
+
+test('where there is none, ema is refused in words', async () => {
+  const { ema, ...plain } = optim
+  const { runDir } = await train(config('none', { optim: plain, best: { of: 'raw' } })).result
+  await expect(evaluate({ weights: runDir, ema: true })).rejects.toMatchObject({
+    code: 'E_WEIGHTS',
+    message: expect.stringContaining('optim.ema'),
+  })
+  await expect(
+    train(config('none', { optim: { ...optim, epochs: 3 } }), { resume: runDir }).result,
+  ).rejects.toMatchObject({
+    code: 'E_CHECKPOINT',
+    message: expect.stringMatching(/optim\.ema undefined then, .*0\.6.* now/),
+  })
+})
