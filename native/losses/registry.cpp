@@ -9,6 +9,7 @@ namespace mcloss {
 #define LOSSES(row)                    \
   row("center",        center)        \
   row("cross-entropy", cross_entropy) \
+  row("focal",         focal)         \
   row("lmcl",          lmcl)          \
   row("mc",            mc)
 

@@ -2,5 +2,6 @@
 
 export { center } from './center.js'
 export { crossEntropy } from './cross-entropy.js'
+export { focal } from './focal.js'
 export { lmcl } from './lmcl.js'
 export { mc } from './mc.js'
