@@ -7,6 +7,7 @@ namespace mcloss {
 // The file of row (name, loss) defines make_loss.
 // clang-format off
 #define LOSSES(row)                    \
+  row("a-softmax",     a_softmax)     \
   row("center",        center)        \
   row("cross-entropy", cross_entropy) \
   row("focal",         focal)         \

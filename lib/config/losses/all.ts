@@ -1,5 +1,6 @@
 // Every loss, one line each.
 
+export { aSoftmax } from './a-softmax.js'
 export { center } from './center.js'
 export { crossEntropy } from './cross-entropy.js'
 export { focal } from './focal.js'
