@@ -9,6 +9,7 @@ namespace mcloss {
 #define LOSSES(row)                    \
   row("a-softmax",     a_softmax)     \
   row("center",        center)        \
+  row("coco",          coco)          \
   row("cross-entropy", cross_entropy) \
   row("focal",         focal)         \
   row("lmcl",          lmcl)          \

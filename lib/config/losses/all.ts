@@ -2,6 +2,7 @@
 
 export { aSoftmax } from './a-softmax.js'
 export { center } from './center.js'
+export { coco } from './coco.js'
 export { crossEntropy } from './cross-entropy.js'
 export { focal } from './focal.js'
 export { lmcl } from './lmcl.js'
