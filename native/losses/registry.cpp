@@ -12,6 +12,7 @@ namespace mcloss {
   row("coco",          coco)          \
   row("cross-entropy", cross_entropy) \
   row("focal",         focal)         \
+  row("lgm",           lgm)           \
   row("lmcl",          lmcl)          \
   row("mc",            mc)
 
