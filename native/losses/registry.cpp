@@ -10,6 +10,7 @@ namespace mcloss {
   row("a-softmax",     a_softmax)     \
   row("center",        center)        \
   row("coco",          coco)          \
+  row("cosine-loss",   cosine_loss)   \
   row("cross-entropy", cross_entropy) \
   row("focal",         focal)         \
   row("lgm",           lgm)           \

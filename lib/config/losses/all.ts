@@ -3,6 +3,7 @@
 export { aSoftmax } from './a-softmax.js'
 export { center } from './center.js'
 export { coco } from './coco.js'
+export { cosineLoss } from './cosine-loss.js'
 export { crossEntropy } from './cross-entropy.js'
 export { focal } from './focal.js'
 export { lgm } from './lgm.js'
