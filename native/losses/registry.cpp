@@ -8,6 +8,7 @@ namespace mcloss {
 // clang-format off
 #define LOSSES(row)                    \
   row("a-softmax",     a_softmax)     \
+  row("arcface",       arcface)       \
   row("center",        center)        \
   row("coco",          coco)          \
   row("cosine-loss",   cosine_loss)   \

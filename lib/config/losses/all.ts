@@ -1,6 +1,7 @@
 // Every loss, one line each.
 
 export { aSoftmax } from './a-softmax.js'
+export { arcface } from './arcface.js'
 export { center } from './center.js'
 export { coco } from './coco.js'
 export { cosineLoss } from './cosine-loss.js'
