@@ -16,6 +16,7 @@ namespace mcloss {
   row("focal",         focal)         \
   row("lgm",           lgm)           \
   row("lmcl",          lmcl)          \
+  row("max-entropy",   max_entropy)   \
   row("mc",            mc)
 
 #define DECLARE(name, loss) MakeLoss make_##loss;
