@@ -1,0 +1,69 @@
+// A model of each loss is trained, aborted within an epoch and resumed to the same weights; then a fresh
+// process predicts with all of them, and nobody names the loss.
+
+import { execFileSync } from 'node:child_process'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import type { ConfigInput } from '../../../lib/config/index.js'
+import { evaluate } from '../../../lib/predict/inference.js'
+import { train } from '../../../lib/train/train.js'
+import { temporaryFolder, toyConfig } from '../../support/small-birds.js'
+
+const folder = temporaryFolder()
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const names = [
+  ...['a-softmax', 'arcface', 'center', 'coco', 'cosine-loss', 'cross-entropy', 'focal', 'lgm'],
+  ...['lmcl', 'max-entropy'],
+] as const
+const configOf = (name: (typeof names)[number], run: string): ConfigInput =>
+  toyConfig(folder, { loss: { name } as ConfigInput['loss'], name: run })
+
+test.each(names)('%s: aborted within an epoch and resumed, to the bit', async (name) => {
+  const whole = await train(configOf(name, name)).result
+  const aborted = new AbortController()
+  const run = train(configOf(name, `${name}-again`), { signal: aborted.signal })
+  let runDir = ''
+  for await (const event of run) {
+    if (event.type === 'start') runDir = event.runDir
+    if (event.type === 'step' && event.step === 4) aborted.abort()
+  }
+  await expect(run.result).rejects.toMatchObject({ code: 'E_ABORTED' })
+  const { result } = train(configOf(name, `${name}-again`), { resume: runDir })
+  const resumed = await result
+  expect(resumed.last.top1).toBe(whole.last.top1)
+  for (const file of ['model.safetensors', 'optimizer.safetensors']) {
+    const [one, other] = [whole, resumed].map(({ runDir: at }) =>
+      tensorBytes(readFileSync(join(at, 'last', file))),
+    )
+    expect(one?.equals(other as Buffer), file).toBe(true)
+  }
+})
+
+/** Of a .safetensors file: its header holds the name of the run. */
+const tensorBytes = (file: Buffer) => file.subarray(8 + Number(file.readBigUInt64LE()))
+
+test('a fresh process predicts with each, and as evaluate did', async () => {
+  const [kind = ''] = readdirSync(join(folder, 'birds/test'))
+  const image = join(folder, 'birds/test', kind, '000.jpg')
+  const runs = names.map((name) => join(folder, 'runs', name))
+  const code = `
+    import { predict } from ${JSON.stringify(join(import.meta.dirname, '../../../dist/index.js'))}
+    const [image, ...runs] = process.argv.slice(1)
+    const all = []
+    for (const weights of runs) all.push((await predict([image], { weights }))[0].top)
+    console.log(JSON.stringify(all))`
+  const output = execFileSync(
+    process.execPath,
+    ['--input-type=module', '-e', code, image, ...runs],
+    { encoding: 'utf8' },
+  )
+  const answers = JSON.parse(output) as { probability: number }[][]
+  expect(answers).toHaveLength(names.length)
+  for (const [at, top] of answers.entries()) {
+    const sum = top.reduce((total, { probability }) => total + probability, 0)
+    expect(sum, names[at]).toBeCloseTo(1, 5)
+    expect((await evaluate({ weights: runs[at] as string })).n).toBe(15)
+  }
+})
