@@ -221,6 +221,48 @@ export interface McLossResult {
   grad: Float32Array | Float64Array | null
 }
 
+export interface NativeLossOptions {
+  loss: NativeLoss
+  classifier: Classifier
+  /** [samples * width] */
+  embedding: Float32Array | Float64Array
+  samples: number
+  width: number
+  /** [numClasses * width] */
+  weight: Float32Array | Float64Array
+  /** Of a linear classifier. */
+  bias?: Float32Array | Float64Array
+  target: Int32Array
+  numClasses: number
+  /** StepOptions.scalar. */
+  scalar: number
+  /** Of center, before the step. */
+  centres?: Float32Array | Float64Array
+  grad: boolean
+}
+
+export interface NativeLossResult {
+  /** The mean over the samples, as its parts. */
+  loss: number
+  parts: Record<string, number>
+  /** [N * K], row-major, with the margin of training. */
+  logits: Float32Array | Float64Array
+  /** [N * K] without it. */
+  evalLogits: Float32Array | Float64Array
+  /** Gradients of `loss`, in the shapes of what was given; where asked for. */
+  gradEmbedding?: Float32Array | Float64Array
+  gradWeight?: Float32Array | Float64Array
+  /** Of a linear last layer. */
+  gradBias?: Float32Array | Float64Array
+  /** Of center, after the step. */
+  centres?: Float32Array | Float64Array
+}
+
+export interface ComputeLossResult extends Omit<NativeLossResult, 'centres'> {
+  /** Of center: the centres after the step, [K * D]. */
+  state?: { centres: Float32Array | Float64Array }
+}
+
 export interface BuildInfo {
   libtorch: string
   /** The CUDA version of the LibTorch in use, or null for a CPU build. */
@@ -264,6 +306,7 @@ export interface NativeAddon {
     samples: number
   }): Uint8Array
   mcLoss(options: NativeMcLossOptions): Promise<McLossResult>
+  computeLoss(options: NativeLossOptions): Promise<NativeLossResult>
   /** u8 RGB [height, width, 3] -> `out`, u8 [outHeight, outWidth, 3]. `out` may be a view. */
   resize(options: {
     pixels: Uint8Array

@@ -3,6 +3,7 @@
 export { type BenchOptions, type BenchReport, bench } from './bench/index.js'
 export type {
   BuildInfo,
+  ComputeLossResult,
   EvalStats,
   FeatureMaps,
   InferOptions,
@@ -13,6 +14,7 @@ export type {
   StepOptions,
   StepStats,
 } from './binding.js'
+export { type ComputeLossOptions, computeLoss } from './compute-loss.js'
 export { type Config, type ConfigInput, configJsonSchema, defineConfig } from './config/index.js'
 export type { Batch, Dataset, Sample, Size } from './data/batch.js'
 export { type CheckOptions, checkData, type DataReport } from './data/check.js'

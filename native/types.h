@@ -56,12 +56,14 @@ constexpr Range one_process{1, 1, "1 (this version trains on one device)"};
 enum class LossForm { paper, official };
 enum class MaskScope { batch, sample };
 enum class Impl { fused, reference };  // our kernels, or LibTorch's own operators
+enum class Pool { max, mean };         // over the channels of a class
 enum class Precision { fp32, bf16 };
 enum class CudaGraph { where_possible, off };
 
 constexpr auto names_of(LossForm) { return std::array{"paper", "official"}; }
 constexpr auto names_of(MaskScope) { return std::array{"batch", "sample"}; }
 constexpr auto names_of(Impl) { return std::array{"fused", "reference"}; }
+constexpr auto names_of(Pool) { return std::array{"max", "mean"}; }
 constexpr auto names_of(Precision) { return std::array{"fp32", "bf16"}; }
 constexpr auto names_of(CudaGraph) { return std::array{"auto", "off"}; }
 

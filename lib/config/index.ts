@@ -10,7 +10,7 @@ import { McLossError } from '../errors.js'
 import { physicalCores } from '../machine.js'
 import { crossProblems, paddingOf, type RightParts } from './checks.js'
 import { configError } from './errors.js'
-import { classifierOf, type ResolvedLoss, resolveLoss } from './losses/index.js'
+import { classifierOf, lossForClasses, type ResolvedLoss, resolveLoss } from './losses/index.js'
 import { half } from './normalisation.js'
 import { completeOptimizer, nativeOptim } from './optimizer.js'
 import { homeProblems, withAbsolutePaths } from './paths.js'
@@ -57,7 +57,6 @@ export function defineConfig(input: ConfigInput): Config {
   const { data, optim } = config
   const { classifier: _, ...network } = config.model
   const loss = resolveLoss(config.loss)
-  const classifier = classifierOf(loss)
   return {
     ...config,
     precision: config.precision ?? (config.device === 'cuda' ? 'bf16' : 'fp32'),
@@ -68,10 +67,20 @@ export function defineConfig(input: ConfigInput): Config {
       crop: data.crop ?? data.resize,
       padding: paddingOf(data),
     },
-    model: { ...network, ...(classifier.kind !== 'linear' && { classifier }) },
-    loss,
+    ...lossAndModel(loss, network),
     optim: { ...completeOptimizer(optim), headLr: optim.headLr ?? optim.lr },
   }
+}
+
+/** A linear classifier is stated nowhere. */
+function lossAndModel(loss: ResolvedLoss, network: Omit<Config['model'], 'classifier'>) {
+  const classifier = classifierOf(loss)
+  return { loss, model: { ...network, ...(classifier.kind !== 'linear' && { classifier }) } }
+}
+
+/** With the defaults that follow from the number of classes: a run keeps them, native gets them. */
+export function forClasses(config: Config, numClasses: number): Config {
+  return { ...config, ...lossAndModel(lossForClasses(config.loss, numClasses), config.model) }
 }
 
 /**
@@ -146,10 +155,11 @@ export function configToJson(config: Config): object {
 
 /** What the native trainer needs of a configuration. */
 export function nativeConfig(
-  config: Config,
+  given: Config,
   numClasses: number,
   classWeights?: number[],
 ): NativeTrainerConfig {
+  const config = forClasses(given, numClasses)
   const { data } = config
   const { backbone, head, impl, classifier, channelsPerClass = 0, freezeBatchNorm } = config.model
   const [height, width] = data.crop

@@ -3,7 +3,7 @@
 
 import { checkArgument, record, signal as signalShape, text } from '../arguments.js'
 import { native } from '../binding.js'
-import { type Config, type ConfigInput, completeConfig } from '../config/index.js'
+import { type Config, type ConfigInput, completeConfig, forClasses } from '../config/index.js'
 import { normalisationOf, normalisationWarning } from '../config/normalisation.js'
 import type { Dataset, Sample } from '../data/batch.js'
 import { openDataset } from '../data/datasets/index.js'
@@ -101,8 +101,9 @@ async function executeClaimed(
   const runDir = resume === undefined ? undefined : await resumedRunDir(resume)
   if (runDir) await claim.take(runDir) // before its checkpoints are read
   const checkpoint = resume === undefined ? undefined : await openCheckpoint(resume)
-  const { config, normalisation, weights } = await beginning(given, checkpoint)
-  const dataset = await openDataset({ ...config.data, signal })
+  const { config: begun, normalisation, weights } = await beginning(given, checkpoint)
+  const dataset = await openDataset({ ...begun.data, signal })
+  const config = forClasses(begun, dataset.classes.length)
   const stepsPerEpoch = loader(dataset, config, { split: 'train', epoch: 0 }).length
   const trained = positionsOf(dataset, config, 'train')
   const trainSamples = trained.length

@@ -1,9 +1,9 @@
 // Large margin cosine loss, also CosFace (Wang et al., CVPR 2018): CE on the logits s c_k of a cosine
 // classifier, with s (c_y - m) for the label. parts: lmcl. Options: scale s, margin m.
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/zeros_like.h>
 
 #include "losses/cross_entropy.h"
+#include "losses/label_logit.h"
 
 namespace mcloss {
 namespace {
@@ -13,10 +13,9 @@ class Lmcl : public Loss {
   explicit Lmcl(double margin) : margin_(margin) {}
 
   LossOutput forward(const LossInput& input) override {
-    const at::Tensor margins =
-        at::zeros_like(input.logits).scatter_(1, input.target.unsqueeze(1), margin_);
-    const at::Tensor lmcl = cross_entropy(input.logits - margins, input);
-    return {lmcl, {{"lmcl", lmcl}}};
+    const at::Tensor logits = with_label_logit(input, label_logit(input) - margin_);
+    const at::Tensor lmcl = cross_entropy(logits, input);
+    return {lmcl, {{"lmcl", lmcl}}, {}, logits};
   }
 
  private:

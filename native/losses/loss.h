@@ -29,6 +29,7 @@ struct LossOutput {
   at::Tensor loss;  // scalar, mean over N; backward starts here
   std::vector<std::pair<std::string, at::Tensor>> parts;  // scalars by name: ce, dis, div
   at::Tensor buffer_sums = {};  // flat, for update_buffers; undefined where there is none
+  at::Tensor logits = {};       // with the margin; undefined where there is none
 };
 
 // Parameters are optimised at the head's learning rate. Parameters and buffers are saved and resumed

@@ -24,7 +24,17 @@ class Mc : public Loss {
     terms_ = mc_terms(weights);
     Impl impl = Impl::fused;
     options.optional("impl", impl);
-    form_ = impl == Impl::fused ? &mc_loss : &mc_loss_reference;
+    Pool pool = Pool::max;
+    options.optional("pool", pool);
+    if (pool == Pool::mean && impl == Impl::fused) {
+      throw Error(
+          "E_CONFIG",
+          "loss mc: expected impl 'reference' for pool 'mean' but received 'fused', which has "
+          "the maximum alone. Set loss.impl to 'reference'.");
+    }
+    form_ = impl == Impl::fused ? &mc_loss
+            : pool == Pool::max ? &mc_loss_reference
+                                : &mc_loss_of_means;
     const ChannelGroups at_least_one_each(context.map_channels, num_classes_);
     if (context.map_positions == 1 && (terms_.div != 0 || terms_.per_xi != 0)) {
       throw Error("E_ARGUMENT",

@@ -35,6 +35,9 @@ class LossOptions {
     return value;
   }
 
+  // Its schedule reads it, and the loss gets what that gives (LossInput::scalar).
+  void of_schedule(const char* name) { unread_.erase(name); }
+
   // Throws for an option that was not read.
   void refuse_unread() const;
 

@@ -7,9 +7,16 @@ namespace mcloss {
 // The file of row (name, loss) defines make_loss.
 // clang-format off
 #define LOSSES(row)                    \
+  row("a-softmax",     a_softmax)     \
+  row("arcface",       arcface)       \
   row("center",        center)        \
+  row("coco",          coco)          \
+  row("cosine-loss",   cosine_loss)   \
   row("cross-entropy", cross_entropy) \
+  row("focal",         focal)         \
+  row("lgm",           lgm)           \
   row("lmcl",          lmcl)          \
+  row("max-entropy",   max_entropy)   \
   row("mc",            mc)
 
 #define DECLARE(name, loss) MakeLoss make_##loss;

@@ -11,6 +11,7 @@
 #include "napi/addon_data.h"
 #include "napi/failure.h"
 #include "napi/fields.h"
+#include "napi/loss_wrap.h"
 #include "napi/ops_wrap.h"
 #include "napi/store_wrap.h"
 #include "napi/trainer_wrap.h"
@@ -102,6 +103,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   data->trainer_class = Napi::Persistent(trainer);
   exports["NativeTrainer"] = trainer;
   export_ops(env, exports);
+  export_losses(env, exports);
   export_stores(env, exports);
   exports["deviceCount"] = Napi::Function::New(env, device_count, "deviceCount");
   exports["freeDeviceMemory"] = Napi::Function::New(env, device_memory, "freeDeviceMemory");

@@ -12,7 +12,7 @@
 #include "napi/async_op.h"
 #include "napi/batch.h"
 #include "napi/failure.h"
-#include "napi/fields.h"
+#include "napi/tensors.h"
 #include "ops/channel_groups.h"
 #include "ops/cwa_mask.h"
 #include "ops/mc_loss.h"
@@ -73,19 +73,6 @@ Napi::Value cwa_mask_js(const Napi::CallbackInfo& info) {
   });
 }
 
-// A typed array over a copy of a contiguous float32 or float64 tensor.
-Napi::Value array_of(Napi::Env env, const at::Tensor& tensor) {
-  const auto count = static_cast<size_t>(tensor.numel());
-  if (tensor.scalar_type() == at::kDouble) {
-    Napi::Float64Array array = Napi::Float64Array::New(env, count);
-    std::copy_n(tensor.const_data_ptr<double>(), count, array.Data());
-    return array;
-  }
-  Napi::Float32Array array = Napi::Float32Array::New(env, count);
-  std::copy_n(tensor.const_data_ptr<float>(), count, array.Data());
-  return array;
-}
-
 struct McLossCall {
   at::Tensor features, target;  // over JavaScript's memory
   std::optional<at::Tensor> mask;
@@ -117,33 +104,18 @@ Napi::Value mc_loss_js(const Napi::CallbackInfo& info) {
     const int64_t samples = shape[0], channels = shape[1];
     const int64_t rows = samples * channels;
     if (rows > INT64_MAX / (shape[2] * shape[3])) fields.refuse("shape", "smaller");
-    const int64_t length = rows * shape[2] * shape[3];
-
-    std::vector<Napi::ObjectReference> keep;
-    const auto view = [&](const char* name, napi_typedarray_type type, at::ScalarType dtype,
-                          at::IntArrayRef view_shape, int64_t count) {
-      Napi::TypedArray array = fields.array(name, type, count);
-      keep.push_back(Napi::Persistent(array.As<Napi::Object>()));
-      void* begin = nullptr;  // also of a SharedArrayBuffer, which ArrayBuffer() does not take
-      napi_get_typedarray_info(array.Env(), array, nullptr, nullptr, &begin, nullptr, nullptr);
-      return at::from_blob(begin, view_shape, dtype);
-    };
-
     const auto call = std::make_shared<McLossCall>();
-    const Napi::Value features = fields.value("features");
-    const bool is_double = features.IsTypedArray() &&
-                           features.As<Napi::TypedArray>().TypedArrayType() == napi_float64_array;
-    call->features = view("features", is_double ? napi_float64_array : napi_float32_array,
-                          is_double ? at::kDouble : at::kFloat, shape, length);
-    call->target = view("target", napi_int32_array, at::kInt, {samples}, samples);
+    Views views;
+    const at::ScalarType dtype = float_dtype_of(fields.value("features"));
+    call->features = views.of(fields, "features", dtype, shape);
+    call->target = views.of(fields, "target", at::kInt, {samples});
     if (fields.has("mask")) {
       const Napi::Value mask = fields.value("mask");
       const bool per_sample =
           mask.IsTypedArray() && samples > 1 &&
           mask.As<Napi::TypedArray>().ElementLength() == static_cast<size_t>(rows);
-      call->mask = per_sample ? view("mask", napi_uint8_array, at::kByte, {samples, channels}, rows)
-                              : view("mask", napi_uint8_array, at::kByte, {channels}, channels);
-      call->mask = call->mask->to(at::kBool);
+      const std::vector<int64_t> of_mask(shape.begin() + (per_sample ? 0 : 1), shape.begin() + 2);
+      call->mask = views.of(fields, "mask", at::kByte, of_mask).to(at::kBool);
     }
     fields("numClasses", call->num_classes);
     fields("weights", call->weights);
@@ -151,16 +123,15 @@ Napi::Value mc_loss_js(const Napi::CallbackInfo& info) {
     fields("grad", call->with_grad);
 
     const auto result = [call](Napi::Env env) -> Napi::Value {
-      const at::Tensor scores = call->result.class_scores.detach().contiguous();
       Napi::Object object = Napi::Object::New(env);
       object["dis"] = call->result.dis.item<double>();
       object["div"] = call->result.div.item<double>();
       object["loss"] = call->result.loss.item<double>();
-      object["classScores"] = array_of(env, scores);
+      object["classScores"] = array_of(env, call->result.class_scores.detach());
       object["grad"] = call->with_grad ? array_of(env, call->grad) : env.Null();
       return object;
     };
-    return AsyncOp::start(info.Env(), [call] { call->run(); }, result, std::move(keep));
+    return AsyncOp::start(info.Env(), [call] { call->run(); }, result, std::move(views.keep));
   });
 }
 

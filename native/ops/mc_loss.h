@@ -45,4 +45,9 @@ McLoss mc_loss(const at::Tensor& features, const at::Tensor& target, int64_t num
 McLoss mc_loss_reference(const at::Tensor& features, const at::Tensor& target, int64_t num_classes,
                          const std::optional<at::Tensor>& mask, const McTerms& terms);
 
+// The reference with cross-channel average pooling (ccap): the mean over c in F_i in place of both
+// maxima, masked channels as zeros. h is then 1, whatever the features are.
+McLoss mc_loss_of_means(const at::Tensor& features, const at::Tensor& target, int64_t num_classes,
+                        const std::optional<at::Tensor>& mask, const McTerms& terms);
+
 }  // namespace mcloss

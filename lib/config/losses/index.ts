@@ -34,6 +34,11 @@ export function resolveLoss(options: LossOptions): ResolvedLoss {
   return lossNamed(options.name).resolve(options)
 }
 
+/** With the defaults that follow from the number of classes. */
+export function lossForClasses(loss: ResolvedLoss, numClasses: number): ResolvedLoss {
+  return lossNamed(loss.name).forClasses?.(loss, numClasses) ?? loss
+}
+
 export function classifierOf(loss: ResolvedLoss): Classifier {
   return lossNamed(loss.name).classifier(loss)
 }

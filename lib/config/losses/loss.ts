@@ -8,6 +8,8 @@ export interface Loss<Options, Resolved extends NativeLoss> {
   options: z.ZodType<Options> & { shape: { name: z.ZodLiteral<string> } }
   /** What the run keeps and native gets, every default filled in. */
   resolve(options: Options): Resolved
+  /** With the defaults that follow from the number of classes; most losses have none. */
+  forClasses?(loss: Resolved, numClasses: number): Resolved
   /** The only classifier it can train. */
   classifier(loss: Resolved): Classifier
   /** A schedule of the loss: a pure function, handed to every step as the learning rate is. */

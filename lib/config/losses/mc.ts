@@ -31,16 +31,22 @@ const options = z.strictObject({
     .enum(['fused', 'reference'])
     .default('fused')
     .describe("the fused operator, or its slow twin of LibTorch's own operators"),
+  pool: z
+    .enum(['max', 'mean'])
+    .default('max')
+    .describe("over the channels of a class: max, or mean (an ablation; needs impl: 'reference')"),
   labelSmoothing,
 })
 
 export const mc = defineLoss({
-  options: options.superRefine(checkWeights),
+  options: options.superRefine(checkKeys),
   resolve(given) {
-    const { name, maskScope, impl, mu, lambda } = given
+    const { name, maskScope, impl, pool, mu, lambda } = given
     const preset = given.preset && presets[given.preset]
     const keep = given.keep ?? preset?.keep ?? 'ceil-half'
-    const common = { name, keep, maskScope, impl, ...smoothingOf(given) }
+    // pool max is left out, so that a resolved loss reads as it did before there was another.
+    const pooled = pool === 'mean' && { pool }
+    const common = { name, keep, maskScope, impl, ...pooled, ...smoothingOf(given) }
     if (mu !== undefined && lambda !== undefined) {
       return { ...common, form: 'paper' as const, mu, lambda }
     }
@@ -50,9 +56,12 @@ export const mc = defineLoss({
   classifier: () => ({ kind: 'linear' }),
 })
 
-function checkWeights(loss: z.output<typeof options>, context: z.RefinementCtx): void {
+function checkKeys(loss: z.output<typeof options>, context: z.RefinementCtx): void {
   const bad = (key: string, message: string) =>
     context.addIssue({ code: 'custom', path: [key], message })
+  if (loss.pool === 'mean' && loss.impl !== 'reference') {
+    bad('pool', "mean needs impl: 'reference'; the fused operator has the maximum alone")
+  }
   const has = (key: keyof typeof loss) => loss[key] !== undefined
   const ways = [
     ...(has('preset') ? ['preset'] : []),

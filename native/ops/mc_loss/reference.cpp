@@ -13,12 +13,14 @@
 namespace mcloss {
 namespace {
 
-// [N, C, H * W] -> [N, K]: the sum over positions of the largest channel of each class.
-at::Tensor sum_of_maxima(const at::Tensor& maps, const GroupLayout& groups) {
+// [N, C, H * W] -> [N, K]: the sum over positions of the largest channel of each class, or of their
+// mean.
+at::Tensor sum_of_pooled(const at::Tensor& maps, const GroupLayout& groups, Pool pool) {
   const int64_t num_large = groups.num_classes - groups.num_small;
   const int64_t boundary = groups.num_small * groups.small_size;
   const auto block = [&](int64_t begin, int64_t classes, int64_t xi) {
     const at::Tensor grouped = maps.narrow(1, begin, classes * xi).unflatten(1, {classes, xi});
+    if (pool == Pool::mean) return grouped.mean(2).sum(-1);
     // max over a dimension, unlike amax, gives the whole gradient to the first of equal maxima.
     return std::get<0>(grouped.max(2)).sum(-1);
   };
@@ -27,10 +29,8 @@ at::Tensor sum_of_maxima(const at::Tensor& maps, const GroupLayout& groups) {
   return at::cat({small, block(boundary, num_large, groups.small_size + 1)}, 1);
 }
 
-}  // namespace
-
-McLoss mc_loss_reference(const at::Tensor& features, const at::Tensor& target, int64_t num_classes,
-                         const MaybeTensor& mask, const McTerms& terms) {
+McLoss composed(const at::Tensor& features, const at::Tensor& target, int64_t num_classes,
+                const MaybeTensor& mask, const McTerms& terms, Pool pool) {
   MaybeTensor local_mask;
   if (mask) local_mask = mask->to(features.device());
   check_mc_loss(features, target, local_mask, num_classes, terms);
@@ -43,8 +43,8 @@ McLoss mc_loss_reference(const at::Tensor& features, const at::Tensor& target, i
       local_mask ? maps.masked_fill(local_mask->logical_not().unsqueeze(-1), 0) : maps;
 
   McLoss result;
-  result.class_scores = sum_of_maxima(attended, groups) / static_cast<double>(maps.size(2));
-  result.diversity = sum_of_maxima(at::softmax(maps, -1), groups);
+  result.class_scores = sum_of_pooled(attended, groups, pool) / static_cast<double>(maps.size(2));
+  result.diversity = sum_of_pooled(at::softmax(maps, -1), groups, pool);
   result.dis = at::cross_entropy_loss(result.class_scores, target);
   result.div = result.diversity.mean();
   const McFactors factors = mc_factors(terms, groups);
@@ -55,6 +55,18 @@ McLoss mc_loss_reference(const at::Tensor& features, const at::Tensor& target, i
                 (factors.small * small + factors.large * large) /
                     static_cast<double>(result.diversity.numel());
   return result;
+}
+
+}  // namespace
+
+McLoss mc_loss_reference(const at::Tensor& features, const at::Tensor& target, int64_t num_classes,
+                         const MaybeTensor& mask, const McTerms& terms) {
+  return composed(features, target, num_classes, mask, terms, Pool::max);
+}
+
+McLoss mc_loss_of_means(const at::Tensor& features, const at::Tensor& target, int64_t num_classes,
+                        const MaybeTensor& mask, const McTerms& terms) {
+  return composed(features, target, num_classes, mask, terms, Pool::mean);
 }
 
 }  // namespace mcloss

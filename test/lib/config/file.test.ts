@@ -153,7 +153,7 @@ test('the schema describes every key, and a validator made from it judges as it 
     { ...good, data: { ...good.data, dataset: {} } },
     { ...good, optim: { ...good.optim, schedule: 'linear' } },
     { ...good, optim: { ...good.optim, lr: 'fast' } },
-    { ...good, loss: { name: 'focal' } },
+    { ...good, loss: { name: 'triplet' } },
     { ...good, loss: { ...good.loss, margin: 0.1 } },
     { ...good, loss: { name: 'cross-entropy', preset: 'finetune' } },
   ]) {
@@ -165,7 +165,10 @@ test('the schema has one object per loss, told apart by its name, and a flag for
   const { oneOf, ...rest } = JSON.parse(readFileSync(schemaFile, 'utf8')).properties.loss
   expect(rest).toEqual({})
   const names = oneOf.map((one: JsonObject) => one.properties.name?.const)
-  expect(names).toEqual(['center', 'cross-entropy', 'lmcl', 'mc'])
+  expect(names).toEqual([
+    ...['a-softmax', 'arcface', 'center', 'coco', 'cosine-loss', 'cross-entropy', 'focal', 'lgm'],
+    ...['lmcl', 'max-entropy', 'mc'],
+  ])
   const words = new Map(configKeys().map(({ path, description }) => [path, description]))
   const keys = new Set<string>()
   for (const { properties, additionalProperties } of oneOf as JsonObject[]) {

@@ -19,9 +19,24 @@ const batch = wholeBatch(8, 32, classes)
 const center = { name: 'center', weight: 0.05, centerRate: 0.5 } as const
 const lmcl = { name: 'lmcl', scale: 16, margin: 0.2 } as const
 const cosine = { kind: 'cosine', scale: 16 } as const
+const norm = { kind: 'cosine', scale: 'norm' } as const
 const { model } = toyTrainer()
 // No batch norm and no dropout: a training step sees what predict and features see.
 const plain = { ...model, backbone: 'vgg16', head: 'linear' }
+
+// With the scalar 0.5: lambda of a-softmax, alpha of lgm.
+const every: [string, NativeLoss, object?][] = [
+  ['cross entropy', { name: 'cross-entropy' }],
+  ['focal', { name: 'focal', gamma: 2 }],
+  ['center', center],
+  ['a-softmax', { name: 'a-softmax', margin: 4 }, norm],
+  ['coco', { name: 'coco', scale: 16 }, cosine],
+  ['lmcl', lmcl, cosine],
+  ['lgm', { name: 'lgm', lambda: 0.1 }, { kind: 'distance' }],
+  ['cosine-loss', { name: 'cosine-loss' }],
+  ['arcface', { name: 'arcface', scale: 16, margin: 0.3 }, cosine],
+  ['max-entropy', { name: 'max-entropy', gamma: 0.2 }],
+]
 
 async function save(trainer: NativeTrainer, name: string): Promise<string> {
   const path = join(folder, name)
@@ -101,6 +116,22 @@ describe('values', () => {
     await trainer.dispose()
   })
 
+  test.each(every)(
+    '%s: micro-batches give the loss and gradient of their batch',
+    async (_, loss, classifier) => {
+      const of = { ...plain, ...(classifier && { classifier }) } as typeof plain
+      const step = async (microBatch?: number) => {
+        const trainer = await native().NativeTrainer.create(toyTrainer({ model: of, loss }))
+        const options = { step: 0, seed: 1, lr: 0, scalar: 0.5 }
+        await trainer.step(batch, { ...options, ...(microBatch && { microBatch }) })
+        const { loss: sum, parts, gradNorm } = await trainer.stats()
+        await trainer.dispose()
+        return [sum, gradNorm, ...Object.values(parts)]
+      }
+      expectClose(await step(3), await step(), 1e-4)
+    },
+  )
+
   test('center: loss and centres of two steps by the formula, micro-batches as the batch', async () => {
     const config = toyTrainer({ model: plain, loss: center })
     const trainer = await native().NativeTrainer.create(config)
@@ -136,6 +167,85 @@ describe('values', () => {
     }
     expectClose(centresIn(await save(trainer, 'formula')), centres, 1e-4)
     await trainer.dispose()
+  })
+})
+
+describe('ablations of mc', () => {
+  /** Sums over the batch of the first step, and the gradient's norm. */
+  const stepOf = async (options: object) => {
+    const loss = { ...mcLossConfig, ...options }
+    const trainer = await native().NativeTrainer.create(toyTrainer({ loss }))
+    await trainer.step(batch, { step: 0, seed: 1, lr: 0 })
+    const { loss: sum, parts, gradNorm } = await trainer.stats()
+    await trainer.dispose()
+    return { sum, gradNorm, ...(parts as Record<'ce' | 'dis' | 'div', number>) }
+  }
+  const { alpha } = mcLossConfig
+
+  test('dis-only is beta 0: cross entropy and L_dis', async () => {
+    const { sum, ce, dis } = await stepOf({ beta: 0 })
+    expectClose([sum], [ce + alpha * dis], 1e-6)
+  })
+
+  test('div-only is alpha 0: what L_dis is does not matter', async () => {
+    const { sum, ce, div, gradNorm } = await stepOf({ alpha: 0, keep: 'ceil-half' })
+    const { channels } = native().mapShape(model)
+    const xi = channels / classes
+    expect(xi).not.toBe(Math.floor(xi)) // h / xi is then of every class its own
+    const all = await stepOf({})
+    expectClose([sum - ce], [all.sum - all.ce - alpha * all.dis], 1e-4)
+    expect(div).toBe(all.div)
+    // Another mask changes L_dis alone, so nothing here.
+    expect(await stepOf({ alpha: 0, keep: 1 })).toMatchObject({ sum, ce, div, gradNorm })
+  })
+
+  test('no-cwa is keep 1: the mask of every step is all ones', async () => {
+    const whole = native().cwaMask({
+      ...{ channels: 32, classes, keep: 1, maskScope: 'sample', seed: 1, step: 0, samples: 8 },
+    })
+    expect([...new Set(whole)]).toEqual([1])
+    const [one, other] = [await stepOf({ keep: 1 }), await stepOf({})]
+    expect(one.div).toBe(other.div)
+    expect(one.dis).not.toBe(other.dis)
+  })
+
+  test('pool mean: h is 1, so that L_div is constant; L_dis is of the means', async () => {
+    const means = { impl: 'reference', pool: 'mean', keep: 1 }
+    const { div, dis } = await stepOf(means)
+    expectClose([div], [batch.count], 1e-6)
+    const [with_, without] = [await stepOf(means), await stepOf({ ...means, beta: 0 })]
+    expectClose([with_.gradNorm], [without.gradNorm], 1e-4)
+
+    const trainer = await native().NativeTrainer.create(toyTrainer({ model: plain }))
+    const { channels } = native().mapShape(plain)
+    const every = Array.from({ length: channels }, (_, channel) => channel)
+    const { data, shape } = await trainer.features(batch, { channels: every })
+    await trainer.dispose()
+    const positions = shape[2] * shape[3]
+    const sizes = native().channelGroups(channels, classes)
+    const expected = Array.from(batch.labels, (label, n) => {
+      let begin = n * channels * positions
+      const scores = sizes.map((size) => {
+        const own = data.subarray(begin, begin + size * positions)
+        begin += own.length
+        return own.reduce((sum, value) => sum + value, 0) / own.length
+      })
+      return surprises(scores)[label] as number
+    })
+    const one = await native().NativeTrainer.create(
+      toyTrainer({ model: plain, loss: { ...mcLossConfig, ...means } }),
+    )
+    await one.step(batch, { step: 0, seed: 1, lr: 0 })
+    expectClose([(await one.stats()).parts.dis as number], [sumOf(expected)], 1e-5)
+    await one.dispose()
+    expect(dis).toBeGreaterThan(0)
+  })
+
+  test('pool mean of the fused operator is refused', async () => {
+    await expect(stepOf({ pool: 'mean' })).rejects.toMatchObject({
+      code: 'E_CONFIG',
+      message: expect.stringContaining("loss.impl to 'reference'"),
+    })
   })
 })
 
@@ -216,19 +326,18 @@ describe('the last layer', () => {
     }
   })
 
-  test.each<[string, NativeLoss, object]>([
-    ['lmcl', lmcl, cosine],
-    ['cross entropy on cosines', { name: 'cross-entropy' }, { kind: 'cosine', scale: 'norm' }],
+  test.each([
+    ...every,
+    ['cross entropy on cosines', { name: 'cross-entropy' }, norm],
     ['cross entropy on distances', { name: 'cross-entropy' }, { kind: 'distance' }],
-    ['center', center, { kind: 'linear' }],
   ])('%s learns, in float32 and under autocast', async (_, loss, classifier) => {
     for (const precision of ['fp32', 'bf16'] as const) {
-      const of = { ...model, classifier } as typeof model
+      const of = { ...model, ...(classifier && { classifier }) } as typeof model
       const trainer = await native().NativeTrainer.create(
         toyTrainer({ model: of, loss, precision }),
       )
       const lossOf = async (step: number) => {
-        await trainer.step(batch, { step, seed: 1, lr: 0.02 })
+        await trainer.step(batch, { step, seed: 1, lr: 0.02, scalar: 0.5 })
         const stats = await trainer.stats()
         expect(stats.skipped).toBe(0)
         return stats.loss

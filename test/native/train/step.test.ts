@@ -4,6 +4,7 @@
 import { rmSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { type NativeTrainerConfig, native } from '../../../lib/binding.js'
+import { type ResolvedLoss, scalarOf } from '../../../lib/config/losses/index.js'
 import { fixtureLines, soak } from '../../support/fixture-lines.js'
 import { pixels, toyTrainer, windows } from '../../support/formula-batch.js'
 import { loadFormulaWeights } from '../../support/formula-weights.js'
@@ -20,6 +21,8 @@ interface Case {
   lr: number[]
   /** First steps with a frozen backbone. */
   frozenSteps?: number
+  /** What the schedule of the loss gives, by step. */
+  scalar?: number[]
   /** Sums over samples: loss, ce, dis, div; a count: correct; gradNorm. */
   steps: Record<string, number>[]
 }
@@ -33,9 +36,9 @@ function toleranceOf(key: string, large: boolean): number {
   return large ? 5e-3 : 1e-3
 }
 
-const cases = fixtureLines<Case>('steps/steps.jsonl')
+const cases = ['steps/steps.jsonl', 'steps/losses.jsonl'].flatMap(fixtureLines<Case>)
 
-for (const { name, config, seed, microBatch, batch, lr, steps, ...entry } of cases) {
+for (const { name, config, seed, microBatch, batch, lr, scalar, steps, ...entry } of cases) {
   const why = entry.soak && !soak ? ' (2 GB of weights: only with MCLOSS_SOAK=1)' : ''
   test.skipIf(why !== '')(`${name}: ${lr.length} steps${why}`, async () => {
     const folder = temporaryFolder()
@@ -47,7 +50,10 @@ for (const { name, config, seed, microBatch, batch, lr, steps, ...entry } of cas
     const images = pixels(count, height, width)
     const labels = Int32Array.from({ length: count }, (_, n) => n % numClasses)
 
+    const schedule = scalar && scalarOf(config.loss as ResolvedLoss, lr.length)
     for (const [step, expected] of steps.entries()) {
+      const { [step]: ofLoss = 0 } = scalar ?? []
+      if (scalar) expect(schedule?.(step) ?? 0).toBeCloseTo(ofLoss, 12)
       await trainer.step(
         {
           pixels: images,
@@ -62,6 +68,7 @@ for (const { name, config, seed, microBatch, batch, lr, steps, ...entry } of cas
             step,
             seed,
             lr: lr[step] as number,
+            scalar: ofLoss,
             freezeBackbone: step < (entry.frozenSteps ?? 0),
           },
           ...(microBatch > 0 && { microBatch }),

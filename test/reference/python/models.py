@@ -112,19 +112,19 @@ class PhiloxDropout(nn.Module):
         return x * philox.half_dropout(x.shape, self.layer, *self.at).to(x)
 
 
-def head(name, backbone, channels, classes):
-    """(name, module): features [N, C, H, W] -> logits [N, K]."""
+def head(name, backbone, channels, classes, last):
+    """(name, module): features [N, C, H, W] -> logits [N, K]. last: (width, classes) -> a module."""
     is_resnet, is_vgg16 = backbone in RESNETS, backbone in ('vgg16', 'vgg16_bn')
     average = [('pool', nn.AdaptiveAvgPool2d(1)), ('flatten', nn.Flatten())]
     if name == 'linear':
-        return average, [('head', nn.Sequential(OrderedDict(fc=nn.Linear(channels, classes))))]
+        return average, [('head', nn.Sequential(OrderedDict(fc=last(channels, classes))))]
     if name == 'torchvision' and is_resnet:
-        return average, [('fc', nn.Linear(channels, classes))]
+        return average, [('fc', last(channels, classes))]
     if name == 'torchvision' and is_vgg16:
         pools = [('last', nn.MaxPool2d(2)), ('avgpool', nn.AdaptiveAvgPool2d(7))]
         classifier = nn.Sequential(
             nn.Linear(channels * 49, 4096), nn.ReLU(), PhiloxDropout(0),
-            nn.Linear(4096, 4096), nn.ReLU(), PhiloxDropout(1), nn.Linear(4096, classes),
+            nn.Linear(4096, 4096), nn.ReLU(), PhiloxDropout(1), last(4096, classes),
         )  # fmt: skip
         return [*pools, ('flatten', nn.Flatten())], [('classifier', classifier)]
     assert name == 'two-layer', name
@@ -132,7 +132,7 @@ def head(name, backbone, channels, classes):
     width, hidden = channels * side * side, {'toy': 32, 'vgg-small': 128}.get(backbone, 512)
     layers = OrderedDict(
         norm1=nn.BatchNorm1d(width), fc1=nn.Linear(width, hidden), norm2=nn.BatchNorm1d(hidden),
-        elu=nn.ELU(), fc2=nn.Linear(hidden, classes),
+        elu=nn.ELU(), fc2=last(hidden, classes),
     )  # fmt: skip
     pools = [('pool', nn.AdaptiveMaxPool2d(side)), ('flatten', nn.Flatten())]
     return pools, [('head', nn.Sequential(layers))]
@@ -141,11 +141,11 @@ def head(name, backbone, channels, classes):
 class Classifier(nn.Module):
     """forward(x [N, 3, h, w]) -> (feature map [N, C, H, W], logits [N, K])."""
 
-    def __init__(self, backbone, head_name, classes, channels_per_class=0):
+    def __init__(self, backbone, head_name, classes, channels_per_class=0, last=nn.Linear):
         super().__init__()
         make = resnet if backbone in RESNETS else vgg
         self.trunk, channels = make(backbone, classes * channels_per_class)
-        pools, layers = head(head_name, backbone, channels, classes)
+        pools, layers = head(head_name, backbone, channels, classes, last)
         self.top = pools + layers
         for name, module in self.trunk + layers:
             self.add_module(name, module)

@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional as F
 
 import formula
+import losses
 import models
 import philox
 
@@ -54,8 +55,11 @@ def optimizer_of(model, optim):
     )  # fmt: skip
 
 
-def train_step(model, optimizer, config, frozen, x, target, seed, step, lr, micro_batch):
-    """One step on x [N, 3, h, w]. Returns sums over samples, `correct`, the gradient's norm."""
+def train_step(
+    model, optimizer, config, frozen, x, target, seed, step, lr, micro_batch, own, scalar
+):  # fmt: skip
+    """One step on x [N, 3, h, w]. Returns sums over samples, `correct`, the gradient's norm. own: the
+    Losses of a loss that is not in this file."""
     loss = config['loss']
     model.train()
     if frozen or config['model'].get('freezeBatchNorm'):
@@ -71,7 +75,10 @@ def train_step(model, optimizer, config, frozen, x, target, seed, step, lr, micr
             if isinstance(module, models.PhiloxDropout):
                 module.at = (seed, step, first)
         features, logits = model(part)
-        values = loss_parts(loss, features, logits, labels, seed, step, first)
+        if own:
+            values = own.parts(model.embedding, logits, labels, scalar)
+        else:
+            values = loss_parts(loss, features, logits, labels, seed, step, first)
         (values['loss'] * (len(part) / len(x))).backward()
         for name, value in values.items():
             sums[name] = sums.get(name, 0) + value.item() * len(part)
@@ -85,7 +92,16 @@ def train_step(model, optimizer, config, frozen, x, target, seed, step, lr, micr
     for group in optimizer.param_groups:
         group['lr'] = lr * group['scale']
     optimizer.step()
+    if own:
+        own.after_step()
     return sums
+
+
+def keep_embedding(model):
+    """model.embedding: the input of the last layer, from the forward pass on."""
+    kinds = (torch.nn.Linear, losses.Cosine, losses.Distance)
+    last = [module for module in model.modules() if isinstance(module, kinds)][-1]
+    last.register_forward_pre_hook(lambda _, inputs: setattr(model, 'embedding', inputs[0]))
 
 
 def run(case, dtype):
@@ -95,7 +111,9 @@ def run(case, dtype):
     model = models.Classifier(
         model_config['backbone'], model_config['head'], model_config['numClasses'],
         model_config['channelsPerClass'],
+        last=losses.last_layer(model_config.get('classifier', {'kind': 'linear'})),
     )  # fmt: skip
+    keep_embedding(model)
     formula.fill(model)
     model = model.to(dtype)
     optimizer = optimizer_of(model, config['optim'])
@@ -104,6 +122,8 @@ def run(case, dtype):
     count = batch['count']
     images = formula.pixels(count, *image)
     target = torch.arange(count) % model_config['numClasses']
+    scalars = case.get('scalar', [0] * len(case['lr']))
+    own = 'scalar' in case and losses.Losses(config['loss'], model_config['numClasses'])
     records = []
     for step, lr in enumerate(case['lr']):
         windows = formula.windows(step, count, image, crop, batch['padding'])
@@ -111,7 +131,8 @@ def run(case, dtype):
         records.append(
             train_step(
                 model, optimizer, config, step < case.get('frozenSteps', 0), x, target,
-                case['seed'], step, lr, case['microBatch'] or count,
+                case['seed'], step, lr, case['microBatch'] or count, own,
+                scalars[step],
             )  # fmt: skip
         )
     return records
