@@ -20,11 +20,19 @@ export interface TrainFigures {
   dataWait: number
 }
 
+/** What an evaluation may be of. */
+export type EvaluatedSplit = 'validation' | 'test'
+
+/** Of an evaluated split. */
 export interface TestFigures {
   /** Cross entropy, mean over samples. */
   loss: number
   top1: number
   top5: number
+  /** The mean of each class's top-1 over the classes that have images. */
+  meanPerClass: number
+  /** How many classes those are. */
+  classes: number
   n: number
 }
 
@@ -42,8 +50,13 @@ export interface StartEvent {
   cudaGraph: 'auto' | 'off'
   libtorch: string
   classes: number
+  /** That are trained on. */
   trainSamples: number
+  /** Set aside from the training split by data.validation; 0 without it. */
+  validationSamples: number
   testSamples: number
+  /** Where the best epoch is picked: on validation images, or on the test split itself. */
+  bestPickedOn: EvaluatedSplit
   epochs: number
   stepsPerEpoch: number
   /** The global step the run begins at: 0, or where a resumed run stopped. */
@@ -101,8 +114,19 @@ export interface EpochEvent {
   /** Of the epoch's last step. */
   lr: number
   train: TrainFigures
-  /** Left out in epochs without an evaluation. */
+  /** Of the split that best is picked on, the other is left out; none in epochs without an evaluation. */
+  validation?: TestFigures
   test?: TestFigures
+  seconds: number
+}
+
+/** The end of a run that picks on validation images: the test split, read once. */
+export interface TestEvent {
+  type: 'test'
+  /** The best one, and its checkpoint: a run's link. */
+  epoch: number
+  checkpoint: string
+  test: TestFigures
   seconds: number
 }
 
@@ -150,5 +174,6 @@ export type RunEvent =
   | PrepareEvent
   | ProgressEvent
   | EpochEvent
+  | TestEvent
   | CheckpointEvent
   | WarningEvent

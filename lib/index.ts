@@ -41,8 +41,9 @@ export {
   type Prediction,
   predict,
 } from './predict/inference.js'
-export type { EpochResult, RunResult } from './train/run.js'
+export type { RunResult } from './train/run.js'
 export { makeSchedule } from './train/schedule.js'
+export type { EpochResult } from './train/session.js'
 export { type Run, type TrainOptions, train } from './train/train.js'
 export { Trainer } from './train/trainer.js'
 export type { LoadedWeights, LoadOptions, TakenTensors } from './weights/index.js'

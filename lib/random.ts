@@ -13,6 +13,7 @@ export const Purpose = {
   dropout: 4,
   drawing: 5,
   jitter: 6,
+  validation: 8,
 } as const
 export type Purpose = (typeof Purpose)[keyof typeof Purpose]
 

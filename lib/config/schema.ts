@@ -63,6 +63,10 @@ const data = z.strictObject({
     .tuple([positive, positive, positive])
     .optional()
     .describe('per RGB channel, of pixels scaled to 0..1; default: of the weights, else 0.5'),
+  validation: positive
+    .lt(1)
+    .optional()
+    .describe('fraction of each class of train that is set aside to pick the best epoch on'),
   jitter: z
     .strictObject({
       brightness: change.default(0).describe('training: factor uniform in 1 -/+ this'),
@@ -167,7 +171,10 @@ const optim = z.strictObject({
 })
 
 const best = z.strictObject({
-  metric: z.enum(['top1', 'top5', 'loss']).default('top1').describe('decides which epoch is best'),
+  metric: z
+    .enum(['top1', 'top5', 'loss', 'meanPerClass'])
+    .default('top1')
+    .describe('decides which epoch is best'),
 })
 
 /** What decides speed and reproducibility; native gets all of it. */

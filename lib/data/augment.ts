@@ -4,7 +4,7 @@
 
 import { McLossError } from '../errors.js'
 import { below, draw, Purpose, uniform } from '../random.js'
-import type { Split } from './batch.js'
+import type { LoadedSplit } from './batch.js'
 
 /** How every image of a run is brought to the network's input. Sizes are [height, width], pixels. */
 export interface Transform {
@@ -61,7 +61,7 @@ export function checkTransform({ resize, crop, padding }: Transform): void {
 
 /**
  * The window of one sample: in training a uniformly random crop (and flip) that is a pure function
- * of (seed, epoch, sampleIndex); in testing the centre crop, placed as torchvision places it.
+ * of (seed, epoch, sampleIndex); else the centre crop, placed as torchvision places it.
  *
  * @throws McLossError E_CONFIG as checkTransform.
  */
@@ -70,11 +70,11 @@ export function window(
   epoch: number,
   sampleIndex: number,
   transform: Transform,
-  split: Split,
+  split: LoadedSplit,
 ): Window {
   checkTransform(transform)
   const { resize, crop, padding } = transform
-  if (split === 'test') {
+  if (split !== 'train') {
     return { top: centre(resize[0], crop[0]), left: centre(resize[1], crop[1]), flip: false }
   }
   const at = (number: number, axis: 0 | 1) =>

@@ -17,6 +17,10 @@ export interface Sample {
 export const SPLITS = ['train', 'test'] as const
 export type Split = (typeof SPLITS)[number]
 
+/** What a loader gives; validation images are set aside from the training split (validation.ts). */
+export const LOADED_SPLITS = ['train', 'validation', 'test'] as const
+export type LoadedSplit = (typeof LOADED_SPLITS)[number]
+
 /** What a run needs of its data. Class i owns the i-th group of channels. */
 export interface Dataset {
   name?: string
@@ -39,7 +43,7 @@ export type Batch = NativeBatch & {
   labels: Int32Array
   /** Position in the epoch, from 0. */
   index: number
-  /** The samples' positions in their split. */
+  /** The samples' positions in their split; those of validation images are in the training split. */
   samples: Int32Array
   /** Hands the pixel buffer back to the loader; do not touch the batch after it. Optional. */
   release(): void

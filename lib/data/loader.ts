@@ -7,11 +7,12 @@ import { McLossError } from '../errors.js'
 import { checkSeed } from '../random.js'
 import { checkTransform, jitter, type Transform, window } from './augment.js'
 import { type BadImages, badImages } from './bad-images.js'
-import type { Batch, Dataset, Split } from './batch.js'
+import type { Batch, Dataset, LoadedSplit } from './batch.js'
 import { checkSplit, datasetShape } from './datasets/lists/check.js'
 import { batches, order } from './sampler.js'
 import { epochShape, loaderShape } from './shapes.js'
 import { aborted, type BatchPlan, streamBatches } from './stream.js'
+import { positionsOf } from './validation.js'
 
 /** What the loader needs of a run's configuration; a Config is one. */
 export interface LoaderOptions {
@@ -22,20 +23,22 @@ export interface LoaderOptions {
     prefetch: number
     /** Images decoded at the same time, >= 1; sharp works on 4 threads. */
     decoders: number
+    /** The fraction of each class's training images that is the split validation. Default: none. */
+    validation?: number | undefined
   }
   optim: {
     /** Samples in a batch, over all ranks together. */
     batchSize: number
-    /** Leave out a last training batch that is not full. Test batches are never left out. */
+    /** Leave out a last training batch that is not full. Others are never left out. */
     dropLast: boolean
   }
 }
 
 export interface EpochOptions {
-  /** From 0; the test split is the same in every epoch. */
+  /** From 0; only the training split differs from epoch to epoch. */
   epoch: number
-  split: Split
-  /** Of openStores: the split's store and its bad images. Left out: decode, refuse bad images. */
+  split: LoadedSplit
+  /** Of openStores: the split's store and its bad images, for validation those of train. Left out: decode, refuse bad images. */
   source?: { store: number | undefined; badImages: BadImages } | undefined
   /** Batches of the epoch to leave out, for a resume. Default 0. */
   startBatch?: number | undefined
@@ -52,8 +55,8 @@ export interface Loader extends AsyncIterable<Batch> {
 
 /**
  * One epoch of a split as batches with their crop windows: rows of the store, else u8 pixels [count,
- * resize height, resize width, 3]. Training samples come in the seed's order, test samples in file
- * order. Decoding begins with the iteration and waits when `prefetch` batches are unread. A bad image
+ * resize height, resize width, 3]. Training samples come in the seed's order, others in file order.
+ * Decoding begins with the iteration and waits when `prefetch` batches are unread. A bad image
  * that may be left out makes its batch smaller.
  *
  * @throws McLossError E_CONFIG, E_ARGUMENT for options that cannot be met, E_DATA for an empty split
@@ -68,15 +71,17 @@ export function loader(dataset: Dataset, options: LoaderOptions, epoch: EpochOpt
   const { split, startBatch = 0, rank = 0, worldSize = 1, signal } = epoch
   checkTransform(options.data)
   checkSeed(options.seed)
-  checkSplit(dataset, split)
+  const home = split === 'test' ? 'test' : 'train'
+  checkSplit(dataset, home)
   requireInteger('prefetch', prefetch, 1)
   requireInteger('decoders', decoders, 1)
   requireInteger('epoch', epoch.epoch, 0)
-  const samples = dataset[split]
+  const samples = dataset[home]
+  const positions = positionsOf(dataset, options, split)
   const sequence =
     split === 'train'
-      ? order(samples.length, options.seed, epoch.epoch)
-      : Int32Array.from(samples.keys())
+      ? order(positions.length, options.seed, epoch.epoch).map((at) => positions[at] as number)
+      : positions
   const dropLast = split === 'train' && options.optim.dropLast
   const plan = batches(sequence, options.optim.batchSize, dropLast, rank, worldSize)
   requireInteger('startBatch', startBatch, 0, plan.length)

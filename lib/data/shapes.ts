@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 import { callback, record, signal, text } from '../arguments.js'
-import { SPLITS } from './batch.js'
+import { LOADED_SPLITS, SPLITS } from './batch.js'
 
 const pair = z.array(z.number()).length(2)
 const three = z.array(z.number()).length(3)
@@ -20,6 +20,7 @@ const loaderData = record({
   }).optional(),
   prefetch: z.number(),
   decoders: z.number(),
+  validation: z.number().optional(),
 })
 
 export const loaderShape = record({
@@ -30,7 +31,7 @@ export const loaderShape = record({
 
 export const epochShape = record({
   epoch: z.number(),
-  split,
+  split: z.enum(LOADED_SPLITS),
   source: record({ badImages: record({}) }).optional(),
   startBatch: z.number().optional(),
   rank: z.number().optional(),

@@ -16,6 +16,7 @@ import { McLossError } from '../errors.js'
 import type { TestFigures, WarningEvent } from '../events.js'
 import { readModelMetadata } from '../train/checkpoint.js'
 import { evaluateBatches } from '../train/epoch.js'
+import { emptyClassesWarnings } from '../train/evaluation.js'
 import { modelFileOf } from '../train/links.js'
 import { areFinite } from '../train/metrics.js'
 import { decoded, picturesOf } from './pictures.js'
@@ -61,6 +62,8 @@ export async function evaluate(options: EvaluateOptions): Promise<TestFigures> {
     const test = options.data ? withModelsCut(dataset.test, model) : dataset.test
     const bad = badImages(model.config.data.onBadImage, test, model.warn)
     const source = { store: undefined, badImages: bad }
+    const { classes } = model
+    for (const message of emptyClassesWarnings(classes, test, 'test')) model.warn(message)
     const batches = loader({ ...dataset, test }, model.config, { split: 'test', epoch: 0, source })
     const figures = (await evaluateBatches(model.trainer, batches)) as TestFigures
     if (!areFinite(figures)) throw notFinite('evaluate', model.file)

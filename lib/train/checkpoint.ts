@@ -17,6 +17,9 @@ import { CHECKPOINTS, LINKS, type LinkName, linkedCheckpoint, locate, pointLink 
 import { damaged, MANIFEST, manifestOf, newestWhole, verify } from './manifest.js'
 import type { StatSums } from './metrics.js'
 
+/** The best epoch so far. */
+export type Best = TestFigures & { epoch: number }
+
 /** state.json: all a run needs besides weights and velocities. */
 export interface CheckpointState {
   version: 1
@@ -26,14 +29,16 @@ export interface CheckpointState {
   step: number
   /** What the unfinished epoch has added up. */
   totals: { stats: StatSums; seconds: number; waitSeconds: number }
-  best?: (TestFigures & { epoch: number }) | undefined
-  /** Of the epoch that has just ended. */
-  metrics: { train?: TrainFigures; test?: TestFigures }
+  /** Earlier versions did not keep meanPerClass and classes. */
+  best?: (Partial<TestFigures> & Omit<Best, 'meanPerClass' | 'classes'>) | undefined
+  /** Of the epoch that has just ended; the split that best is picked on. */
+  metrics: { train?: TrainFigures; validation?: TestFigures; test?: TestFigures }
   /** As configToJson. */
   config: object
   classes: string[]
   /** Left out by earlier versions. */
   preprocessing?: Preprocessing
+  /** That are trained on. */
   trainSamples: number
   stepsPerEpoch: number
   libtorch: string

@@ -139,7 +139,7 @@ export async function evaluateBatches(
   const all = []
   for await (const batch of batches) {
     if (signal?.aborted) return undefined
-    all.push(await trainer.evaluate(batch))
+    all.push({ ...(await trainer.evaluate(batch)), labels: batch.labels })
     batch.release()
   }
   return testFigures(all)

@@ -39,15 +39,34 @@ export function trainFigures(stats: StatSums, seconds: number, waitSeconds: numb
   }
 }
 
-export function testFigures(all: EvalStats[]): TestFigures {
+/** What native found of a batch, and its labels. */
+export type EvaluatedBatch = EvalStats & { labels: Int32Array }
+
+export function testFigures(all: EvaluatedBatch[]): TestFigures {
   const sum = (pick: (stats: EvalStats) => number) => all.reduce((to, one) => to + pick(one), 0)
   const n = sum((stats) => stats.n)
   return {
     loss: sum((stats) => stats.lossSum) / n,
     top1: sum((stats) => stats.top1) / n,
     top5: sum((stats) => stats.top5) / n,
+    ...meanPerClass(all),
     n,
   }
+}
+
+/** The mean of each class's top-1, over the classes that have samples. */
+function meanPerClass(all: EvaluatedBatch[]) {
+  const counts = new Map<number, { n: number; correct: number }>()
+  for (const { labels, predictions } of all) {
+    for (const [at, label] of labels.entries()) {
+      const { n, correct } = counts.get(label) ?? { n: 0, correct: 0 }
+      counts.set(label, { n: n + 1, correct: correct + (predictions[at] === label ? 1 : 0) })
+    }
+  }
+  // In the order of the classes, so that the batches' size cannot change the last bit.
+  const classes = [...counts].sort(([a], [b]) => a - b)
+  const sum = classes.reduce((to, [, { n, correct }]) => to + correct / n, 0)
+  return { meanPerClass: sum / classes.length, classes: classes.length }
 }
 
 /** Loss and accuracies as numbers: not NaN, not infinite, nor the null that JSON makes of them. */
@@ -64,11 +83,12 @@ export function areFinite({
  * are not finite (a diverged epoch) beat none, and any that are beat them.
  */
 export function isBetter(
-  metric: 'top1' | 'top5' | 'loss',
+  metric: 'top1' | 'top5' | 'loss' | 'meanPerClass',
   test: TestFigures,
   best: TestFigures | undefined,
 ): boolean {
   if (!areFinite(test)) return false
-  if (!best || !areFinite(best)) return true
+  // Earlier versions did not keep every metric.
+  if (!best || !areFinite(best) || !Number.isFinite(best[metric])) return true
   return metric === 'loss' ? test.loss < best.loss : test[metric] > best[metric]
 }

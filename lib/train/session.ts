@@ -5,7 +5,7 @@ import type { Dataset } from '../data/batch.js'
 import { firstDifference } from '../difference.js'
 import { McLossError } from '../errors.js'
 import type { TestFigures } from '../events.js'
-import { type Checkpoint, openCheckpoint } from './checkpoint.js'
+import { type Best, type Checkpoint, openCheckpoint } from './checkpoint.js'
 import { requireFree } from './claim.js'
 import { type EpochTotals, emptyTotals, type Position } from './epoch.js'
 import { createRunDir } from './folder.js'
@@ -18,13 +18,18 @@ export interface Session {
   position: Position
   totals: EpochTotals
   best: Best | undefined
+  /** The epoch that has just ended, if it was evaluated; of a resumed run only on validation images. */
+  last: EpochResult | undefined
   /** The folder of its newest checkpoint. */
   saved: string | undefined
   /** Whose weights it began with. */
   weights: WeightsOrigin | undefined
 }
 
-export type Best = TestFigures & { epoch: number }
+export interface EpochResult extends TestFigures {
+  epoch: number
+  checkpoint: string
+}
 
 export async function freshSession(
   config: Config,
@@ -35,6 +40,7 @@ export async function freshSession(
     position: { epoch: 0, stepInEpoch: 0, step: 0 },
     totals: emptyTotals(),
     best: undefined,
+    last: undefined,
     saved: undefined,
     weights,
   }
@@ -73,6 +79,7 @@ export function requireSameRun(
   { path, state }: Checkpoint,
   config: Config,
   dataset: Dataset,
+  trainSamples: number,
   stepsPerEpoch: number,
 ): void {
   const difference = firstDifference(state.classes, dataset.classes)
@@ -83,9 +90,11 @@ export function requireSameRun(
         `${dataset.classes.length}; ${difference}. Resume with the data it was trained on.`,
     )
   }
+  const then = state.config as Config
   const differences = [
-    ['seed', (state.config as Config).seed, config.seed],
-    ['training images', state.trainSamples, dataset.train.length],
+    ['seed', then.seed, config.seed],
+    ['data.validation', then.data.validation ?? 'none', config.data.validation ?? 'none'],
+    ['training images', state.trainSamples, trainSamples],
     ['steps an epoch', state.stepsPerEpoch, stepsPerEpoch],
   ].filter(([, then, now]) => then !== now)
   if (differences.length === 0) return
@@ -93,7 +102,8 @@ export function requireSameRun(
     'E_CHECKPOINT',
     `train: ${path} cannot go on with other samples in other steps: ` +
       `${differences.map(([name, then, now]) => `${name} ${then} then, ${now} now`).join('; ')}. ` +
-      'Resume with the seed, data, optim.batchSize and optim.dropLast it was started with.',
+      'Resume with the seed, data, data.validation, optim.batchSize and optim.dropLast it was ' +
+      'started with.',
   )
 }
 
@@ -126,12 +136,13 @@ function settings(config: object): [string, string][] {
 }
 
 export function resumedSession(runDir: string, { path, state }: Checkpoint): Session {
-  const { epoch, stepInEpoch, step } = state
+  const { epoch, stepInEpoch, step, metrics, best } = state
   return {
     runDir,
     position: { epoch, stepInEpoch, step },
     totals: state.totals,
-    best: state.best,
+    best: best && { meanPerClass: Number.NaN, classes: 0, ...best },
+    last: metrics.validation && { ...metrics.validation, epoch: epoch - 1, checkpoint: path },
     saved: path,
     weights: state.weights,
   }

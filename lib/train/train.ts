@@ -5,15 +5,18 @@ import { checkArgument, record, signal as signalShape, text } from '../arguments
 import { native } from '../binding.js'
 import { type Config, type ConfigInput, completeConfig } from '../config/index.js'
 import { normalisationOf, normalisationWarning } from '../config/normalisation.js'
+import type { Dataset } from '../data/batch.js'
 import { openDataset } from '../data/datasets/index.js'
 import { loader } from '../data/loader.js'
 import { openStores } from '../data/store/index.js'
+import { positionsOf } from '../data/validation.js'
 import { McLossError } from '../errors.js'
 import type { RunEvent } from '../events.js'
 import { identify } from '../weights/identity.js'
 import { type Checkpoint, openCheckpoint } from './checkpoint.js'
 import { Claim } from './claim.js'
 import { tryDisk } from './disk.js'
+import { bestPickedOn, emptyClassesWarnings } from './evaluation.js'
 import { EventQueue } from './event-queue.js'
 import { originOf, weightsPlace } from './initial-weights.js'
 import { journalOf } from './journal.js'
@@ -98,16 +101,17 @@ async function executeClaimed(
   const { config, normalisation, weights } = await beginning(given, checkpoint)
   const dataset = await openDataset({ ...config.data, signal })
   const stepsPerEpoch = loader(dataset, config, { split: 'train', epoch: 0 }).length
+  const trainSamples = positionsOf(dataset, config, 'train').length
   if (stepsPerEpoch === 0) {
     throw new McLossError(
       'E_CONFIG',
-      `train: ${dataset.train.length} training images make no batch of ${config.optim.batchSize}; ` +
+      `train: ${trainSamples} training images make no batch of ${config.optim.batchSize}; ` +
         'lower optim.batchSize or set optim.dropLast to false.',
     )
   }
-  checkSmallestBatch(config, dataset.train.length)
+  checkSmallestBatch(config, trainSamples)
   const lrAt = makeSchedule(config, stepsPerEpoch)
-  if (checkpoint) requireSameRun(checkpoint, config, dataset, stepsPerEpoch)
+  if (checkpoint) requireSameRun(checkpoint, config, dataset, trainSamples, stepsPerEpoch)
   const { trainer, loaded } = await createTrainer(
     config,
     dataset.classes.length,
@@ -123,7 +127,12 @@ async function executeClaimed(
     if (weights && loaded) journal.emit({ type: 'weights', ...weights.origin, ...loaded })
     const other = weights?.record && normalisationWarning(given.data, weights.record)
     const disk = await tryDisk(runDir ?? config.out)
-    const warnings = [...(other ? [other] : []), ...(dataset.warnings ?? []), ...disk]
+    const warnings = [
+      ...(other ? [other] : []),
+      ...(dataset.warnings ?? []),
+      ...emptyClasses(config, dataset),
+      ...disk,
+    ]
     for (const message of warnings) journal.emit({ type: 'warning', message })
     const stores = await openStores(dataset, config, { signal, onEvent: journal.emit })
     try {
@@ -157,6 +166,15 @@ async function beginning(config: Config, checkpoint: Checkpoint | undefined) {
     normalisation,
     weights: place && file && { record: file.record, origin: originOf(model, place.path, file) },
   }
+}
+
+/** Of the splits that the run evaluates. */
+function emptyClasses(config: Config, { classes, train, test }: Dataset): string[] {
+  const isAside = bestPickedOn(config) === 'validation'
+  return [
+    ...(isAside ? emptyClassesWarnings(classes, train, 'validation') : []),
+    ...emptyClassesWarnings(classes, test, 'test'),
+  ]
 }
 
 function requireNotAborted(signal: AbortSignal | undefined): void {

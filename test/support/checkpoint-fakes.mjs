@@ -35,7 +35,7 @@ export function stateOf(step) {
     stepInEpoch: step % 3,
     step,
     totals: { stats: { ...stats, gradNorm: 1, ms: 5 }, seconds: 1, waitSeconds: 0.5 },
-    best: { epoch: 0, loss: 1, top1: 0.5, top5: 1, n: 15 },
+    best: { epoch: 0, loss: 1, top1: 0.5, top5: 1, meanPerClass: 0.5, classes: 3, n: 15 },
     metrics: {},
     config: { seed: step },
     classes: ['wren', 'jay "blue"', 'Zaunkönig'],

@@ -18,7 +18,8 @@ enum class Purpose : uint32_t {
   cwa_mask = 3,
   dropout = 4,
   drawing = 5,
-  jitter = 6
+  jitter = 6,
+  validation = 8
 };
 
 struct PhiloxWords {

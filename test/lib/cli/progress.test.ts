@@ -35,7 +35,9 @@ const start: StartEvent = {
   libtorch: '9.9.9',
   classes: 20,
   trainSamples: 600,
+  validationSamples: 0,
   testSamples: 1000,
+  bestPickedOn: 'test',
   epochs: 30,
   stepsPerEpoch: 18,
   step: 36,
@@ -62,7 +64,7 @@ const epoch: EpochEvent = {
   step: 54,
   lr: 0.05,
   train: figures,
-  test: { loss: 1.75, top1: 0.5, top5: 0.875, n: 1000 },
+  test: { loss: 1.75, top1: 0.5, top5: 0.875, meanPerClass: 0.625, classes: 40, n: 1000 },
   seconds: 12.5,
 }
 
@@ -208,7 +210,14 @@ test('the line of a terminal is no wider than it, and not written more than five
 
 test('figures that are not finite are shown as none, with the steps that were skipped', () => {
   const none = { loss: Number.NaN, parts: { ce: Number.NaN }, top1: Number.NaN, skipped: 10 }
-  const diverged = { loss: Number.NaN, top1: 0.5, top5: Number.NaN, n: 9 }
+  const diverged = {
+    loss: Number.NaN,
+    top1: 0.5,
+    top5: Number.NaN,
+    meanPerClass: 0.5,
+    classes: 3,
+    n: 9,
+  }
   const text = shown(
     [progress(none), { ...epoch, train: { ...figures, ...none }, test: diverged }],
     false,

@@ -43,9 +43,9 @@ test('the figures, what is left out and the warnings are those of the run', asyn
   expect(warnings).toEqual([leftOut, expect.stringMatching(/left out, 1 of at most 1: .*000\.jpg/)])
   const seen: string[] = []
   const onEvent = ({ message }: { message: string }) => seen.push(message)
-  const { loss, top1, top5, n } = result.last
+  const { loss, top1, top5, meanPerClass, classes, n } = result.last
   const figures = await evaluate({ weights: join(result.runDir, 'last'), onEvent })
-  expect(figures).toEqual({ loss, top1, top5, n })
+  expect(figures).toEqual({ loss, top1, top5, meanPerClass, classes, n })
   expect(n).toBe(14)
   expect(seen).toEqual(warnings)
 })

@@ -34,7 +34,7 @@ const epoch: EpochEvent = {
   step: 54,
   lr: 0.05,
   train: figures,
-  test: { loss: 1.75, top1: 0.5, top5: 0.875, n: 1000 },
+  test: { loss: 1.75, top1: 0.5, top5: 0.875, meanPerClass: 0.625, classes: 40, n: 1000 },
   seconds: 12.5,
 }
 

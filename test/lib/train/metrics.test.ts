@@ -2,9 +2,9 @@
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { EvalStats } from '../../../lib/binding.js'
 import {
   addStats,
+  type EvaluatedBatch,
   emptyStats,
   isBetter,
   type StatSums,
@@ -13,12 +13,14 @@ import {
 } from '../../../lib/train/metrics.js'
 
 const stats = (overrides: Partial<StatSums>): StatSums => ({ ...emptyStats(), ...overrides })
-const evaluated = (n: number, top1: number, top5: number, lossSum: number): EvalStats => ({
+/** Of two classes: every prediction is the first, which is right `top1` times. */
+const evaluated = (n: number, top1: number, top5: number, lossSum: number): EvaluatedBatch => ({
   n,
   top1,
   top5,
   lossSum,
   predictions: new Int32Array(n),
+  labels: Int32Array.from({ length: n }, (_, at) => (at < top1 ? 0 : 1)),
 })
 
 test('trainFigures: means over samples, the gradient over the steps that were taken', () => {
@@ -86,25 +88,56 @@ test('addStats leaves its arguments alone', () => {
 
 test('testFigures: a mean over samples, not over batches', () => {
   const figures = testFigures([evaluated(8, 4, 8, 16), evaluated(2, 2, 2, 1)])
-  expect(figures).toEqual({ loss: 1.7, top1: 0.6, top5: 1, n: 10 })
+  expect(figures).toEqual({ loss: 1.7, top1: 0.6, top5: 1, meanPerClass: 0.5, classes: 2, n: 10 })
   expect(testFigures([])).toMatchObject({ n: 0, loss: Number.NaN })
 })
 
-test('isBetter: higher for top1 and top5, lower for loss, strictly', () => {
-  const figures = (loss: number, top1: number, top5: number) => ({ loss, top1, top5, n: 10 })
+test('meanPerClass: the mean of a confusion by hand, whatever the batches, without empty classes', () => {
+  // Rows are labels, columns predictions: 8 of 10, 1 of 4, 0 of 0, 1 of 2 right.
+  const confusion = [
+    [8, 1, 0, 1],
+    [2, 1, 1, 0],
+    [0, 0, 0, 0],
+    [0, 0, 1, 1],
+  ]
+  const pairs = confusion.flatMap((row, label) =>
+    row.flatMap((count, prediction) => Array.from({ length: count }, () => [label, prediction])),
+  )
+  for (const size of [16, 3, 1]) {
+    const batches = Array.from({ length: Math.ceil(16 / size) }, (_, at) => {
+      const batch = pairs.slice(at * size, (at + 1) * size)
+      return {
+        ...evaluated(batch.length, 0, 0, 0),
+        labels: Int32Array.from(batch, ([label]) => label as number),
+        predictions: Int32Array.from(batch, ([, prediction]) => prediction as number),
+      }
+    })
+    const { meanPerClass, classes } = testFigures(batches)
+    expect(meanPerClass).toBe((8 / 10 + 1 / 4 + 1 / 2) / 3)
+    expect(classes).toBe(3)
+  }
+})
+
+const counts = { classes: 2, n: 10 }
+
+test('isBetter: higher for accuracies, lower for loss, strictly', () => {
+  const figures = (loss: number, top1: number, top5: number) => ({
+    ...{ loss, top1, top5, ...counts },
+    meanPerClass: top1,
+  })
   const best = figures(1, 0.5, 0.8)
   const answers = (loss: number, top1: number, top5: number) =>
-    (['loss', 'top1', 'top5'] as const).map((metric) =>
+    (['loss', 'top1', 'top5', 'meanPerClass'] as const).map((metric) =>
       isBetter(metric, figures(loss, top1, top5), best),
     )
-  expect(answers(0.9, 0.6, 0.9)).toEqual([true, true, true])
-  expect(answers(1.1, 0.4, 0.7)).toEqual([false, false, false])
-  expect(answers(1, 0.5, 0.8)).toEqual([false, false, false])
+  expect(answers(0.9, 0.6, 0.9)).toEqual([true, true, true, true])
+  expect(answers(1.1, 0.4, 0.7)).toEqual([false, false, false, false])
+  expect(answers(1, 0.5, 0.8)).toEqual([false, false, false, false])
   expect(isBetter('loss', figures(5, 0, 0), undefined)).toBe(true)
 })
 
 test('a diverged epoch is no better than any, and never stays the best', () => {
-  const figures = (loss: number) => ({ loss, top1: 0, top5: 0, n: 1 })
+  const figures = (loss: number) => ({ loss, top1: 0, top5: 0, meanPerClass: 0, ...counts })
   for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, null as unknown as number]) {
     expect(isBetter('loss', figures(3), figures(bad)), String(bad)).toBe(true)
     expect(isBetter('loss', figures(bad), figures(bad)), String(bad)).toBe(false)
@@ -113,7 +146,10 @@ test('a diverged epoch is no better than any, and never stays the best', () => {
 })
 
 test('an epoch is best only with a loss and accuracies that are finite, whatever decides', () => {
-  const figures = (loss: number, top1: number) => ({ loss, top1, top5: 1, n: 10 })
+  const figures = (loss: number, top1: number) => ({
+    ...{ loss, top1, top5: 1, ...counts },
+    meanPerClass: 0.5,
+  })
   const good = figures(1, 0.5)
   for (const metric of ['loss', 'top1', 'top5'] as const) {
     for (const bad of [figures(Number.NaN, 0.9), figures(0.1, Number.NaN)]) {
@@ -121,5 +157,14 @@ test('an epoch is best only with a loss and accuracies that are finite, whatever
       expect(isBetter(metric, bad, good), metric).toBe(false)
       expect(isBetter(metric, good, bad), metric).toBe(true)
     }
+  }
+})
+
+test('a best of an earlier version, which has no mean per class, gives way to the first that has', () => {
+  const now = { loss: 2, top1: 0.4, top5: 0.8, meanPerClass: 0.3, ...counts }
+  for (const missing of [Number.NaN, null as unknown as number]) {
+    const earlier = { ...now, top1: 0.5, meanPerClass: missing }
+    expect(isBetter('meanPerClass', now, earlier)).toBe(true)
+    expect(isBetter('top1', now, earlier)).toBe(false)
   }
 })
