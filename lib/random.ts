@@ -14,6 +14,7 @@ export const Purpose = {
   drawing: 5,
   jitter: 6,
   validation: 8,
+  tuning: 9,
 } as const
 export type Purpose = (typeof Purpose)[keyof typeof Purpose]
 

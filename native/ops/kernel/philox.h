@@ -19,7 +19,8 @@ enum class Purpose : uint32_t {
   dropout = 4,
   drawing = 5,
   jitter = 6,
-  validation = 8
+  validation = 8,
+  tuning = 9
 };
 
 struct PhiloxWords {
