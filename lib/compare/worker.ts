@@ -10,6 +10,7 @@ import { native } from '../binding.js'
 import { type Config, defineConfig } from '../config/index.js'
 import { McLossError, reasonOf } from '../errors.js'
 import type { TestFigures } from '../events.js'
+import { unlessMissing } from '../files/system-errors.js'
 import { packageVersion, physicalCores } from '../machine.js'
 import { openCheckpoint } from '../train/checkpoint.js'
 import { requireFree } from '../train/claim.js'
@@ -57,7 +58,7 @@ async function finish(config: Config, { kind, runDir }: Request): Promise<Outcom
   const done = isBegun ? (await openCheckpoint(runDir)).state.epoch : 0
   const resumes = isBegun && done < config.optim.epochs
   if (!resumes) await rm(runDir, { recursive: true, force: true })
-  const before = resumes ? await spentIn(runDir) : { seconds: 0, peakBytes: 0 }
+  const before = await spentIn(runDir) // nothing in a folder that is not there
   const figures = await figuresOf(config, kind, resumes ? runDir : undefined, () =>
     keep(runDir, spent(before)),
   )
@@ -94,9 +95,12 @@ async function figuresOf(
   const signal = AbortSignal.any([stop.signal, end.signal])
   const run = train(config, { signal, ...(resume && { resume }) })
   let validated: TestFigures | undefined
+  let kept = Promise.resolve()
   try {
+    // Nothing is waited for in here: the end of a trial has to be seen before its test begins.
     for await (const event of run) {
-      if (event.type === 'checkpoint') await onCheckpoint()
+      if (event.type === 'checkpoint') kept = kept.then(onCheckpoint)
+      kept.catch(() => {})
       if (kind !== 'trial' || event.type !== 'epoch' || !event.validation) continue
       if (areFinite(event.validation)) validated = event.validation
       end.abort() // the test images are no business of a trial
@@ -106,6 +110,8 @@ async function figuresOf(
     if (validated && !stop.signal.aborted) return validated
     if (error instanceof McLossError && error.code === 'E_NUMERICS') return undefined
     throw error
+  } finally {
+    await kept
   }
 }
 
@@ -129,8 +135,15 @@ function spent(before: Spent): Spent {
   }
 }
 
+/** Nothing, if it died between a checkpoint and the writing of this. */
 async function spentIn(runDir: string): Promise<Spent> {
-  return JSON.parse(await readFile(join(runDir, RESULT), 'utf8'))
+  const path = join(runDir, RESULT)
+  const text = await unlessMissing(
+    readFile(path, 'utf8'),
+    'E_IO',
+    `compare: ${path} cannot be read`,
+  )
+  return text === undefined ? { seconds: 0, peakBytes: 0 } : JSON.parse(text)
 }
 
 async function keep(runDir: string, what: object): Promise<void> {

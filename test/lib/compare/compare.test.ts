@@ -162,7 +162,7 @@ test('a line that is none of a run is refused with its number', async () => {
 
 test('Ctrl-C saves the runs; they go on to the same figures; the folder takes one comparison', async () => {
   const long = tinyStudy(folder, {
-    entries: [{ ...mc, values: { ...mc.values, 'optim.epochs': 25 } }],
+    entries: [{ ...mc, values: { ...mc.values, 'optim.epochs': 60 } }],
     seeds: [0],
     baseline: { label: 'mc' },
   })
