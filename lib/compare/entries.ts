@@ -9,8 +9,11 @@ import type { Study, StudyEntry } from './study.js'
 import { isSame, type Values, valueAt, valuesText, withValues } from './values.js'
 
 export interface Entry extends Pick<StudyEntry, 'orientation'> {
+  /** Its name in the study with the values of the axes. */
   label: string
+  name: string
   values: Values
+  axes: Values
   seeds: number[]
   published?: StudyEntry['published']
   /** The configuration with the values. */
@@ -55,10 +58,10 @@ export function entriesOf(study: Study): Entry[] {
 
 function entryOf(study: Study, given: StudyEntry, axes: Values): Entry {
   const values = { ...axes, ...given.values }
-  const words = [given.label ?? valuesText(given.values), valuesText(axes)].filter(Boolean)
+  const name = given.label ?? valuesText(given.values)
   const entry = {
-    label: words.join(', ') || study.name,
-    values,
+    label: [name, valuesText(axes)].filter(Boolean).join(', ') || study.name,
+    ...{ name, values, axes },
     seeds: given.seeds ?? study.seeds,
     orientation: given.orientation,
     input: withValues(study.base, values),
@@ -136,10 +139,16 @@ function baselineOf(entry: Entry, entries: Entry[], baseline: Values): Entry {
   const keys = Object.keys(baseline)
   const isBaseline = (one: Entry) =>
     keys.every((key) =>
-      isSame(key === 'label' ? one.label : valueAt(one.input, key), baseline[key]),
+      key === 'label'
+        ? [one.name, one.label].includes(baseline.label as string)
+        : isSame(valueAt(one.input, key), baseline[key]),
     )
-  const others = ({ values }: Entry) =>
-    Object.fromEntries(Object.entries(values).filter(([path]) => !keys.some(isAbout(path))))
+  const others = ({ values, axes }: Entry) =>
+    Object.fromEntries(
+      Object.entries('label' in baseline ? axes : values).filter(
+        ([path]) => !keys.some(isAbout(path)),
+      ),
+    )
   const all = entries.filter(isBaseline)
   const beside = all.filter((one) => isSame(others(one), others(entry)))
   const found = isBaseline(entry) ? [entry] : beside.length > 0 ? beside : all
