@@ -19,6 +19,8 @@ export interface Comparison {
   ledger: Ledger
   claim: Claim
   out: string
+  /** Birds that are drawn in several ways have a folder for each way, beside data.root. */
+  drawsInSeveralWays: boolean
   /** What kept a run from its end in this call, by the run's key. */
   failures: Map<string, { run: Run; error: string }>
 }
@@ -39,7 +41,12 @@ export async function withComparison<T>(
   try {
     await claimed(claim, out)
     const ledger = await Ledger.open(join(out, `${study.name}.jsonl`))
-    return await use({ study, entries, ledger, claim, out, failures: new Map() })
+    const drawings = entries.flatMap((entry) =>
+      entry.points.map((point) => drawingOf(figureRun(entry, point, 0).config.data)),
+    )
+    const drawsInSeveralWays = new Set(drawings).size > 1
+    const failures = new Map()
+    return await use({ study, entries, ledger, claim, out, drawsInSeveralWays, failures })
   } finally {
     await claim.release()
   }
@@ -93,14 +100,8 @@ export function configOf(comparison: Comparison, run: Run): ConfigInput {
   }
 }
 
-/** Birds that are drawn in several ways have a folder for each way, beside data.root. */
-function rootOf({ entries }: Comparison, { data }: Run['config']): string | undefined {
-  const drawings = new Set(
-    entries.flatMap((entry) =>
-      entry.points.map((point) => drawingOf(figureRun(entry, point, 0).config.data)),
-    ),
-  )
-  if (data.name !== 'drawn-birds' || drawings.size === 1) return data.root
+function rootOf({ drawsInSeveralWays }: Comparison, { data }: Run['config']): string | undefined {
+  if (data.name !== 'drawn-birds' || !drawsInSeveralWays) return data.root
   return `${data.root}-${hashOf(drawingOf(data)).slice(0, 8)}`
 }
 

@@ -4,7 +4,7 @@
 import { type Config, type ConfigInput, defineConfig } from '../config/index.js'
 import { McLossError } from '../errors.js'
 import { gridOf, pointsOf, productOf } from './grids.js'
-import { hashOf, recipeOf } from './recipe.js'
+import { canonical, hashOf, recipeOf } from './recipe.js'
 import type { Study, StudyEntry } from './study.js'
 import { isSame, type Values, valueAt, valuesText, withValues } from './values.js'
 
@@ -22,6 +22,13 @@ export interface Entry extends Pick<StudyEntry, 'orientation'> {
   points: Values[]
   /** What its figures are compared to; itself for a baseline. */
   baseline?: Entry
+  /** What its runs come to, kept because it takes a while to work out. */
+  recipes: Map<string, Recipe>
+}
+
+interface Recipe {
+  config: Config
+  hash: string
 }
 
 export interface Run {
@@ -66,6 +73,7 @@ function entryOf(study: Study, given: StudyEntry, axes: Values): Entry {
     orientation: given.orientation,
     input: withValues(study.base, values),
     points: [{}],
+    recipes: new Map(),
   }
   const { config, hash } = within(entry, () => figureRun(entry, {}, 0))
   const grid = given.grid ?? gridOf(config.loss.name, values)
@@ -80,29 +88,41 @@ function entryOf(study: Study, given: StudyEntry, axes: Values): Entry {
 /** What a recipe file says was published; it says so of its own recipe alone. */
 function publishedOf(base: ConfigInput, hash: string): StudyEntry['published'] {
   const { published } = base as Pick<StudyEntry, 'published'>
-  return published && runOf(base, undefined, 0).hash === hash ? published : undefined
+  return published && completed(base).hash === hash ? published : undefined
 }
 
 /** A run for the table. The test split is read once, at its end. */
 export function figureRun(entry: Entry, point: Values, seed: number): Run {
-  const input = withValues(entry.input, point)
-  return { entry, point, seed, kind: 'figure', ...runOf(input, input.data?.validation, seed) }
+  return runOf(entry, 'figure', point, seed, undefined)
 }
 
 /** A run of the tuning: evaluated once, on images that are set aside from the training split. */
 export function trialRun(entry: Entry, point: Values, seed: number, validation: number): Run {
-  const input = withValues(entry.input, point)
-  return { entry, point, seed, kind: 'trial', ...runOf(input, validation, seed, true) }
+  return runOf(entry, 'trial', point, seed, validation)
 }
 
-function runOf(input: ConfigInput, validation: number | undefined, seed: number, isTrial = false) {
+function runOf(
+  entry: Entry,
+  kind: Run['kind'],
+  point: Values,
+  seed: number,
+  validation: number | undefined,
+): Run {
+  const key = canonical([kind, point, validation])
+  const found = entry.recipes.get(key) ?? completed(withValues(entry.input, point), validation)
+  entry.recipes.set(key, found)
+  return { entry, point, seed, kind, config: { ...found.config, seed }, hash: found.hash }
+}
+
+/** With `trial`, the share of the training images that a trial is evaluated on. */
+function completed(input: ConfigInput, trial?: number): Recipe {
+  const validation = trial ?? input.data?.validation
   const config = defineConfig({
     ...input,
-    seed,
     threads: input.threads ?? 1, // that of the machine would be another recipe on each
     data: { ...input.data, validation },
   })
-  const picksAnEpoch = validation !== undefined && !isTrial
+  const picksAnEpoch = validation !== undefined && trial === undefined
   const evalEvery = picksAnEpoch ? config.evalEvery : config.optim.epochs
   const whole = { ...config, evalEvery }
   return { config: whole, hash: hashOf(recipeOf(whole)) }

@@ -27,7 +27,9 @@ const entry = z.strictObject({
   values: values.default({}),
   seeds: seeds.optional(),
   orientation: z.boolean().default(false),
-  published: z.strictObject({ top1: z.number(), source: z.string() }).optional(),
+  published: z
+    .strictObject({ top1: z.number().min(0).max(1), source: z.string().min(1) })
+    .optional(),
   grid: lists.optional(),
 })
 

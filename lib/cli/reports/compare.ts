@@ -106,7 +106,7 @@ const points = (share: number | null) => (share === null ? '-' : (100 * share).t
 const signed = (share: number) => `${share >= 0 ? '+' : ''}${(100 * share).toFixed(1)}`
 
 const publishedText = ({ published }: EntryReport) =>
-  published ? `${published.top1} (${published.source})` : ''
+  published ? `${points(published.top1)} (${published.source})` : ''
 
 function tuningText(entries: EntryReport[]): string {
   const rows = entries.flatMap(({ label, tuned, trials = [] }) =>
@@ -114,7 +114,7 @@ function tuningText(entries: EntryReport[]): string {
       label,
       valuesText(values),
       top1.map((share) => (100 * share).toFixed(1)).join(' ') || 'not finite',
-      values === tuned ? 'chosen' : '',
+      valuesText(values) === valuesText(tuned ?? {}) ? 'chosen' : '',
     ]),
   )
   return `## Tuning\n\n${table(['entry', 'trial', 'validation top-1 % by seed', ''], rows)}`

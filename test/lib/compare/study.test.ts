@@ -124,7 +124,7 @@ test('a study of a configuration file has its name and the axes of the command l
 })
 
 test('what was published stands beside its own recipe alone', async () => {
-  const published = { top1: 90, source: 'a paper' }
+  const published = { top1: 0.9, source: 'a paper' }
   const [own, other] = await define({ entries: [{ ...crossEntropy, published }, mc] })
   expect(own?.published).toEqual(published)
   expect(other?.published).toBeUndefined()
