@@ -181,6 +181,14 @@ export const claims = {
     op: '<=',
     goals: { '*': { value: 20 } },
   },
+  'compare-overhead': {
+    bench: 'compare-overhead',
+    title: 'mcloss compare: what it costs beside its runs',
+    means: 'Processor seconds of a comparison with one job, all its processes: ours / peer.',
+    peer: 'the same runs started one by one with mcloss train',
+    op: '<=',
+    goals: { '*': { value: 1.03 } },
+  },
   'pretrained-gain': {
     bench: 'pretrained',
     title: 'Fine-tuning from pretrained weights on the drawn birds',

@@ -15,6 +15,7 @@ export const Purpose = {
   jitter: 6,
   erasing: 7,
   validation: 8,
+  tuning: 9,
 } as const
 export type Purpose = (typeof Purpose)[keyof typeof Purpose]
 

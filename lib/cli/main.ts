@@ -25,6 +25,10 @@ const commands: Record<string, [words: string, load: () => Promise<CommandFile>]
     'images/s of a configuration on this machine; recommends settings, changes none',
     () => import('./commands/bench.js'),
   ],
+  compare: [
+    'configurations over seeds: a table with differences and their intervals',
+    () => import('./commands/compare.js'),
+  ],
   weights: ['pretrained weights to start from', () => import('./commands/weights.js')],
   eval: [
     "loss, top-1, top-5 and mean per-class accuracy on the data's test split",

@@ -14,7 +14,13 @@ export interface Problem {
   code?: string
 }
 
-export function configError(schema: z.ZodType, input: unknown, problems: Problem[]): McLossError {
+/** Of a configuration, or of another file whose keys `page` describes. */
+export function configError(
+  schema: z.ZodType,
+  input: unknown,
+  problems: Problem[],
+  { who, page } = { who: 'config', page: 'docs/config.schema.json' },
+): McLossError {
   const lines = problems.flatMap((problem) =>
     problem.code === 'unrecognized_keys'
       ? (problem.keys ?? []).map((key) => unknownKey(schema, input, problem.path, key))
@@ -22,8 +28,8 @@ export function configError(schema: z.ZodType, input: unknown, problems: Problem
   )
   return new McLossError(
     'E_CONFIG',
-    `config: ${lines.length} problem${lines.length === 1 ? '' : 's'}.\n${lines.join('\n')}\n` +
-      'Every key is described in docs/config.schema.json.',
+    `${who}: ${lines.length} problem${lines.length === 1 ? '' : 's'}.\n${lines.join('\n')}\n` +
+      `Every key is described in ${page}.`,
   )
 }
 

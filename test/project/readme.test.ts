@@ -16,14 +16,15 @@ const pages = [
     .map((name) => `docs/${name}`),
 ]
 const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
+const commands = 'lib/cli/commands'
+const subcommands = readdirSync(join(root, commands)).map((name) => name.replace('.ts', ''))
 const groups = ['data', 'weights']
-/** Of the program, or of one of its groups: `const data = program.command('data')`. */
-function subcommandsOf(parent: string): string[] {
-  const source = ['main', 'bench', ...groups].map((name) => read(`lib/cli/${name}.ts`)).join('')
-  const calls = source.matchAll(/(\w+)\s*\.command\('([a-z]+)/g)
-  return [...calls].flatMap(([, object, name = '']) => (object === parent ? name : []))
-}
-const subcommands = subcommandsOf('program')
+
+/** Of one of the groups. */
+const subcommandsOf = (group: string): string[] =>
+  [...read(`${commands}/${group}.ts`).matchAll(/\.command\('([a-z]+)/g)].map(
+    ([, name = '']) => name,
+  )
 
 /** Commands of the page's sh blocks, continued lines joined, comments and variables taken off. */
 function commandsOf(page: string): string[] {

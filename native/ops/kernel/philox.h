@@ -20,7 +20,8 @@ enum class Purpose : uint32_t {
   drawing = 5,
   jitter = 6,
   erasing = 7,
-  validation = 8
+  validation = 8,
+  tuning = 9
 };
 
 struct PhiloxWords {

@@ -1,0 +1,153 @@
+// One run in a process of its own, a child of lib/compare/child.ts: so its processor time and memory are
+// its own, and a run that dies takes no other with it. It goes on from its last checkpoint, if there is
+// one. Whether to stop is the parent's to say; without a parent it ends at once.
+
+import { readFile, rename, rm } from 'node:fs/promises'
+import { cpus } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { native } from '../binding.js'
+import { type Config, defineConfig } from '../config/index.js'
+import { McLossError, reasonOf } from '../errors.js'
+import type { TestFigures } from '../events.js'
+import { unlessMissing } from '../files/system-errors.js'
+import { packageVersion, physicalCores } from '../machine.js'
+import { openCheckpoint } from '../train/checkpoint.js'
+import { requireFree } from '../train/claim.js'
+import { writeFlushed } from '../train/disk.js'
+import { locate } from '../train/links.js'
+import { areFinite } from '../train/metrics.js'
+import { train } from '../train/train.js'
+import { type Answer, RESULT, type Request, type Spent } from './child.js'
+import type { Outcome } from './ledger.js'
+import { timeOf } from './timing.js'
+
+const stop = new AbortController()
+const BUSY_MS = 10_000
+
+process.on('SIGINT', () => {}) // the terminal's signals reach the parent too
+process.on('SIGHUP', () => {})
+process.on('SIGTERM', () => stop.abort())
+const orphaned = () => process.kill(process.pid, 'SIGKILL')
+process.on('disconnect', orphaned)
+process.on('message', (message: Request | 'stop') => {
+  if (message === 'stop') return stop.abort()
+  answer(message).then((reply) =>
+    process.send?.(reply, () => {
+      process.off('disconnect', orphaned)
+      process.disconnect()
+    }),
+  )
+})
+
+async function answer(request: Request): Promise<Answer> {
+  try {
+    const config = defineConfig(request.config)
+    if (request.kind === 'timing') return { timing: await timeOf(config, stop.signal) }
+    return { outcome: await finish(config, request) }
+  } catch (error) {
+    const code = error instanceof McLossError ? error.code : undefined
+    return { error: { ...(code && { code }), message: reasonOf(error) } }
+  }
+}
+
+/** Trains to the end; a run that died after its end and before its result was kept begins again. */
+async function finish(config: Config, { kind, runDir }: Request): Promise<Outcome> {
+  await untilFree(runDir)
+  const isBegun = (await locate(runDir, 'last')).path !== undefined
+  const done = isBegun ? (await openCheckpoint(runDir)).state.epoch : 0
+  const resumes = isBegun && done < config.optim.epochs
+  if (!resumes) await rm(runDir, { recursive: true, force: true })
+  const before = await spentIn(runDir) // nothing in a folder that is not there
+  const figures = await figuresOf(config, kind, resumes ? runDir : undefined, () =>
+    keep(runDir, spent(before)),
+  )
+  const outcome = {
+    ...(figures ? { figures: pick(figures) } : { error: 'E_NUMERICS' as const }),
+    ...spent(before),
+    versions: {
+      mcloss: packageVersion(),
+      libtorch: native().buildInfo().libtorch,
+      node: process.versions.node,
+    },
+    machine: {
+      processor: cpus()[0]?.model.trim() ?? '',
+      cores: physicalCores(),
+      threads: config.threads,
+    },
+  }
+  await keep(runDir, outcome)
+  return outcome
+}
+
+const pick = ({ top1, top5, loss, meanPerClass, n }: TestFigures) => ({
+  ...{ top1, top5, loss, meanPerClass, n },
+})
+
+/** Undefined for a run that ends because its figures are not finite. */
+async function figuresOf(
+  config: Config,
+  kind: Request['kind'],
+  resume: string | undefined,
+  onCheckpoint: () => Promise<void>,
+): Promise<TestFigures | undefined> {
+  const end = new AbortController()
+  const signal = AbortSignal.any([stop.signal, end.signal])
+  const run = train(config, { signal, ...(resume && { resume }) })
+  let validated: TestFigures | undefined
+  let kept = Promise.resolve()
+  try {
+    // Nothing is waited for in here: the end of a trial has to be seen before its test begins.
+    for await (const event of run) {
+      if (event.type === 'checkpoint') kept = kept.then(onCheckpoint)
+      kept.catch(() => {})
+      if (kind !== 'trial' || event.type !== 'epoch' || !event.validation) continue
+      if (areFinite(event.validation)) validated = event.validation
+      end.abort() // the test images are no business of a trial
+    }
+    return validated ?? (await run.result).test
+  } catch (error) {
+    if (validated && !stop.signal.aborted) return validated
+    if (error instanceof McLossError && error.code === 'E_NUMERICS') return undefined
+    throw error
+  } finally {
+    await kept
+  }
+}
+
+/** A process that was killed with its parent may still be there for a moment. */
+async function untilFree(runDir: string): Promise<void> {
+  for (const began = performance.now(); ; await setTimeout(50)) {
+    try {
+      return await requireFree(runDir)
+    } catch (error) {
+      if (performance.now() - began > BUSY_MS) throw error
+    }
+  }
+}
+
+/** Of this process and those before it. */
+function spent(before: Spent): Spent {
+  const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage()
+  return {
+    seconds: before.seconds + (userCPUTime + systemCPUTime) / 1e6,
+    peakBytes: Math.max(before.peakBytes, maxRSS * 1024),
+  }
+}
+
+/** Nothing, if it died between a checkpoint and the writing of this. */
+async function spentIn(runDir: string): Promise<Spent> {
+  const path = join(runDir, RESULT)
+  const text = await unlessMissing(
+    readFile(path, 'utf8'),
+    'E_IO',
+    `compare: ${path} cannot be read`,
+  )
+  return text === undefined ? { seconds: 0, peakBytes: 0 } : JSON.parse(text)
+}
+
+async function keep(runDir: string, what: object): Promise<void> {
+  const path = join(runDir, RESULT)
+  await writeFlushed(`${path}.tmp`, JSON.stringify(what))
+  await rename(`${path}.tmp`, path)
+}
