@@ -67,6 +67,9 @@ function refusal(input: unknown): string {
 
 const wrong: Record<string, unknown[]> = {
   about: [5],
+  'published.top1': [-0.1, 87.26, '0.5'],
+  'published.source': ['', 3],
+  'records.tensorboard': ['yes', 1],
   seed: [-1, 0.5, 2 ** 53, '1'],
   out: ['', 1],
   name: ['a/b', '', 1],
