@@ -3,25 +3,19 @@
 
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
-import { train } from '../dist/index.js'
+import { birdsRun, sideOf, stages } from './birds-run.mjs'
 import { peerScript } from './python.mjs'
-import { mean, pairedInterval, rounded } from './statistics.mjs'
+import { pairedInterval, rounded } from './statistics.mjs'
 
 const formats = {
   'zip .pth': 'backbone.zip.pth',
   'legacy .pth': 'backbone.legacy.pth',
   safetensors: 'backbone.safetensors',
 }
-/** 40 classes * 3 channels and 20 * 6 give the last convolution one width. */
-const stages = {
-  first: { classes: 40, firstClass: 0, channelsPerClass: 3, batchSize: 32 },
-  second: { classes: 20, firstClass: 40, channelsPerClass: 6, batchSize: 20 },
-}
-
 /** -> the rows of 'pretrained-gain', one per format. */
 export async function gainRows(options, dir) {
   const { python, seeds, epochs, firstEpochs, images, firstImages } = options
-  const first = await run(options, dir, {
+  const first = await birdsRun(options, dir, {
     ...{ ...stages.first, name: 'first', seed: 0, epochs: firstEpochs, trainPerClass: firstImages },
   })
   const written = spawnSync(
@@ -37,7 +31,7 @@ export async function gainRows(options, dir) {
       const weights = format && join(dir, formats[format])
       const name = `second-${seed}-${names.indexOf(format)}`
       const settings = { ...stages.second, name, seed, epochs, trainPerClass: images, weights }
-      const { last } = await run(options, dir, settings)
+      const { last } = await birdsRun(options, dir, settings)
       top1.get(format).push(rounded(100 * last.top1))
       console.log(`seed ${seed}, ${format ?? 'from scratch'}: top-1 ${rounded(100 * last.top1)} %`)
     }
@@ -69,31 +63,4 @@ function rowOf(format, top1, first, { threads, epochs, firstEpochs, seeds, image
         `${stages.first.classes} kinds and ${firstEpochs} epochs`,
     },
   }
-}
-
-function sideOf(name, values) {
-  const [low, high] = [Math.min(...values), Math.max(...values)]
-  return { name, value: rounded(mean(values)), low, high, unit: '%', values }
-}
-
-/** One training run; -> its result. */
-async function run({ threads, testImages }, dir, given) {
-  const { name, seed, epochs, batchSize, channelsPerClass, weights, ...birds } = given
-  const training = train({
-    ...{ seed, threads, out: dir, name },
-    data: {
-      name: 'drawn-birds',
-      root: join(dir, `birds-${birds.firstClass}`),
-      ...{ ...birds, testPerClass: testImages, size: 112, resize: 112, crop: 112, padding: 4 },
-    },
-    model: {
-      ...{ backbone: 'vgg-small', head: 'two-layer', channelsPerClass },
-      ...(weights && { weights }),
-    },
-    loss: { name: 'cross-entropy' },
-    optim: { lr: 0.05, epochs, batchSize },
-    evalEvery: epochs,
-    checkpointEvery: epochs,
-  })
-  return training.result
 }
