@@ -149,7 +149,7 @@ const model = z.strictObject({
     ),
   freezeBatchNorm: z
     .boolean()
-    .default(false)
+    .optional()
     .describe(
       "batch norms of the backbone, not the head's, train with their running statistics, which stay",
     ),
