@@ -1,5 +1,5 @@
 // What is found on this machine: the LibTorch the add-on was built with, the add-on, CUDA, the
-// build tools, and whether a loss computed here is right. Gathers only; lib/cli/doctor-report.ts puts
+// build tools, and whether a loss computed here is right. Gathers only; lib/cli/reports/doctor.ts puts
 // it into words.
 
 import { execFile } from 'node:child_process'

@@ -1,6 +1,6 @@
 // How fast a configuration trains on this machine: images a second on resident noise, the same with
 // other settings by turns, with the run's own data, and where a step's time goes. It recommends and
-// changes nothing. lib/cli/bench-report.ts puts the report into words.
+// changes nothing. lib/cli/reports/bench.ts puts the report into words.
 
 import { readFileSync } from 'node:fs'
 import { cpus } from 'node:os'

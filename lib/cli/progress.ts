@@ -12,7 +12,7 @@ import type {
 import { sizeText } from '../machine.js'
 import { figure, percent } from './percent.js'
 import { plainLines } from './plain.js'
-import { initialWeightsText } from './weights-report.js'
+import { initialWeightsText } from './reports/weights.js'
 
 type Output = NodeJS.WritableStream & { columns?: number }
 

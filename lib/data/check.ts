@@ -1,5 +1,5 @@
 // What a data set on disk is like, file by file: missing, unreadable, damaged, twice there; sizes,
-// colours, class balance. Gathers only; lib/cli/data-report.ts puts it into words.
+// colours, class balance. Gathers only; lib/cli/reports/data.ts puts it into words.
 
 import { realpath, stat } from 'node:fs/promises'
 import { dirname, resolve, sep } from 'node:path'

@@ -12,7 +12,7 @@ import {
   recommendation,
   winners,
 } from '../../../lib/bench/settings.js'
-import { formatBench } from '../../../lib/cli/bench-report.js'
+import { formatBench } from '../../../lib/cli/reports/bench.js'
 import { type ConfigInput, defineConfig } from '../../../lib/config/index.js'
 import { temporaryFolder, toyConfig } from '../../support/small-birds.js'
 

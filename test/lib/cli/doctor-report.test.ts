@@ -1,7 +1,7 @@
 // What `mcloss doctor` prints with and without an add-on that loads.
 
 import { afterAll, expect, test } from 'vitest'
-import { formatDoctor } from '../../../lib/cli/doctor-report.js'
+import { formatDoctor } from '../../../lib/cli/reports/doctor.js'
 import { doctor } from '../../../lib/doctor.js'
 
 const given = process.env.MCLOSS_NATIVE

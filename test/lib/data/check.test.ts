@@ -1,7 +1,7 @@
 import { copyFile, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
-import { formatDataReport } from '../../../lib/cli/data-report.js'
+import { formatDataReport } from '../../../lib/cli/reports/data.js'
 import type { Dataset } from '../../../lib/data/batch.js'
 import { checkData, type DataReport } from '../../../lib/data/check.js'
 import { type DatasetOptions, openDataset } from '../../../lib/data/datasets/index.js'

@@ -1,6 +1,6 @@
 // The report of `mcloss doctor` as lines for a terminal.
 
-import type { DoctorReport, LibtorchRecord } from '../doctor.js'
+import type { DoctorReport, LibtorchRecord } from '../../doctor.js'
 
 export function formatDoctor(report: DoctorReport): string {
   const { libtorch, addon, buildInfo, cuda, tools, tinyRun } = report

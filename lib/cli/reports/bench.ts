@@ -1,8 +1,8 @@
 // A bench's report in words, for a terminal.
 
-import type { BenchReport, Measured } from '../bench/index.js'
-import { median, type Setting } from '../bench/settings.js'
-import { percent } from './percent.js'
+import type { BenchReport, Measured } from '../../bench/index.js'
+import { median, type Setting } from '../../bench/settings.js'
+import { percent } from '../percent.js'
 
 /** Operators that a profile names; the rest is one line. */
 const NAMED = 15

@@ -2,26 +2,24 @@
 
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import { convertWeights } from '../weights/convert.js'
-import { type FetchOptions, fetchWeights } from '../weights/fetch.js'
-import { inspectWeights } from '../weights/inspect.js'
-import { weightRecords } from '../weights/records.js'
-import { statusLine } from './progress.js'
-import { print, printJson, stopOnSignals } from './terminal.js'
+import { convertWeights } from '../../weights/convert.js'
+import { type FetchOptions, fetchWeights } from '../../weights/fetch.js'
+import { inspectWeights } from '../../weights/inspect.js'
+import { weightRecords } from '../../weights/records.js'
+import { statusLine } from '../progress.js'
 import {
   fetchProgress,
   fetchText,
   formatRecords,
   formatWeights,
   recordJson,
-} from './weights-report.js'
+} from '../reports/weights.js'
+import { print, printJson, stopOnSignals } from '../terminal.js'
 
 const files = '.pth, .pt, .bin, .ckpt or .safetensors'
 const keyHelp = 'of a checkpoint with several sets of weights: which one'
 
-export function addWeightsCommand(program: Command): void {
-  const weights = program.command('weights').description('pretrained weights to start from')
-
+export function define(weights: Command): void {
   weights
     .command('list')
     .option('--json', 'print JSON')

@@ -1,8 +1,8 @@
 // The report of `mcloss data check` as lines for a terminal. Pure.
 
 import { relative } from 'node:path'
-import type { ClassSize, DataReport, Duplicates, SplitReport } from '../data/check.js'
-import { plain } from './plain.js'
+import type { ClassSize, DataReport, Duplicates, SplitReport } from '../../data/check.js'
+import { plain } from '../plain.js'
 
 const MOST = 20 // lines of a list; the JSON has them all
 const MOST_NAMES = 4 // of one group of duplicates

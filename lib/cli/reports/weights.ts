@@ -1,12 +1,12 @@
 // What the weights commands print, as lines for a terminal. Pure.
 
-import type { WeightsEvent } from '../events.js'
-import { sizeText } from '../machine.js'
-import type { FetchEvent } from '../weights/fetch.js'
-import type { WeightsReport } from '../weights/inspect.js'
-import type { WeightRecord } from '../weights/records.js'
-import { percent } from './percent.js'
-import { plain } from './plain.js'
+import type { WeightsEvent } from '../../events.js'
+import { sizeText } from '../../machine.js'
+import type { FetchEvent } from '../../weights/fetch.js'
+import type { WeightsReport } from '../../weights/inspect.js'
+import type { WeightRecord } from '../../weights/records.js'
+import { percent } from '../percent.js'
+import { plain } from '../plain.js'
 
 const MOST = 20 // tensors; the JSON and metrics.jsonl have them all
 

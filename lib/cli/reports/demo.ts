@@ -1,6 +1,6 @@
 // The demo's rows as a table for a terminal.
 
-import type { DemoRow } from '../demo.js'
+import type { DemoRow } from '../../demo.js'
 
 export function formatDemo(rows: DemoRow[]): string {
   const cells = [

@@ -3,19 +3,20 @@
 import { writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
-import { loadConfigFile } from '../config/file.js'
-import { type Config, type ConfigInput, defineConfig } from '../config/index.js'
-import type { Split } from '../data/batch.js'
-import { checkData } from '../data/check.js'
-import { openDataset } from '../data/datasets/index.js'
-import { prepareStores } from '../data/store/index.js'
-import { McLossError } from '../errors.js'
-import { systemReason } from '../files/system-errors.js'
-import { sizeText } from '../machine.js'
-import { contactSheet } from '../pictures/contact-sheet.js'
-import { formatDataReport } from './data-report.js'
-import { addConfigFlags, positiveInteger, setFlags, wholeNumber } from './flags.js'
-import { countText, statusLine } from './progress.js'
+import { loadConfigFile } from '../../config/file.js'
+import { type Config, type ConfigInput, defineConfig } from '../../config/index.js'
+import type { Split } from '../../data/batch.js'
+import { checkData } from '../../data/check.js'
+import { openDataset } from '../../data/datasets/index.js'
+import { prepareStores } from '../../data/store/index.js'
+import { McLossError } from '../../errors.js'
+import { systemReason } from '../../files/system-errors.js'
+import { sizeText } from '../../machine.js'
+import { contactSheet } from '../../pictures/contact-sheet.js'
+import { addConfigFlags, setFlags } from '../config-flags.js'
+import { positiveInteger, wholeNumber } from '../options.js'
+import { countText, statusLine } from '../progress.js'
+import { formatDataReport } from '../reports/data.js'
 import {
   exitCodes,
   print,
@@ -23,11 +24,9 @@ import {
   printWarning,
   stopOnSignals,
   withProgress,
-} from './terminal.js'
+} from '../terminal.js'
 
-export function addDataCommand(program: Command): void {
-  const data = program.command('data').description('a data set before training on it')
-
+export function define(data: Command): void {
   data
     .command('check')
     .argument('<name>', 'reader of the data, as data.name')

@@ -1,17 +1,17 @@
 // mcloss bench: how fast a configuration trains here, and which settings would be faster.
 
 import type { Command } from 'commander'
-import { type BenchOptions, bench } from '../bench/index.js'
-import { loadConfigFile } from '../config/file.js'
-import { type Config, type ConfigInput, defineConfig } from '../config/index.js'
-import type { RunEvent } from '../events.js'
-import { changeText, formatBench } from './bench-report.js'
-import { addConfigFlags, positiveInteger, setFlags } from './flags.js'
-import { print, printJson, printWarning, stopOnSignals, withProgress } from './terminal.js'
+import { type BenchOptions, bench } from '../../bench/index.js'
+import { loadConfigFile } from '../../config/file.js'
+import { type Config, type ConfigInput, defineConfig } from '../../config/index.js'
+import type { RunEvent } from '../../events.js'
+import { addConfigFlags, setFlags } from '../config-flags.js'
+import { positiveInteger } from '../options.js'
+import { changeText, formatBench } from '../reports/bench.js'
+import { print, printJson, printWarning, stopOnSignals, withProgress } from '../terminal.js'
 
-export function addBenchCommand(program: Command): void {
-  const command = program
-    .command('bench')
+export function define(command: Command): void {
+  command
     .argument('[config]', 'configuration file (JSON)')
     .option('--rounds <n>', 'turns of every setting', positiveInteger, 5)
     .option('--steps <n>', 'timed steps a turn; default: about a second of them', positiveInteger)
@@ -20,7 +20,6 @@ export function addBenchCommand(program: Command): void {
     .option('--with-data', "also train on the configuration's own data")
     .option('--profile', 'also show which operators a step spends its time in')
     .option('--json', 'print JSON')
-    .description('images/s of a configuration on this machine; recommends settings, changes none')
     .action(runBench)
   addConfigFlags(command)
 }

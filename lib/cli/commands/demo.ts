@@ -1,0 +1,36 @@
+// mcloss demo: the drawn birds, two losses, a table.
+
+import { join, resolve } from 'node:path'
+import type { Command } from 'commander'
+import { runDemo } from '../../demo.js'
+import { positiveInteger } from '../options.js'
+import { formatDemo } from '../reports/demo.js'
+import { print, stopOnSignals, withProgress } from '../terminal.js'
+
+export function define(command: Command): void {
+  command
+    .option('--out <folder>', 'where the images and run folders go', 'runs/demo')
+    .option('--seed <n>', 'seed of the runs', Number, 0)
+    .option('--threads <n>', 'threads', positiveInteger)
+    .option('--epochs <n>', 'fewer epochs for a quick look', positiveInteger)
+    .action(runDemoCommand)
+}
+
+async function runDemoCommand(options: {
+  out: string
+  seed: number
+  threads?: number
+  epochs?: number
+}) {
+  const out = resolve(options.out)
+  const demo = runDemo({ ...options, out, root: join(out, 'drawn-birds') }, stopOnSignals())
+  const rows = await withProgress(async (progress) => {
+    let next = await demo.next()
+    for (; !next.done; next = await demo.next()) progress.show(next.value)
+    return next.value
+  })
+  print('')
+  print(formatDemo(rows))
+  print('')
+  for (const { loss, runDir } of rows) print(`${loss}  ${runDir}`)
+}

@@ -1,0 +1,39 @@
+// mcloss train: a run with its progress, new or resumed.
+
+import type { Command } from 'commander'
+import { loadConfigFile } from '../../config/file.js'
+import { type ConfigInput, defineConfig } from '../../config/index.js'
+import { resumedConfig } from '../../train/session.js'
+import { train } from '../../train/train.js'
+import { accuracyText } from '../accuracy.js'
+import { addConfigFlags, setFlags } from '../config-flags.js'
+import { print, stopOnSignals, withProgress } from '../terminal.js'
+
+export function define(command: Command): void {
+  command
+    .argument(
+      '[config]',
+      'configuration file (JSON); examples/recipes/ holds one per published row',
+    )
+    .option('--resume <path>', 'go on from a run folder or checkpoint')
+    .action(runTrain)
+  addConfigFlags(command)
+}
+
+async function runTrain(file: string | undefined, options: Record<string, string>) {
+  const { resume, ...flags } = options
+  const input: ConfigInput = file
+    ? await loadConfigFile(file)
+    : resume
+      ? await resumedConfig(resume)
+      : ({} as ConfigInput)
+  const config = defineConfig(setFlags(input, flags))
+  const run = train(config, { signal: stopOnSignals(), ...(resume && { resume }) })
+  await withProgress(async (progress) => {
+    for await (const event of run) progress.show(event)
+  })
+  const { best, last, runDir } = await run.result
+  print(`best  epoch ${best.epoch + 1}: ${accuracyText(best)}`)
+  print(`last  epoch ${last.epoch + 1}: ${accuracyText(last)}`)
+  print(`run   ${runDir}`)
+}
