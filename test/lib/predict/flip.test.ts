@@ -1,6 +1,7 @@
 // Both views: evaluate and predict with `flip` against the mean of two separate predictions, of each image
 // and of its mirrored file, to the bit.
 
+import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
@@ -116,6 +117,17 @@ test('bothViews: places among seven classes; a probability below the least numbe
 test('bothViews: outputs that are not finite have no loss', async () => {
   const evaluator = bothViews({ predict: async () => Float32Array.from([Number.NaN, 1]) })
   expect((await evaluator.evaluate(batch([0, 0, 0], [1]))).lossSum).toBeNaN()
+})
+
+test('the commands take --flip', async () => {
+  const cli = join(import.meta.dirname, '../../..', 'dist', 'cli', 'main.js')
+  const run = (...args: string[]) => {
+    const given = [cli, ...args, '--weights', weights, '--flip', '--json']
+    return JSON.parse(spawnSync(process.execPath, given, { encoding: 'utf8' }).stdout)
+  }
+  expect(run('eval')).toEqual(await evaluate({ weights, flip: true }))
+  const [image = ''] = plain
+  expect(run('predict', image)).toEqual(await predict([image], { weights, flip: true }))
 })
 
 test('flip is true or false', async () => {
