@@ -86,7 +86,7 @@ test('a recipe has no path, no name and nothing that only a machine is asked for
 test('what is as the schema has it by default is no part of a recipe: a new option changes none', () => {
   const recipe = JSON.parse(recipeOf(defineConfig({ ...base, threads: 1 })))
   expect(recipe).toMatchObject({ optim: { lr: 0.05, epochs: 2, batchSize: 8 }, threads: 1 })
-  expect(recipe.optim).not.toHaveProperty('momentum')
+  expect(recipe.optim).not.toHaveProperty('weightDecay')
   expect(recipe.data).not.toHaveProperty('jitter')
   expect(recipe.loss).toEqual({ name: 'mc', alpha: 1, beta: 0.5, keep: 'ceil-half' })
 })

@@ -1,5 +1,5 @@
-// Runs with every control of the optimizer: resumed at any step they are the whole run to the bit; the
-// average of the weights is evaluated beside them, kept, and best where best.of says so.
+// Runs with every control of the optimizer: the average of the weights is evaluated beside them, kept, and
+// best where best.of says so. all-controls.test.ts resumes such a run.
 
 import { readFileSync, realpathSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
@@ -35,15 +35,6 @@ beforeAll(async () => {
   const run = train(config('whole'))
   for await (const event of run) events.push(event)
   result = await run.result
-})
-
-test.each([1, 2, 3, 4, 5, 6])('resumed after step %i', async (step) => {
-  const name = `to-${step}`
-  const runDir = await stoppedIn('step', step, config(name))
-  const state = JSON.parse(readFileSync(join(runDir, 'last/state.json'), 'utf8'))
-  expect(state).toMatchObject({ step, epoch: step > 3 ? 1 : 0 })
-  await train(config(name), { resume: runDir }).result
-  expect(computed(runDir)).toEqual(computed(result.runDir))
 })
 
 test('the backbone trains from the second epoch on', async () => {
