@@ -35,7 +35,7 @@ describe('create', () => {
     await refused(create({ model: { ...model, backbone: 'vgg19' } }), 'E_CONFIG', 'vgg19', 'vgg16')
     await refused(create({ model: { ...model, head: 'three' } }), 'E_CONFIG', 'three', 'two-layer')
     await refused(create({ model: { ...model, head: 'torchvision' } }), 'E_CONFIG', 'toy')
-    await refused(create({ loss: { name: 'focal' } as never }), 'E_CONFIG', 'focal')
+    await refused(create({ loss: { name: 'triplet' } as never }), 'E_CONFIG', 'triplet')
     expect(() => native().mapShape({ ...model, backbone: 'vgg19' })).toThrow(McLossError)
   })
 
