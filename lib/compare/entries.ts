@@ -176,7 +176,8 @@ function baselineOf(entry: Entry, entries: Entry[], baseline: Values): Entry {
   throw new McLossError(
     'E_CONFIG',
     `compare: expected one baseline with ${JSON.stringify(baseline)} for the entry '${entry.label}' ` +
-      `but found ${found.length === 0 ? 'none' : found.map(({ label }) => `'${label}'`).join(', ')}.`,
+      `but found ${found.length === 0 ? 'none' : found.map(({ label }) => `'${label}'`).join(', ')}. Give a baseline ` +
+      "whose values exactly one entry has, or name that entry: label is an entry's label.",
   )
 }
 

@@ -12,7 +12,8 @@ import { weightRecord } from '../weights/records.js'
 
 /** Keys that no figure depends on; images that lie elsewhere are the same images. */
 export const notInRecipes: readonly string[] = [
-  ...['$schema', 'about', 'published', 'name', 'out', 'seed', 'logEvery', 'checkpointEvery'],
+  ...['$schema', 'about', 'published', 'name', 'out', 'seed'],
+  ...['logEvery', 'checkpointEvery', 'records'],
   ...['data.root', 'data.storeDir', 'data.store', 'data.decoders', 'data.prefetch', 'data.strict'],
 ]
 

@@ -9,15 +9,14 @@ import { setTimeout } from 'node:timers/promises'
 import { native } from '../binding.js'
 import { type Config, defineConfig } from '../config/index.js'
 import { McLossError, reasonOf } from '../errors.js'
-import type { TestFigures } from '../events.js'
+import type { RunEvent, TestFigures } from '../events.js'
 import { unlessMissing } from '../files/system-errors.js'
 import { packageVersion, physicalCores } from '../machine.js'
 import { openCheckpoint } from '../train/checkpoint.js'
 import { requireFree } from '../train/claim.js'
 import { writeFlushed } from '../train/disk.js'
 import { locate } from '../train/links.js'
-import { areFinite } from '../train/metrics.js'
-import { train } from '../train/train.js'
+import { train, trainAndValidate } from '../train/train.js'
 import { type Answer, RESULT, type Request, type Spent } from './child.js'
 import type { Outcome } from './ledger.js'
 import { timeOf } from './timing.js'
@@ -91,28 +90,24 @@ async function figuresOf(
   resume: string | undefined,
   onCheckpoint: () => Promise<void>,
 ): Promise<TestFigures | undefined> {
-  const end = new AbortController()
-  const signal = AbortSignal.any([stop.signal, end.signal])
-  const run = train(config, { signal, ...(resume && { resume }) })
-  let validated: TestFigures | undefined
-  let kept = Promise.resolve()
+  const options = { signal: stop.signal, ...(resume && { resume }) }
   try {
-    // Nothing is waited for in here: the end of a trial has to be seen before its test begins.
-    for await (const event of run) {
-      if (event.type === 'checkpoint') kept = kept.then(onCheckpoint)
-      kept.catch(() => {})
-      if (kind !== 'trial' || event.type !== 'epoch' || !event.validation) continue
-      if (areFinite(event.validation)) validated = event.validation
-      end.abort() // the test images are no business of a trial
+    if (kind === 'trial') {
+      const trial = trainAndValidate(config, options)
+      await followed(trial, onCheckpoint)
+      return (await trial.result).last
     }
-    return validated ?? (await run.result).test
+    const run = train(config, options)
+    await followed(run, onCheckpoint)
+    return (await run.result).test
   } catch (error) {
-    if (validated && !stop.signal.aborted) return validated
     if (error instanceof McLossError && error.code === 'E_NUMERICS') return undefined
     throw error
-  } finally {
-    await kept
   }
+}
+
+async function followed(events: AsyncIterable<RunEvent>, onCheckpoint: () => Promise<void>) {
+  for await (const event of events) if (event.type === 'checkpoint') await onCheckpoint()
 }
 
 /** A process that was killed with its parent may still be there for a moment. */

@@ -25,7 +25,8 @@ export async function orNotWritten<T>(path: string, work: () => Promise<T>): Pro
   } catch (cause) {
     throw new McLossError(
       'E_IO',
-      `records: ${path} cannot be written: ${systemReason(cause)} out, or report of an evaluation, can name another folder.`,
+      `records: ${path} cannot be written: ${systemReason(cause)} out, or report of an evaluation, can ` +
+        'name another folder.',
       { cause },
     )
   }

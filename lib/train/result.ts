@@ -12,24 +12,53 @@ import type { EpochResult } from './session.js'
 /** Of the run folder. */
 const REPORT = 'report'
 
-export interface RunResult {
+/** Of a run that leaves the test split out. */
+export interface ValidationResult {
   runDir: string
   /**
-   * The epoch with the best value of config.best.metric on the split `test.bestPickedOn`, its figures
-   * there, and the link to it. All figures are of the weights that config.best.of names.
+   * The epoch with the best value of config.best.metric on the split that best is picked on, its
+   * figures there, and the link to it. All figures are of the weights that config.best.of names.
    */
   best: EpochResult
   /** The last epoch, on the same split. */
   last: EpochResult
+}
+
+export interface RunResult extends ValidationResult {
   /** The best epoch's figures on the test split, which is where it was picked, or was read once for this. */
   test: EpochResult & { bestPickedOn: EvaluatedSplit }
 }
 
-export async function resultOf(
+/** How a run ends. */
+export interface Ending<Result> {
+  /** False: the run goes on without a test split, so that none of its images is looked at. */
+  hasTest: boolean
+  resultOf(run: RunContext, hasEpochs: boolean, signal: AbortSignal | undefined): Promise<Result>
+}
+
+/** A run as users start it. */
+export const tested: Ending<RunResult> = { hasTest: true, resultOf }
+
+/** A run that is judged by its validation images alone. */
+export const validated: Ending<ValidationResult> = {
+  hasTest: false,
+  resultOf: async (run, hasEpochs) => validationResultOf(run, hasEpochs),
+}
+
+async function resultOf(
   run: RunContext,
   hasEpochs: boolean,
   signal: AbortSignal | undefined,
 ): Promise<RunResult> {
+  const result = validationResultOf(run, hasEpochs)
+  const pickedOn = bestPickedOn(run.config)
+  const test = pickedOn === 'test' ? result.best : await testResult(run, result.best, signal)
+  if (pickedOn === 'test') await reportBest(run, signal)
+  return { ...result, test: { ...test, bestPickedOn: pickedOn } }
+}
+
+/** What the epochs came to. */
+function validationResultOf(run: RunContext, hasEpochs: boolean): ValidationResult {
   const { config, runDir, last } = run
   const { epochs } = config.optim
   if (hasEpochs && !(last && run.best)) {
@@ -48,17 +77,13 @@ export async function resultOf(
         'Raise optim.epochs to go on.',
     )
   }
-  const best = { ...run.best, checkpoint: join(runDir, 'best') }
-  const pickedOn = bestPickedOn(config)
-  const test = pickedOn === 'test' ? best : await testResult(run, best, signal)
-  if (pickedOn === 'test') await reportBest(run, signal)
-  return { runDir, best, last, test: { ...test, bestPickedOn: pickedOn } }
+  return { runDir, best: { ...run.best, checkpoint: join(runDir, 'best') }, last }
 }
 
 /** The run is at its end: an abort leaves the report out, and nothing else. */
 async function reportBest(run: RunContext, signal: AbortSignal | undefined): Promise<void> {
-  const tested = await testBest(run, signal)
-  if (tested) return await writeReport(join(run.runDir, REPORT), tested.answers)
+  const best = await testBest(run, signal)
+  if (best) return await writeReport(join(run.runDir, REPORT), best.answers)
   const folder = join(run.runDir, REPORT)
   const message =
     `train: stopped before the report; write it with: mcloss eval --weights ${run.runDir} ` +
@@ -73,15 +98,15 @@ async function testResult(
   signal: AbortSignal | undefined,
 ): Promise<EpochResult> {
   const began = performance.now()
-  const tested = await testBest(run, signal)
-  if (!tested) {
+  const best = await testBest(run, signal)
+  if (!best) {
     throw new McLossError(
       'E_ABORTED',
       `train: stopped in the evaluation of the test split; every epoch is saved in ${run.saved}. ` +
         `Go on with: mcloss train --resume ${run.runDir}`,
     )
   }
-  const { figures: test, answers } = tested
+  const { figures: test, answers } = best
   if (!areFinite(test)) {
     throw new McLossError(
       'E_NUMERICS',

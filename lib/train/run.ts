@@ -16,14 +16,16 @@ import { emptyTotals, trainEpoch } from './epoch.js'
 import { bestPickedOn, type Evaluation, evaluateEpoch } from './evaluation.js'
 import type { LinkName } from './links.js'
 import { areFinite, isBetter, trainFigures } from './metrics.js'
-import { keptText, type RunResult, resultOf } from './result.js'
+import { type Ending, keptText } from './result.js'
 import type { EpochResult } from './session.js'
 import { watchSkipped } from './skipped.js'
 
-export async function runEpochs(
+/** `resultOf` makes the result once the epochs are done. */
+export async function runEpochs<Result>(
   run: RunContext,
   signal: AbortSignal | undefined,
-): Promise<RunResult> {
+  resultOf: Ending<Result>['resultOf'],
+): Promise<Result> {
   const { config, dataset, stores, trainer, stepsPerEpoch, lrAt, position } = run
   const { epochs } = config.optim
   const { emit } = run.journal

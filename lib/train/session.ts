@@ -74,7 +74,7 @@ export async function resumedConfig(path: string): Promise<ConfigInput> {
   return (await openCheckpoint(path)).state.config as ConfigInput
 }
 
-/** Only its own run goes on from a checkpoint: its data, order and steps are those of the start. */
+/** Only its own run goes on from a checkpoint: its data, order, steps and choice are those of the start. */
 export function requireSameRun(
   { path, state }: Checkpoint,
   config: Config,
@@ -96,14 +96,15 @@ export function requireSameRun(
     ['data.validation', then.data.validation ?? 'none', config.data.validation ?? 'none'],
     ['training images', state.trainSamples, trainSamples],
     ['steps an epoch', state.stepsPerEpoch, stepsPerEpoch],
+    ['best.of', then.best?.of ?? 'raw', config.best.of],
   ].filter(([, then, now]) => then !== now)
   if (differences.length === 0) return
   throw new McLossError(
     'E_CHECKPOINT',
-    `train: ${path} cannot go on with other samples in other steps: ` +
+    `train: ${path} cannot go on as another run than it began: ` +
       `${differences.map(([name, then, now]) => `${name} ${then} then, ${now} now`).join('; ')}. ` +
-      'Resume with the seed, data, data.validation, optim.batchSize and optim.dropLast it was ' +
-      'started with.',
+      'Resume with the seed, data, data.validation, optim.batchSize, optim.dropLast and best.of it ' +
+      'was started with.',
   )
 }
 

@@ -23,7 +23,7 @@ import { EventQueue } from './event-queue.js'
 import { originOf, weightsPlace } from './initial-weights.js'
 import { journalOf } from './journal.js'
 import { outcomeOf } from './outcome.js'
-import type { RunResult } from './result.js'
+import { type Ending, type RunResult, tested, type ValidationResult, validated } from './result.js'
 import { runEpochs } from './run.js'
 import { makeSchedule } from './schedule.js'
 import { freshSession, misfit, requireSameRun, resumedRunDir, resumedSession } from './session.js'
@@ -38,8 +38,8 @@ export interface TrainOptions {
 
 const optionsShape = record({ signal: signalShape.optional(), resume: text.optional() })
 
-export interface Run extends AsyncIterable<RunEvent> {
-  readonly result: Promise<RunResult>
+export interface Run<Result = RunResult> extends AsyncIterable<RunEvent> {
+  readonly result: Promise<Result>
 }
 
 /**
@@ -54,8 +54,27 @@ export interface Run extends AsyncIterable<RunEvent> {
  * E_ABORTED after an abort, naming the checkpoint.
  */
 export function train(config: Config | ConfigInput, options: TrainOptions = {}): Run {
+  return begin(config, options, tested)
+}
+
+/**
+ * As train, for a configuration with data.validation: the test split is left out of the data, so that
+ * no image of it is decoded and no result depends on it.
+ */
+export function trainAndValidate(
+  config: Config,
+  options: TrainOptions = {},
+): Run<ValidationResult> {
+  return begin(config, options, validated)
+}
+
+function begin<Result>(
+  config: Config | ConfigInput,
+  options: TrainOptions,
+  ending: Ending<Result>,
+): Run<Result> {
   const events = new EventQueue()
-  const outcome = outcomeOf(publishing(events, config, options))
+  const outcome = outcomeOf(publishing(events, config, options, ending))
   return {
     result: outcome.result,
     // The loop holds the outcome: nobody has let go of it as long as the loop can throw.
@@ -67,11 +86,16 @@ export function train(config: Config | ConfigInput, options: TrainOptions = {}):
  * The run's end is also that of its events. No closure of `train`: the stack of a failure keeps its
  * functions and what they close over, and the result has to go out of reach.
  */
-async function publishing(events: EventQueue, given: Config | ConfigInput, options: TrainOptions) {
+async function publishing<Result>(
+  events: EventQueue,
+  given: Config | ConfigInput,
+  options: TrainOptions,
+  ending: Ending<Result>,
+) {
   try {
     checkArgument('train', 'options', optionsShape, options)
     const config = completeConfig('train', given)
-    const result = await execute(config, options, (event) => events.push(event))
+    const result = await execute(config, options, ending, (event) => events.push(event))
     events.end()
     return result
   } catch (error) {
@@ -80,19 +104,25 @@ async function publishing(events: EventQueue, given: Config | ConfigInput, optio
   }
 }
 
-async function execute(config: Config, options: TrainOptions, publish: (event: RunEvent) => void) {
+async function execute<Result>(
+  config: Config,
+  options: TrainOptions,
+  ending: Ending<Result>,
+  publish: (event: RunEvent) => void,
+) {
   const claim = new Claim()
   try {
-    return await executeClaimed(claim, config, options, publish)
+    return await executeClaimed(claim, config, options, ending, publish)
   } finally {
     await claim.release()
   }
 }
 
-async function executeClaimed(
+async function executeClaimed<Result>(
   claim: Claim,
   given: Config,
   options: TrainOptions,
+  ending: Ending<Result>,
   publish: (event: RunEvent) => void,
 ) {
   const { signal, resume } = options
@@ -102,7 +132,8 @@ async function executeClaimed(
   if (runDir) await claim.take(runDir) // before its checkpoints are read
   const checkpoint = resume === undefined ? undefined : await openCheckpoint(resume)
   const { config: begun, normalisation, weights } = await beginning(given, checkpoint)
-  const dataset = await openDataset({ ...begun.data, signal })
+  const found = await openDataset({ ...begun.data, signal })
+  const dataset = ending.hasTest ? found : { ...found, test: [] }
   const config = forClasses(begun, dataset.classes.length)
   const stepsPerEpoch = loader(dataset, config, { split: 'train', epoch: 0 }).length
   const trained = positionsOf(dataset, config, 'train')
@@ -143,7 +174,7 @@ async function executeClaimed(
     const warnings = [
       ...(other ? [other] : []),
       ...(dataset.warnings ?? []),
-      ...emptyClasses(config, dataset),
+      ...emptyClasses(config, dataset, ending.hasTest),
       ...disk,
     ]
     for (const message of warnings) journal.emit({ type: 'warning', message })
@@ -166,7 +197,7 @@ async function executeClaimed(
         records,
         claim,
       }
-      return await runEpochs({ ...context, normalisation, ...session }, signal)
+      return await runEpochs({ ...context, normalisation, ...session }, signal, ending.resultOf)
     } finally {
       stores.close()
     }
@@ -192,11 +223,15 @@ async function beginning(config: Config, checkpoint: Checkpoint | undefined) {
 }
 
 /** Of the splits that the run evaluates. */
-function emptyClasses(config: Config, { classes, train, test }: Dataset): string[] {
+function emptyClasses(
+  config: Config,
+  { classes, train, test }: Dataset,
+  hasTest: boolean,
+): string[] {
   const isAside = bestPickedOn(config) === 'validation'
   return [
     ...(isAside ? emptyClassesWarnings(classes, train, 'validation') : []),
-    ...emptyClassesWarnings(classes, test, 'test'),
+    ...(hasTest ? emptyClassesWarnings(classes, test, 'test') : []),
   ]
 }
 

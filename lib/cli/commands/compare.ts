@@ -1,6 +1,5 @@
 // mcloss compare: configurations over seeds, a table with paired differences.
 
-import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { type CompareEvent, compare } from '../../compare/index.js'
@@ -8,7 +7,7 @@ import { plan } from '../../compare/plan.js'
 import { readStudy, type StudyInput } from '../../compare/study.js'
 import { parsedValue, splitValues } from '../../compare/values.js'
 import { McLossError } from '../../errors.js'
-import { systemReason } from '../../files/system-errors.js'
+import { replaceFile } from '../../records/files.js'
 import { positiveInteger } from '../options.js'
 import { compareCsv, compareMarkdown, eventText, planText } from '../reports/compare.js'
 import { exitCodes, print, printError, stopOnSignals } from '../terminal.js'
@@ -18,12 +17,7 @@ type Lists = Record<string, unknown[]>
 export function define(command: Command): void {
   command
     .argument('<file>', 'configuration file or study file (JSON)')
-    .option(
-      '--axis <key=values>',
-      'a key with its values, comma between them; repeatable',
-      axis,
-      {},
-    )
+    .option('--axis <key=values>', 'a key with its values, comma between them; repeatable', axis)
     .option('--seeds <seeds>', 'first..last, or a comma list; default 0..4')
     .option('--baseline <key=value>', 'what the others are compared to; also label=NAME')
     .option('--tune <n>', 'trials of each entry on validation images', positiveInteger)
@@ -34,7 +28,7 @@ export function define(command: Command): void {
 }
 
 interface Flags {
-  axis: Lists
+  axis?: Lists
   seeds?: string
   baseline?: string
   tune?: number
@@ -43,7 +37,7 @@ interface Flags {
   out: string
 }
 
-async function runCompare(file: string, { axis: axes, baseline, jobs, out, ...flags }: Flags) {
+async function runCompare(file: string, { axis: axes = {}, baseline, jobs, out, ...flags }: Flags) {
   const { plan: plansOnly, ...given } = flags
   const study = await readStudy(file, {
     ...given,
@@ -61,15 +55,15 @@ async function runCompare(file: string, { axis: axes, baseline, jobs, out, ...fl
   }
   const report = await compare(study, { out, jobs, signal, onEvent })
   const markdown = compareMarkdown(report)
-  await write(join(out, `${report.name}.md`), markdown)
-  await write(join(out, `${report.name}.csv`), compareCsv(report))
-  await write(join(out, `${report.name}.json`), `${JSON.stringify(report, null, 2)}\n`)
+  await replaceFile(join(out, `${report.name}.md`), markdown)
+  await replaceFile(join(out, `${report.name}.csv`), compareCsv(report))
+  await replaceFile(join(out, `${report.name}.json`), `${JSON.stringify(report, null, 2)}\n`)
   print('')
   print(markdown.trimEnd())
   if (report.failed.length > 0) process.exitCode = exitCodes.failure
 }
 
-function axis(text: string, before: Lists): Lists {
+function axis(text: string, before: Lists = {}): Lists {
   const [key, values] = halves(text)
   return { ...before, [key]: splitValues(values).map((value) => parsedValue(key, value)) }
 }
@@ -82,16 +76,9 @@ function oneValue(text: string): Record<string, unknown> {
 function halves(text: string): [key: string, value: string] {
   const at = text.indexOf('=')
   if (at > 0 && at < text.length - 1) return [text.slice(0, at), text.slice(at + 1)]
-  throw new McLossError('E_USAGE', `mcloss: expected KEY=VALUE but received '${text}'.`)
-}
-
-async function write(path: string, text: string): Promise<void> {
-  try {
-    await writeFile(`${path}.tmp`, text)
-    await rename(`${path}.tmp`, path)
-  } catch (cause) {
-    throw new McLossError('E_IO', `compare: ${path} cannot be written: ${systemReason(cause)}`, {
-      cause,
-    })
-  }
+  throw new McLossError(
+    'E_USAGE',
+    `mcloss: expected KEY=VALUE but received '${text}'. Give a key of the configuration, such as ` +
+      'optim.lr=0.05.',
+  )
 }

@@ -32,5 +32,5 @@ async function runTrain(file: string | undefined, options: Record<string, string
   await withProgress(async (progress) => {
     for await (const event of run) progress.show(event)
   })
-  print(resultText(await run.result))
+  print(resultText(await run.result, config.best.of))
 }

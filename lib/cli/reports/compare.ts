@@ -5,6 +5,7 @@ import type { Plan } from '../../compare/plan.js'
 import type { CompareReport, EntryReport } from '../../compare/report.js'
 import { valuesText } from '../../compare/values.js'
 import { sizeText } from '../../machine.js'
+import { csvText } from '../../records/csv.js'
 import { percent } from '../percent.js'
 
 export function eventText(event: Exclude<CompareEvent, { type: 'notice' }>): string {
@@ -113,7 +114,7 @@ function tuningText(entries: EntryReport[]): string {
     trials.map(({ values, top1 }) => [
       label,
       valuesText(values),
-      top1.map((share) => (100 * share).toFixed(1)).join(' ') || 'not finite',
+      top1.map(points).join(' ') || 'not finite',
       valuesText(values) === valuesText(tuned ?? {}) ? 'chosen' : '',
     ]),
   )
@@ -146,15 +147,10 @@ export function compareCsv({ entries }: CompareReport): string {
     ...['baseline', 'difference', 'low', 'high', 'n', 'published'],
   ]
   const rows = entries.map((entry) => [
-    ...[entry.label, JSON.stringify(entry.values), entry.orientation, entry.seeds.join(' ')],
+    ...[entry.label, JSON.stringify(entry.values), `${entry.orientation}`, entry.seeds.join(' ')],
     ...[entry.top1.join(' '), entry.mean, entry.sd, entry.seconds, entry.peakBytes],
     ...[entry.baseline, entry.difference?.mean, entry.difference?.low, entry.difference?.high],
     ...[entry.difference?.n, entry.published?.top1],
   ])
-  return [head, ...rows].map((row) => `${row.map(csvCell).join(',')}\n`).join('')
-}
-
-function csvCell(value: unknown): string {
-  const text = String(value ?? '')
-  return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+  return csvText([head, ...rows])
 }

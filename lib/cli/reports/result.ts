@@ -1,5 +1,6 @@
 // The figures of a run, and of an evaluation, in words. Pure.
 
+import type { Config } from '../../config/index.js'
 import type { TestFigures } from '../../events.js'
 import type { RunResult } from '../../train/result.js'
 import type { EpochResult } from '../../train/session.js'
@@ -12,10 +13,14 @@ export function accuracyText({ top1, top5, meanPerClass }: TestFigures): string 
   )
 }
 
-/** What a run ends with: which epoch is best, on which images that was decided, and its folder. */
-export function resultText({ best, last, test, runDir }: RunResult): string {
+/** What a run ends with: which epoch is best, on which images and weights, and its folder. */
+export function resultText(
+  { best, last, test, runDir }: RunResult,
+  weights: Config['best']['of'],
+): string {
+  const ofWeights = weights === 'ema' ? ', average of the weights' : ''
   const line = (name: string, of: EpochResult, on: string) =>
-    `${name}  epoch ${of.epoch + 1}: ${accuracyText(of)} (${on})`
+    `${name}  epoch ${of.epoch + 1}: ${accuracyText(of)} (${on}${ofWeights})`
   const onTest = test.bestPickedOn === 'test'
   const where = onTest ? 'the test split' : 'the validation images'
   return [

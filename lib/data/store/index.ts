@@ -52,7 +52,8 @@ export interface Stores extends Record<Split, SplitSource> {
 }
 
 /**
- * Opens the stores of both splits, building those that are not there (`prepareStores`).
+ * Opens the stores of both splits, building those that are not there (`prepareStores`). A split without
+ * images has none.
  *
  * @throws McLossError E_CONFIG for gpu without device cuda; E_IO where the disk is too small or cannot
  * be written; E_DATA for a damaged store; E_IMAGE for a file that cannot be decoded, unless
@@ -71,8 +72,8 @@ export async function openStores(
   const sources = {} as Record<Split, SplitSource>
   try {
     for (const plan of plans) {
-      const { split, badImages } = plan
-      if (mode === 'off') {
+      const { split, samples, badImages } = plan
+      if (mode === 'off' || samples.length === 0) {
         sources[split] = { store: undefined, badImages }
         continue
       }
@@ -85,7 +86,8 @@ export async function openStores(
     for (const store of opened) native().closeStore(store)
     throw error
   }
-  const files = mode === 'off' ? [] : plans.map(({ path }) => path)
+  const stored = plans.filter(({ samples }) => mode !== 'off' && samples.length > 0)
+  const files = stored.map(({ path }) => path)
   return {
     ...sources,
     event: { type: 'store', mode, reason, bytes: totalBytes(plans), files },

@@ -78,7 +78,7 @@ test('an entry without a figure has empty cells', () => {
 })
 
 test('CSV: a line per entry, quotes where they are due', () => {
-  const [head, first, second] = compareCsv(report([entry({}), gain])).split('\n')
+  const [head, first, second] = compareCsv(report([entry({}), gain])).split('\r\n')
   expect(head?.split(',')).toHaveLength(15)
   expect(first).toBe('ce,{},false,0 1,0.5 0.6,0.55,0.0707,12.34,250000000,ce,,,,,')
   expect(second).toBe(

@@ -11,7 +11,7 @@ const accuracies = 'top-5 87.50 %, mean per class 50.00 %'
 
 test('a run without validation images says that best was picked on the test split', () => {
   const test = { ...best, bestPickedOn: 'test' } as const
-  expect(resultText({ runDir: '/runs/x', best, last, test }).split('\n')).toEqual([
+  expect(resultText({ runDir: '/runs/x', best, last, test }, 'raw').split('\n')).toEqual([
     `best  epoch 2: top-1 75.00 %, ${accuracies} (picked on the test split)`,
     `last  epoch 3: top-1 62.50 %, ${accuracies} (on the test split)`,
     'run   /runs/x',
@@ -20,10 +20,21 @@ test('a run without validation images says that best was picked on the test spli
 
 test('a run with them has the test split in a line of its own', () => {
   const test = { ...best, top1: 0.7, bestPickedOn: 'validation' } as const
-  expect(resultText({ runDir: '/runs/x', best, last, test }).split('\n')).toEqual([
+  expect(resultText({ runDir: '/runs/x', best, last, test }, 'raw').split('\n')).toEqual([
     `best  epoch 2: top-1 75.00 %, ${accuracies} (picked on the validation images)`,
     `last  epoch 3: top-1 62.50 %, ${accuracies} (on the validation images)`,
     `test  epoch 2: top-1 70.00 %, ${accuracies} (the best epoch on the test split, read once)`,
+    'run   /runs/x',
+  ])
+})
+
+test('figures of the average of the weights say so in each line', () => {
+  const test = { ...best, bestPickedOn: 'validation' } as const
+  const lines = resultText({ runDir: '/runs/x', best, last, test }, 'ema').split('\n')
+  expect(lines.map((line) => line.replace(/^.*(?=\()/, ''))).toEqual([
+    '(picked on the validation images, average of the weights)',
+    '(on the validation images, average of the weights)',
+    '(the best epoch on the test split, read once, average of the weights)',
     'run   /runs/x',
   ])
 })

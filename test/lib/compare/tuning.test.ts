@@ -130,6 +130,7 @@ test('trials see no test image, their seeds are others, and the chosen point mak
     const journal = readFileSync(join(out, 'runs', keyOf(trial), 'metrics.jsonl'), 'utf8')
     expect(journal).toContain('"validation":{')
     expect(journal).not.toContain('"test":{')
+    expect(journal).toContain('"testSamples":0')
   }
   expect(readdirSync(join(out, 'runs')).filter((name) => /-\d+$/.test(name))).toHaveLength(4)
 })

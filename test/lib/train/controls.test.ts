@@ -1,10 +1,13 @@
 // Runs with every control of the optimizer: the average of the weights is evaluated beside them, kept, and
 // best where best.of says so. all-controls.test.ts resumes such a run.
 
+import { execFile } from 'node:child_process'
 import { readFileSync, realpathSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { beforeAll, expect, test } from 'vitest'
 import { type ConfigInput, defineConfig } from '../../../lib/config/index.js'
+import { openDataset } from '../../../lib/data/datasets/index.js'
 import type { RunEvent } from '../../../lib/events.js'
 import { evaluate, predict } from '../../../lib/predict/inference.js'
 import { readModelMetadata } from '../../../lib/train/checkpoint.js'
@@ -14,6 +17,7 @@ import { temporaryFolder, toyConfig } from '../../support/small-birds.js'
 import { computed, stoppedIn } from '../../support/stopped-runs.js'
 
 const folder = temporaryFolder()
+const cli = join(import.meta.dirname, '../../../dist/cli/main.js')
 const optim = {
   ...{ lr: 0.01, headLr: 0.02, epochs: 2, batchSize: 8, gradAccumSteps: 2 },
   ...{ name: 'adamw', betas: [0.8, 0.99], eps: 1e-7, weightDecay: 0.1, decayNormAndBias: false },
@@ -99,9 +103,38 @@ test('where there is none, ema is refused in words', async () => {
     message: expect.stringContaining('optim.ema'),
   })
   await expect(
-    train(config('none', { optim: { ...optim, epochs: 3 } }), { resume: runDir }).result,
+    train(config('none', { optim: { ...optim, epochs: 3 }, best: { of: 'raw' } }), {
+      resume: runDir,
+    }).result,
   ).rejects.toMatchObject({
     code: 'E_CHECKPOINT',
     message: expect.stringMatching(/optim\.ema undefined then, .*0\.6.* now/),
   })
+})
+
+test('a resumed run picks its best on the same weights: another best.of is refused', async () => {
+  const more = { optim: { ...optim, epochs: 3 }, best: { of: 'raw' } } as const
+  const run = train(config('whole', more), { resume: result.runDir })
+  await expect(run.result).rejects.toMatchObject({
+    code: 'E_CHECKPOINT',
+    message: expect.stringMatching(/best\.of ema then, raw now\. Resume with .* best\.of/),
+  })
+})
+
+test('the command line evaluates and predicts with the average too', async () => {
+  const last = join(result.runDir, 'last')
+  const told = async (...args: string[]) => {
+    const { stdout } = await promisify(execFile)(cli, [
+      ...args,
+      '--weights',
+      last,
+      '--ema',
+      '--json',
+    ])
+    return JSON.parse(stdout)
+  }
+  expect(await told('eval')).toEqual(await evaluate({ weights: last, ema: true }))
+  const [image] = (await openDataset(config('whole').data)).test.map(({ path }) => path)
+  const [expected] = await predict([image as string], { weights: last, ema: true })
+  expect((await told('predict', image as string))[0].top).toEqual(expected?.top)
 })

@@ -11,7 +11,7 @@ import { openDataset } from '../../../lib/data/datasets/index.js'
 import type { RunEvent, StartEvent } from '../../../lib/events.js'
 import { evaluate } from '../../../lib/predict/inference.js'
 import type { RunResult } from '../../../lib/train/result.js'
-import { type TrainOptions, train } from '../../../lib/train/train.js'
+import { type TrainOptions, train, trainAndValidate } from '../../../lib/train/train.js'
 import { plainRead } from '../../support/safetensors-files.js'
 import { temporaryFolder, toyConfig } from '../../support/small-birds.js'
 
@@ -220,6 +220,29 @@ test.each([
   const run = await train(config({ name: name.replaceAll(/\W/g, '-'), data })).result
   expect(figuresOf(run)).toEqual(figuresOf(result))
   expect(computed(run.runDir)).toEqual(computed(result.runDir))
+})
+
+test('a run that is judged by validation images alone opens no test image', async () => {
+  const dataset = await openDataset(config().data)
+  const missing = dataset.test.map((sample) => ({ ...sample, path: join(folder, 'not-there.jpg') }))
+  const data = { dataset: { ...dataset, test: missing }, resize: 64, padding: 4, validation: 0.5 }
+  const given = config({ name: 'judged', data })
+  const run = trainAndValidate(given)
+  const seen: RunEvent[] = []
+  for await (const event of run) seen.push(event)
+  const { best, last, ...rest } = await run.result
+  expect(ofType(seen, 'epoch').map((epoch) => epoch.validation)).toEqual(
+    ofType(events, 'epoch').map((epoch) => epoch.validation),
+  )
+  expect(last).toMatchObject({ n: 12, loss: result.last.loss, top1: result.last.top1 })
+  expect(best).toMatchObject({ epoch: result.best.epoch, loss: result.best.loss })
+  expect(rest).toEqual({ runDir: join(folder, 'runs', 'judged') })
+  expect(ofType(seen, 'start')[0]).toMatchObject({ testSamples: 0, bestPickedOn: 'validation' })
+  expect([...ofType(seen, 'test'), ...ofType(seen, 'warning')]).toEqual([])
+  expect(existsSync(join(rest.runDir, 'report'))).toBe(false)
+  await expect(train(config({ name: 'tested', data })).result).rejects.toMatchObject({
+    code: 'E_IMAGE', // the same data with its test split
+  })
 })
 
 test('a resumed run keeps its images: another fraction, or none, is refused', async () => {
