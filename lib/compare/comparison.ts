@@ -1,7 +1,7 @@
 // A study in its folder: what is there of it, what is missing, and the configuration of each run.
 
 import { mkdir } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { type ConfigInput, configToJson } from '../config/index.js'
 import { openDataset, readerOptions } from '../data/datasets/index.js'
 import { McLossError, reasonOf } from '../errors.js'
@@ -86,17 +86,20 @@ export function missingRuns(comparison: Comparison): { now: Run[]; later: number
   return { now: [...now.values()], later }
 }
 
-export const runDirOf = ({ out }: Comparison, run: Run) => join(out, 'runs', keyOf(run))
+/** In a folder that the run's process claims. */
+export const runDirOf = ({ out }: Comparison, run: Run) => join(out, 'runs', keyOf(run), 'run')
 
 /** The configuration of a run, with its own folder. */
 export function configOf(comparison: Comparison, run: Run): ConfigInput {
   const config = configToJson(run.config) as ConfigInput
   const root = rootOf(comparison, run.config)
+  const storeDir = config.data.storeDir ?? join(comparison.out, 'runs', 'stores')
+  const runDir = runDirOf(comparison, run)
   return {
     ...config,
-    out: join(comparison.out, 'runs'),
-    name: keyOf(run),
-    data: { ...config.data, ...(root && { root }) },
+    out: dirname(runDir),
+    name: basename(runDir),
+    data: { ...config.data, storeDir, ...(root && { root }) },
   }
 }
 

@@ -2,9 +2,9 @@
 // its own, and a run that dies takes no other with it. It goes on from its last checkpoint, if there is
 // one. Whether to stop is the parent's to say; without a parent it ends at once.
 
-import { readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm } from 'node:fs/promises'
 import { cpus } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { native } from '../binding.js'
 import { type Config, defineConfig } from '../config/index.js'
@@ -13,7 +13,7 @@ import type { RunEvent, TestFigures } from '../events.js'
 import { unlessMissing } from '../files/system-errors.js'
 import { packageVersion, physicalCores } from '../machine.js'
 import { openCheckpoint } from '../train/checkpoint.js'
-import { requireFree } from '../train/claim.js'
+import { Claim } from '../train/claim.js'
 import { writeFlushed } from '../train/disk.js'
 import { locate } from '../train/links.js'
 import { train, trainAndValidate } from '../train/train.js'
@@ -43,7 +43,8 @@ async function answer(request: Request): Promise<Answer> {
   try {
     const config = defineConfig(request.config)
     if (request.kind === 'timing') return { timing: await timeOf(config, stop.signal) }
-    return { outcome: await finish(config, request) }
+    const claim = await claimOf(dirname(request.runDir))
+    return { outcome: await finish(config, request).finally(() => claim.release()) }
   } catch (error) {
     const code = error instanceof McLossError ? error.code : undefined
     return { error: { ...(code && { code }), message: reasonOf(error) } }
@@ -52,7 +53,6 @@ async function answer(request: Request): Promise<Answer> {
 
 /** Trains to the end; a run that died after its end and before its result was kept begins again. */
 async function finish(config: Config, { kind, runDir }: Request): Promise<Outcome> {
-  await untilFree(runDir)
   const isBegun = (await locate(runDir, 'last')).path !== undefined
   const done = isBegun ? (await openCheckpoint(runDir)).state.epoch : 0
   const resumes = isBegun && done < config.optim.epochs
@@ -110,11 +110,17 @@ async function followed(events: AsyncIterable<RunEvent>, onCheckpoint: () => Pro
   for await (const event of events) if (event.type === 'checkpoint') await onCheckpoint()
 }
 
-/** A process that was killed with its parent may still be there for a moment. */
-async function untilFree(runDir: string): Promise<void> {
+/**
+ * Takes the folder around the run's. A process that was killed with its parent may still be there for a
+ * moment, with or without a claim of the run itself.
+ */
+async function claimOf(folder: string): Promise<Claim> {
+  await mkdir(folder, { recursive: true })
   for (const began = performance.now(); ; await setTimeout(50)) {
+    const claim = new Claim()
     try {
-      return await requireFree(runDir)
+      await claim.take(folder)
+      return claim
     } catch (error) {
       if (performance.now() - began > BUSY_MS) throw error
     }

@@ -38,7 +38,7 @@ async function run(study: StudyInput, out: string, jobs = 1) {
 function figuresOf({ entries, failed }: CompareReport) {
   return {
     entries: entries.map(({ seconds, peakBytes, ...figures }) => figures),
-    failed: failed.map(({ values, seed }) => ({ values, seed })),
+    failed,
   }
 }
 

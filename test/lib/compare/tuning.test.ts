@@ -127,7 +127,7 @@ test('trials see no test image, their seeds are others, and the chosen point mak
   )
   for (const trial of finite) {
     expect(trial.figures?.n).toBe(6) // 2 of 8 training images of each class
-    const journal = readFileSync(join(out, 'runs', keyOf(trial), 'metrics.jsonl'), 'utf8')
+    const journal = readFileSync(join(out, 'runs', keyOf(trial), 'run', 'metrics.jsonl'), 'utf8')
     expect(journal).toContain('"validation":{')
     expect(journal).not.toContain('"test":{')
     expect(journal).toContain('"testSamples":0')
