@@ -28,9 +28,9 @@ export interface ComputeLossOptions {
   target: Int32Array
   /** K. */
   numClasses: number
-  /** For the schedules of a-softmax and lgm: a step of the run, from 0 (default). */
+  /** For the schedules of a-softmax and lgm: a step of the run. Default 0, where lgm's alpha is 0. */
   step?: number
-  /** The steps of the run. Default: `step` is its last one. */
+  /** The steps of the run. Default: `step + 1`, as if `step` were the last one. */
   totalSteps?: number
   /** The centres of center before the step, [K * D]; left out: zeros, as a run begins. */
   state?: { centres: Floats }

@@ -95,7 +95,8 @@ const data = z.strictObject({
     )
     .default('none')
     .describe(
-      'training: factors of the cross entropy of each class, of no other term, not in evaluation; ' +
+      'training: factors of the cross entropy of each class, in focal and cosine-loss of their own ' +
+        'term, of no other, not in evaluation; ' +
         'balanced: n / (K n_k), rarer classes count more; a list is divided by its mean over the ' +
         'training images; a batch is divided by its number of images, not by its sum of weights',
     ),

@@ -1,8 +1,9 @@
-// A-softmax, SphereFace (Liu et al., CVPR 2017): CE on the logits |x| c_k of a cosine classifier, with
+// A-softmax, SphereFace (Liu et al., CVPR 2017): CE on the logits |x| c_k of a cosine layer, with
 //   |x| (lambda c_y + psi) / (1 + lambda)   for the label, where
 //   psi = (-1)^k cos(m theta) - 2 k,  k = floor(m theta / pi) in 0 .. m - 1,  theta = arccos c_y
-// falls from 1 to 1 - 2 m without a jump. parts: a-softmax. Options: margin m; lambda's schedule, which
-// comes as the scalar of the step. The gradient is the loss's own; the authors' code rescales it.
+// falls from 1 to 1 - 2 m without a jump. parts: a-softmax. Options: margin m; lambda's schedule,
+// which comes as the scalar of the step. The gradient is the loss's own; the authors' code rescales
+// it.
 #include <ATen/OpMathType.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/ones_like.h>

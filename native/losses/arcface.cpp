@@ -1,6 +1,6 @@
-// ArcFace (Deng et al., CVPR 2019): CE on the logits s c_k of a cosine classifier, with s cos(theta + m)
-// for the label, theta = arccos c_y; where theta + m > pi it goes on falling as s (c_y - m sin m).
-// parts: arcface. Options: scale s, margin m in radians.
+// ArcFace (Deng et al., CVPR 2019): CE on the logits s c_k of a cosine classifier, with
+// s cos(theta + m) for the label, theta = arccos c_y; where theta + m > pi it goes on falling as
+// s (c_y - m sin m). parts: arcface. Options: scale s, margin m in radians.
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/where.h>
 
@@ -18,7 +18,7 @@ class ArcFace : public Loss {
       : scale_(scale), margin_(margin), cos_(std::cos(margin)), sin_(std::sin(margin)) {}
 
   LossOutput forward(const LossInput& input) override {
-    // The sine has an infinite gradient where c = 1. Nearer to it float32 has 1 alone.
+    // The sine has an infinite gradient at c = 1; here it is at most about 2e3.
     const double most = 1 - 1e-7;
     const at::Tensor c = (label_logit(input) / scale_).clamp(-most, most);
     const at::Tensor sine = ((1 - c) * (1 + c)).sqrt();

@@ -1,7 +1,7 @@
 // Center loss (Wen et al., ECCV 2016): L = CE + weight * L_c, L_c = mean over samples of
-// |x - c_y|^2 / 2. parts: ce, center (L_c). x: the embedding. Class weights act on CE alone. The centres
-// c [K, D] start at 0 and do not follow a gradient. Once a step each moves by the authors' rule, over
-// the n_j samples of class j:
+// |x - c_y|^2 / 2. parts: ce, center (L_c). x: the embedding. Class weights act on CE alone. The
+// centres c [K, D] start at 0 and do not follow a gradient. Once a step each moves by the authors'
+// rule, over the n_j samples of class j:
 //   c_j -= centerRate * sum(c_j - x_i) / (1 + n_j)
 #include <ATen/OpMathType.h>
 #include <ATen/TensorOperators.h>

@@ -1,5 +1,5 @@
-// Congenerous cosine loss (Liu et al., arXiv 1710.00870, learned centres): CE on the logits s c_k of a
-// cosine classifier; LMCL without a margin, and NormFace. parts: coco. Option: scale s.
+// Congenerous cosine loss (Liu et al., arXiv 1710.00870, learned centres): CE on the logits s c_k
+// of a cosine classifier; LMCL without a margin, and NormFace. parts: coco. Option: scale s.
 #include "losses/cross_entropy.h"
 
 namespace mcloss {

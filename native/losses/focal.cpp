@@ -1,6 +1,7 @@
-// Focal loss (Lin et al., ICCV 2017), of the softmax: the mean of (1 - p_y)^gamma (-log p_y). parts:
-// focal. The paper's own form is one sigmoid a class, for detection. Class weights multiply a sample's
-// term. gamma between 0 and 1 has an infinite gradient at p_y = 1; lib/config refuses it.
+// Focal loss (Lin et al., ICCV 2017), of the softmax: the mean of (1 - p_y)^gamma (-log p_y).
+// parts: focal. The paper's own form is one sigmoid a class, for detection. Class weights multiply
+// a sample's term. gamma between 0 and 1 has an infinite gradient at p_y = 1; the schema
+// refuses it.
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Reduction.h>
 #include <ATen/ops/cross_entropy_loss.h>

@@ -1,5 +1,6 @@
-// Large-margin Gaussian mixture loss (Wan et al., CVPR 2018) with the covariance fixed to the identity,
-// as in the authors' experiments. The logits of a distance classifier are -d_k, d_k = |x - mu_k|^2 / 2:
+// Large-margin Gaussian mixture loss (Wan et al., CVPR 2018) with the covariance fixed to the
+// identity, as in the authors' experiments. The logits of a distance classifier are -d_k,
+// d_k = |x - mu_k|^2 / 2:
 //   L = L_cls + lambda L_lkd,  L_cls = CE with -(1 + alpha) d_y for the label,  L_lkd = mean of d_y
 // parts: cls (L_cls), lkd (L_lkd). Options: lambda; alpha, which comes as the scalar of the step.
 #include <ATen/TensorOperators.h>

@@ -1,5 +1,5 @@
-// Large margin cosine loss, also CosFace (Wang et al., CVPR 2018): CE on the logits s c_k of a cosine
-// classifier, with s (c_y - m) for the label. parts: lmcl. Options: scale s, margin m.
+// Large margin cosine loss, also CosFace (Wang et al., CVPR 2018): CE on the logits s c_k of a
+// cosine classifier, with s (c_y - m) for the label. parts: lmcl. Options: scale s, margin m.
 #include <ATen/TensorOperators.h>
 
 #include "losses/cross_entropy.h"

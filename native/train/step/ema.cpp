@@ -25,7 +25,7 @@ void Ema::update(const at::Tensor& skip) {
   const at::Tensor begins = updates_ <= config_.warmup_steps + 1;
   const at::Tensor share = at::where(begins, scalar(1), scalar(1 - config_.decay));
   for (size_t i = 0; i < average_.size(); ++i) {
-    // Not a share of zero where the step is skipped: the weights may hold a value that is not finite.
+    // A share of zero would not do for a skipped step: zero times a weight that is not finite.
     const at::Tensor towards = at::where(skip, average_[i], model_[i].second);
     if (towards.is_floating_point()) {
       average_[i].lerp_(towards, share.to(towards.scalar_type()));

@@ -1,8 +1,8 @@
-// The exponential moving average of a model's weights, beside the weights that train. After each step
-// that is not skipped every parameter and running statistic a of the average moves towards its own w of the
-// model, a += (1 - decay) * (w - a), and counters are copied: as ModelEmaV3 of timm with its buffers. The
-// average begins as a copy of the weights after the first step, or after `warmupSteps` more: there the
-// update_after_step of ModelEmaV3.
+// The exponential moving average of a model's weights, beside the weights that train. After each
+// step that is not skipped every parameter and running statistic a of the average moves towards its
+// own w of the model, a += (1 - decay) * (w - a), and counters are copied: as ModelEmaV3 of timm
+// with its buffers. The average begins as a copy of the weights after the first step, or after
+// `warmupSteps` more: there the update_after_step of ModelEmaV3.
 #pragma once
 
 #include <vector>
@@ -26,7 +26,7 @@ class Ema {
   NamedTensors average();
   NamedTensors state();
 
-  // While it lives the model's tensors hold the average: by an exchange of pointers, nothing is copied.
+  // While it lives the model's tensors hold the average. Pointers are exchanged, nothing is copied.
   class Lent {
    public:
     explicit Lent(Ema& ema) : ema_(ema) { ema_.exchange(); }

@@ -16,7 +16,8 @@ EvalStats eval_stats(const at::Tensor& logits, const at::Tensor& target);
 // Row-major.
 std::vector<float> floats_of(const at::Tensor& tensor);
 
-// features: [N, C, H, W] -> [N, channels.size(), H, W]. Throws E_ARGUMENT for a channel that is not there.
+// features: [N, C, H, W] -> [N, channels.size(), H, W].
+// Throws E_ARGUMENT for a channel that is not there.
 at::Tensor maps_of(const at::Tensor& features, const std::vector<int64_t>& channels);
 
 }  // namespace mcloss

@@ -1,5 +1,5 @@
-// What a checkpoint holds beside the model: the state of the optimizer and of the average of weights,
-// and the loss's own parameters and buffers.
+// What a checkpoint holds beside the model: the state of the optimizer and of the average of
+// weights, and the loss's own parameters and buffers.
 #pragma once
 
 #include "io/weights.h"

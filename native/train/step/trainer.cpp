@@ -193,7 +193,12 @@ ClassifierOutput Trainer::Impl::infer(const Batch& batch, const InferArgs& args)
   const Autocast autocast(device.type(), config.precision);
   std::optional<Ema::Lent> lent;
   if (args.weights == ModelWeights::ema) {
-    if (!ema) throw Error("E_CONFIG", "trainer: weights 'ema' need a trainer with optim.ema.");
+    if (!ema) {
+      throw Error(
+          "E_CONFIG",
+          "trainer: expected weights 'raw' but received 'ema', and this trainer has no average "
+          "of the weights. Set optim.ema, or leave weights out.");
+    }
     lent.emplace(*ema);
   }
   model.train(false);
@@ -276,6 +281,11 @@ void Trainer::load(const WeightFile& model, const WeightFile& optimizer, const W
   const bool keeps_ema = impl_->ema && ema;
   const Match ema_match = keeps_ema ? impl_->model.match(*ema, {}) : Match{};
   check_resumed(impl_->resumed(), optimizer);
+  if (impl_->ema && !ema) {
+    throw Error("E_CHECKPOINT", "trainer: expected an ema.safetensors beside " + optimizer.path() +
+                                    ", as optim.ema keeps one, but there is none. Resume from a "
+                                    "checkpoint that is whole.");
+  }
   Classifier::load(model, match);
   if (keeps_ema) {
     const Ema::Lent lent(*impl_->ema);

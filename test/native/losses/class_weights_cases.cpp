@@ -1,5 +1,6 @@
-// Class weights of the cross entropy of each loss: twenty steps of gradient descent on a last layer against
-// PyTorch (test/fixtures/class-weights, float64), also in two micro-batches; and the terms without weights.
+// Class weights of the cross entropy of each loss: twenty steps of gradient descent on a last layer
+// against PyTorch (test/fixtures/class-weights, float64), also in two micro-batches; and the terms
+// without weights.
 #include <ATen/ops/arange.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/sin.h>

@@ -1,5 +1,5 @@
-// The losses where JavaScript does not reach: in float32 on each device, under autocast, the sums of
-// center's centres, what is refused. The values are the matter of the tests beside this file.
+// The losses where JavaScript does not reach: in float32 on each device, under autocast, the sums
+// of center's centres, what is refused. The values are the matter of the tests beside this file.
 #include <ATen/autocast_mode.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/full.h>
@@ -171,8 +171,8 @@ void center(at::DeviceType device, at::ScalarType dtype) {
               at::full({}, 7.8449074074, at::kDouble), tolerance, "center: L_c after a step");
 }
 
-// Of bf16 embeddings: the logits but linear ones, and every loss of the logits, are float32 to the bit.
-// In bf16 a cosine times 64 would be off by 0.04.
+// Of bf16 embeddings: the logits but linear ones, and every loss of the logits, are float32 to the
+// bit. In bf16 a cosine times 64 would be off by 0.04.
 void under_autocast() {
   const c10::NoGradGuard no_grad;
   const auto with_autocast = [](const auto& function) {

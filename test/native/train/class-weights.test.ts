@@ -58,6 +58,49 @@ test.each<[string, NativeLoss, typeof plain, number, number]>([
   await Promise.all([trainer.dispose(), other.dispose()])
 })
 
+// Of one image without weights a part is that sample's own term.
+const norm = { ...plain, classifier: { kind: 'cosine', scale: 'norm' } as const }
+const means = { ...plain, classifier: { kind: 'distance' } as const }
+test.each<[string, NativeLoss, typeof plain]>([
+  ['a-softmax', { name: 'a-softmax', margin: 4 }, norm],
+  ['arcface', { name: 'arcface', scale: 16, margin: 0.3 }, cosine],
+  ['coco', { name: 'coco', scale: 16 }, cosine],
+  ['cosine', { name: 'cosine-loss' }, plain],
+  ['focal', { name: 'focal', gamma: 2 }, plain],
+  ['cls', { name: 'lgm', lambda: 0.1 }, means],
+  ['ce', { name: 'max-entropy', gamma: 0.2 }, plain],
+])(
+  "part %s of %o is the sum of the samples' terms, each with its weight",
+  async (part, loss, of) => {
+    const [weighted, alone] = [
+      await create({ loss, classWeights, model: of }),
+      await create({ loss, model: of }),
+    ]
+    const options = { ...step, scalar: 0.5 }
+    const expected: Record<string, number> = {}
+    const size = batch.height * batch.width * 3
+    for (const [n, label] of batch.labels.entries()) {
+      const one = {
+        ...{ ...batch, count: 1, windows: batch.windows.slice(0, 3) },
+        pixels: batch.pixels.slice(n * size, (n + 1) * size),
+        labels: Int32Array.of(label),
+      }
+      await alone.step(one, options)
+      for (const [name, term] of Object.entries((await alone.stats()).parts)) {
+        const weight = name === part ? (classWeights[label] as number) : 1
+        expected[name] = (expected[name] ?? 0) + weight * term
+      }
+    }
+    await weighted.step(batch, options)
+    const { parts } = await weighted.stats()
+    expect(Object.keys(parts)).toEqual(Object.keys(expected))
+    for (const [name, sum] of Object.entries(expected)) {
+      expect(Math.abs((parts[name] as number) / sum - 1), name).toBeLessThan(1e-4)
+    }
+    await Promise.all([weighted.dispose(), alone.dispose()])
+  },
+)
+
 test('micro-batches are the whole batch', async () => {
   const [whole, parts] = [await create({ classWeights }), await create({ classWeights })]
   for (let at = 0; at < 2; at++) {

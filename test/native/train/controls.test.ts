@@ -202,6 +202,12 @@ describe('the average of the weights', () => {
         message: expect.stringContaining('optim.ema'),
       })
     }
+    const incomplete = await save(trainer)
+    rmSync(join(incomplete, 'ema.safetensors'))
+    await expect(trainer.load(incomplete)).rejects.toMatchObject({
+      code: 'E_CHECKPOINT',
+      message: expect.stringContaining('expected an ema.safetensors'),
+    })
     await Promise.all([trainer.dispose(), without.dispose(), other.dispose()])
   })
 })

@@ -1,5 +1,6 @@
-// Optimizers, clipping, groups without weight decay, a frozen backbone and the average of the weights
-// against PyTorch's over 20 steps (test/fixtures/make_optim.py); and what of them takes memory when.
+// Optimizers, clipping, groups without weight decay, a frozen backbone and the average of the
+// weights against PyTorch's over 20 steps (test/fixtures/make_optim.py); and what of them takes
+// memory when.
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/Allocator.h>

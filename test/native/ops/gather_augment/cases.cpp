@@ -1,5 +1,5 @@
-// gather_augment against PIL's results, against a plain twin over random shapes, windows, rows, jitter
-// and rectangles, to the bit.
+// gather_augment against PIL's results, against a plain twin over random shapes, windows, rows,
+// jitter and rectangles, to the bit.
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
