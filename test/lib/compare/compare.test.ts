@@ -171,7 +171,7 @@ test('Ctrl-C saves the runs; they go on to the same figures; the folder takes on
   const { child, ended } = spawnCompare(study, 'stopped', 1)
   const { entriesOf, figureRun, keyOf } = await import('../../../lib/compare/entries.js')
   const [entry] = entriesOf(await defineStudy(long))
-  const runDir = join(folder, 'stopped/runs', keyOf(figureRun(entry as never, {}, 0)))
+  const runDir = join(folder, 'stopped/runs', keyOf(figureRun(entry as never, {}, 0)), 'run')
   const journal = () => readFileSync(join(runDir, 'metrics.jsonl'), 'utf8')
   await vi.waitFor(() => expect(journal()).toContain('"kind":"last"'), HANG_MS)
   await expect(run(long, 'stopped')).rejects.toMatchObject({
