@@ -115,7 +115,8 @@ class PhiloxDropout(nn.Module):
 def triangle(matrices, off=1.0):
     """[N, C, C] -> [N, C (C + 1) / 2], off the diagonal times `off`."""
     row, column = torch.triu_indices(matrices.shape[1], matrices.shape[1])
-    return matrices[:, row, column] * torch.where(row == column, 1.0, off).to(matrices)
+    scale = matrices.new_full(row.shape, off).masked_fill_(row == column, 1)
+    return matrices[:, row, column] * scale
 
 
 class BilinearPooling(nn.Module):
