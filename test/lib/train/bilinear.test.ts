@@ -64,13 +64,16 @@ test('the second step begins with all of the first and trains everything', async
   }
 })
 
-test.each(['sum', 'isqrt'] as const)('%s: a run is read without naming its head', async (pooling) => {
-  const model = { ...bilinear, pooling }
-  const { runDir, last } = await train(config(`read-${pooling}`, { model })).result
-  expect((await evaluate({ weights: runDir })).loss).toBeCloseTo(last.loss, 5)
-  const image = [join(folder, 'birds', 'test', 'x.png')]
-  expect(await predict(image, { weights: runDir })).toHaveLength(1)
-})
+test.each(['sum', 'isqrt'] as const)(
+  '%s: a run is read without naming its head',
+  async (pooling) => {
+    const model = { ...bilinear, pooling }
+    const { runDir, last } = await train(config(`read-${pooling}`, { model })).result
+    expect((await evaluate({ weights: runDir })).loss).toBeCloseTo(last.loss, 5)
+    const image = [join(folder, 'birds', 'test', 'x.png')]
+    expect(await predict(image, { weights: runDir })).toHaveLength(1)
+  },
+)
 
 /** A first step has the weights of the seed, and the backbone draws before the head. */
 test('MC-Loss reads the map before the reduction', async () => {
