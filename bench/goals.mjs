@@ -157,6 +157,22 @@ export const claims = {
     means: 'What that memory grew by after the library was loaded: ours / peer.',
     peer: script,
   },
+  'bilinear-time': {
+    bench: 'bilinear',
+    title: 'A training step of B-CNN: time',
+    means: 'Seconds per step, pixels to statistics: ours / peer.',
+    peer: 'B-CNN in plain PyTorch on the whole matrix (bench/peers/bilinear.py)',
+    op: '<=',
+    goals: { '*': { value: 1 } },
+  },
+  'bilinear-memory': {
+    bench: 'bilinear',
+    title: 'A training step of B-CNN: memory',
+    means: 'Largest resident set of a process that takes a few steps: ours / peer.',
+    peer: 'B-CNN in plain PyTorch on the whole matrix (bench/peers/bilinear.py)',
+    op: '<=',
+    goals: { '*': { value: 1 } },
+  },
   start: {
     bench: 'start',
     title: 'Command to first finished step',

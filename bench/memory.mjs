@@ -5,10 +5,10 @@
 //
 //   npm run bench -- memory [--model vgg16_bn] [--loss mc] [--device cuda] [--python PATH] [--dry]
 
-import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { native } from '../dist/binding.js'
 import { makeBatches, scratchDir } from './batches.mjs'
+import { runAlone } from './fresh-process.mjs'
 import { readOptions } from './options.mjs'
 import { peerScript, requirePython } from './python.mjs'
 import { record } from './record.mjs'
@@ -53,8 +53,8 @@ async function compare(setting) {
   }
   const { a, b } = await interleave(
     rounds,
-    () => run(options.python, peerScript('memory.py'), ask.peer),
-    () => run(process.execPath, side, ask.ours),
+    () => runAlone(options.python, peerScript('memory.py'), ask.peer),
+    () => runAlone(process.execPath, side, ask.ours),
   )
   const peaks = (results) => results.map(({ peak }) => peak / 1e6)
   const grown = (results) => results.map(({ peak, loaded }) => (peak - loaded) / 1e6)
@@ -82,15 +82,4 @@ async function compare(setting) {
       options.dry,
     )
   }
-}
-
-/** -> {loss, peak, loaded}; bytes. */
-function run(command, script, request) {
-  const { status, error, stdout } = spawnSync(command, [script, JSON.stringify(request)], {
-    env: { ...process.env, THP_MEM_ALLOC_ENABLE: '1' },
-    stdio: ['ignore', 'pipe', 'inherit'],
-    encoding: 'utf8',
-  })
-  if (status === 0) return JSON.parse(stdout)
-  throw new Error(`memory: ${command} ${script} ended with ${error?.message ?? `code ${status}`}.`)
 }

@@ -53,6 +53,10 @@ export interface NativeTrainerConfig {
     freezeBatchNorm?: boolean
     /** Left out: linear. */
     classifier?: Classifier
+    /** Of head bilinear, as pooling: channels that the map is reduced to. Left out: all. */
+    reduction?: number
+    /** Default sum. */
+    pooling?: 'sum' | 'isqrt'
   }
   loss: NativeLoss
   /** [numClasses]: factors of the cross entropy of each class. Left out: all 1. */

@@ -57,6 +57,7 @@ enum class LossForm { paper, official };
 enum class MaskScope { batch, sample };
 enum class Impl { fused, reference };  // our kernels, or LibTorch's own operators
 enum class Pool { max, mean };         // over the channels of a class
+enum class Pooling { sum, isqrt };     // models/bilinear_pooling.h
 enum class Precision { fp32, bf16 };
 enum class CudaGraph { where_possible, off };
 
@@ -64,6 +65,7 @@ constexpr auto names_of(LossForm) { return std::array{"paper", "official"}; }
 constexpr auto names_of(MaskScope) { return std::array{"batch", "sample"}; }
 constexpr auto names_of(Impl) { return std::array{"fused", "reference"}; }
 constexpr auto names_of(Pool) { return std::array{"max", "mean"}; }
+constexpr auto names_of(Pooling) { return std::array{"sum", "isqrt"}; }
 constexpr auto names_of(Precision) { return std::array{"fp32", "bf16"}; }
 constexpr auto names_of(CudaGraph) { return std::array{"auto", "off"}; }
 
@@ -133,7 +135,7 @@ struct ClassifierConfig {
 
 struct ModelConfig {
   std::string backbone;  // resnet18 resnet50 vgg16 vgg16_bn vgg-small toy
-  std::string head;      // torchvision linear two-layer
+  std::string head;      // torchvision linear two-layer bilinear
   int64_t num_classes = 0;
   int64_t channels_per_class =
       0;  // 0: the backbone's own width; xi > 0: widened to numClasses * xi
@@ -141,6 +143,9 @@ struct ModelConfig {
   Impl impl = Impl::fused;         // of 3x3 convolutions and of batch norm + residual + ReLU
   bool freeze_batch_norm = false;  // the backbone's: running statistics are used and stay
   ClassifierConfig classifier;
+  int64_t reduction =
+      0;  // of bilinear alone, as pooling: channels that the map is reduced to; 0: all
+  Pooling pooling = Pooling::sum;
 
   template <typename V>
   void fields(V& v) {
@@ -155,6 +160,8 @@ struct ModelConfig {
     v.optional("impl", impl);
     v.optional("freezeBatchNorm", freeze_batch_norm);
     v.optional("classifier", classifier);
+    v.optional("reduction", reduction, ranges::size);
+    v.optional("pooling", pooling);
   }
 };
 

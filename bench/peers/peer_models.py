@@ -158,6 +158,21 @@ class TwoLayer(nn.Module):
         return self.fc2(F.elu(self.norm2(self.fc1(self.norm1(x)))))
 
 
+class Bilinear(nn.Module):
+    """B-CNN in the common form: the whole matrix, flattened. The root is 0 at 0, as native's."""
+
+    def __init__(self, channels, classes):
+        super().__init__()
+        self.fc = nn.Linear(channels * channels, classes)
+
+    def forward(self, features, dropout):
+        count, channels, height, width = features.shape
+        x = features.reshape(count, channels, height * width)
+        x = torch.bmm(x, x.transpose(1, 2)) / (height * width)
+        x = torch.sqrt(x.view(count, -1) + 1e-5) - 1e-5 ** 0.5
+        return self.fc(F.normalize(x))
+
+
 def build(config):
     name, classes = config["backbone"], config["numClasses"]
     widened = classes * config["channelsPerClass"]
@@ -179,6 +194,8 @@ def build(config):
         model.attach("fc", GlobalLinear(model.channels, classes))
     elif config["head"] == "torchvision":
         model.attach("classifier", VggHead(model.channels, classes))
+    elif config["head"] == "bilinear":
+        model.attach("head", Bilinear(model.channels, classes))
     else:
         raise ValueError(f"the peer has no head {config['head']} for {name}")
     return model

@@ -64,6 +64,9 @@ function modelProblems(model: ParsedConfig['model']): Problem[] {
   if (model.backbone === 'vgg-small' && model.channelsPerClass === undefined) {
     bad('channelsPerClass', 'missing: vgg-small needs it, e.g. 3')
   }
+  for (const key of model.head === 'bilinear' ? [] : (['reduction', 'pooling'] as const)) {
+    if (model[key] !== undefined) bad(key, 'belongs to head bilinear only')
+  }
   for (const key of ['weightsKey', 'weightsPart', 'allowPartial'] as const) {
     if (model[key] !== undefined && model.weights === undefined) bad(key, 'needs model.weights')
   }

@@ -67,9 +67,16 @@ export function defineConfig(input: ConfigInput): Config {
       crop: data.crop ?? data.resize,
       padding: paddingOf(data),
     },
-    ...lossAndModel(loss, network),
+    ...lossAndModel(loss, completeHead(network)),
     optim: { ...completeOptimizer(optim), headLr: optim.headLr ?? optim.lr },
   }
+}
+
+/** With the defaults of the bilinear head. ResNet-50's 2048 channels would make 2 million pairs. */
+function completeHead<Model extends ParsedConfig['model']>(model: Model): Model {
+  if (model.head !== 'bilinear') return model
+  const { reduction = model.backbone === 'resnet50' ? 256 : undefined, pooling = 'sum' } = model
+  return { ...model, ...(reduction !== undefined && { reduction }), pooling }
 }
 
 /** A linear classifier is stated nowhere. */
@@ -161,12 +168,15 @@ export function nativeConfig(
 ): NativeTrainerConfig {
   const config = forClasses(given, numClasses)
   const { data } = config
-  const { backbone, head, impl, classifier, channelsPerClass = 0, freezeBatchNorm } = config.model
+  const { backbone, head, reduction, pooling, impl, classifier } = config.model
+  const { channelsPerClass = 0, freezeBatchNorm } = config.model
   const [height, width] = data.crop
   return {
     model: {
       backbone,
       head,
+      ...(reduction && { reduction }),
+      ...(pooling && { pooling }),
       ...(impl && { impl }),
       ...(classifier && { classifier }),
       ...(freezeBatchNorm && { freezeBatchNorm }),

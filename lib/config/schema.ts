@@ -118,9 +118,22 @@ const model = z.strictObject({
     .enum(['resnet18', 'resnet50', 'vgg16', 'vgg16_bn', 'vgg-small', 'toy'])
     .describe('the convolutional network'),
   head: z
-    .enum(['two-layer', 'linear', 'torchvision'])
+    .enum(['two-layer', 'linear', 'torchvision', 'bilinear'])
     .default('two-layer')
-    .describe("two-layer: the authors'; linear: mean over positions, one layer; torchvision's own"),
+    .describe(
+      "two-layer: the authors'; linear: mean over positions, one layer; torchvision's own; " +
+        'bilinear: B-CNN, products of channels',
+    ),
+  reduction: count
+    .optional()
+    .describe(
+      'bilinear: channels that a 1x1 convolution reduces the map to; default: 256 for resnet50, ' +
+        'else none',
+    ),
+  pooling: z
+    .enum(['sum', 'isqrt'])
+    .optional()
+    .describe('bilinear: signed root of the sum of products (default), or iSQRT-COV'),
   channelsPerClass: count
     .optional()
     .describe('xi: widen the last stage to classes * xi channels; left out: as torchvision'),

@@ -18,7 +18,8 @@ namespace mcloss {
 #define HEADS(row)                     \
   row("torchvision", torchvision_head) \
   row("linear",      linear_head)      \
-  row("two-layer",   two_layer_head)
+  row("two-layer",   two_layer_head)   \
+  row("bilinear",    bilinear_head)
 // clang-format on
 
 #define DECLARE(name, file, ...) \

@@ -17,6 +17,7 @@ void batch_norm_act_differential();
 void batch_norm_act_edges();
 void winograd_conv_cases();
 void models();
+void bilinear(const std::string& folder);
 void pixels(const std::string& folder);
 void losses();
 void class_weights(const std::string& folder);

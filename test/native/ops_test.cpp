@@ -29,6 +29,7 @@ int main(int argc, char** argv) {
   test::threads();
   if (all) {
     test::models();
+    test::bilinear(fixtures + "/bilinear");
     test::losses();
     test::class_weights(fixtures + "/class-weights");
     test::step();

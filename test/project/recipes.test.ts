@@ -79,7 +79,37 @@ for (const [set, { name, classes }] of Object.entries(baselines)) {
     rates: { 0: 0.025, 32: (0.025 * (1 + Math.SQRT1_2)) / 2, 64: 0.0125 },
   }
 }
+/** B-CNN in two steps, the second from the run of the first. */
+const bilinear = {
+  data: { ...imageNet, name: 'cub200', resize: [448, 448], crop: [448, 448], padding: 0 },
+  loss: { name: 'cross-entropy', labelSmoothing: 0 },
+}
+const bilinearModel = {
+  ...{ backbone: 'vgg16', head: 'bilinear', pooling: 'sum', channelsPerClass: undefined },
+}
+table['cub-vgg16-bilinear-head'] = {
+  ...bilinear,
+  model: { ...bilinearModel, weights: resolve('vgg16.safetensors') },
+  optim: {
+    ...{ lr: 1, headLr: 1, batchSize: 64, epochs: 55, weightDecay: 1e-8 },
+    freezeBackboneEpochs: 55,
+  },
+  rates: { 0: 1, 11: (1 + Math.cos(Math.PI / 5)) / 2 },
+}
+table['cub-vgg16-bilinear'] = {
+  ...bilinear,
+  model: {
+    ...bilinearModel,
+    ...{ weights: resolve('runs', 'cub-vgg16-bilinear-head'), weightsPart: 'all' },
+  },
+  optim: {
+    ...{ lr: 0.01, headLr: 0.01, batchSize: 64, epochs: 25, weightDecay: 1e-5 },
+    freezeBackboneEpochs: 0,
+  },
+  rates: { 0: 0.01, 5: 0.01 * ((1 + Math.cos(Math.PI / 5)) / 2) },
+}
 const names = Object.keys(table)
+const isBilinear = (name: string) => name.includes('bilinear')
 const isBaseline = (name: string) => name.endsWith('cross-entropy')
 
 test('every recipe of the folder is in the table', () => {
@@ -94,7 +124,11 @@ test.each(names)('%s has the settings of the table', async (name) => {
     data: { ...scratch.data, mean: half, std: half, ...(settings as { data: object }).data },
   })
   expect({ channelsPerClass: undefined, ...config.model }).toEqual(model)
-  expect(config.optim).toMatchObject({ momentum: 0.9, weightDecay: 5e-4, warmupEpochs: 0 })
+  const { optim } = settings as { optim: object }
+  expect(config.optim).toMatchObject({
+    ...{ momentum: 0.9, weightDecay: 5e-4, warmupEpochs: 0 },
+    ...optim,
+  })
   const stepsPerEpoch = 93 // 5,994 images in batches of 64
   const lrAt = makeSchedule(config, stepsPerEpoch)
   for (const [epoch, rate] of Object.entries(rates)) {
@@ -110,6 +144,8 @@ test.each([
   ['cub-resnet50-pretrained', { channels: 2048, height: 14, width: 14 }],
   ['cub-resnet50-pretrained-paper', { channels: 2048, height: 14, width: 14 }],
   ['cub-vgg16-pretrained', { channels: 512, height: 28, width: 28 }],
+  ['cub-vgg16-bilinear-head', { channels: 512, height: 28, width: 28 }],
+  ['cub-vgg16-bilinear', { channels: 512, height: 28, width: 28 }],
   ...Object.entries(others).flatMap(([set, { classes }]) => [
     [`${set}-vgg16-scratch`, { channels: 3 * classes, height: 14, width: 14 }, classes] as const,
     [`${set}-resnet50-pretrained`, { channels: 2048, height: 14, width: 14 }, classes] as const,
@@ -145,7 +181,7 @@ test.each([
   }
 })
 
-test.each(names.filter((name) => name.includes('pretrained')))(
+test.each(names.filter((name) => /pretrained|bilinear-head/.test(name)))(
   '%s says which weights it wants, and how to get and use them',
   (name) => {
     const { about, model } = JSON.parse(readFileSync(join(folder, `${name}.json`), 'utf8'))
@@ -170,13 +206,14 @@ test.each(names)('%s states its settings itself and says what is known of it', (
   for (const [part, keys] of Object.entries(explicit)) {
     expect(Object.keys(recipe[part])).toEqual(expect.arrayContaining(keys))
   }
-  expect(recipe.loss).toHaveProperty(isBaseline(name) ? 'labelSmoothing' : 'keep')
+  const isPlain = isBaseline(name) || isBilinear(name)
+  expect(recipe.loss).toHaveProperty(isPlain ? 'labelSmoothing' : 'keep')
   const set = others[name.split('-')[0] as keyof typeof others]
   expect(recipe.about).toContain(set?.title ?? 'CUB-200-2011')
   expect(recipe.about).toMatch(/Not yet run here/)
   // Every percentage in the words is one that has been published.
   const published =
-    /^(59\.41|45\.70|65\.98|90\.85|90\.34|67\.33|87\.3|87\.26|86\.96|86\.97|86\.56|86\.38|86\.74|93\.25|94\.09)$/
+    /^(59\.41|45\.70|65\.98|90\.85|90\.34|67\.33|87\.3|87\.26|86\.96|86\.97|86\.56|86\.38|86\.74|93\.25|94\.09|76\.77|84\.10|84\.17)$/
   for (const [, figure = ''] of recipe.about.matchAll(/([\d.]+) %/g)) {
     expect(figure).toMatch(published)
   }
@@ -190,6 +227,7 @@ const published: Record<string, number> = {
   'cub-resnet18-scratch': 0.5941,
   'cub-vgg16-scratch': 0.6598,
   'cub-resnet50-pretrained': 0.8726,
+  'cub-vgg16-bilinear': 0.841,
   ...Object.fromEntries(
     Object.entries(baselines).map(([set, { top1 }]) => [
       `${set}-resnet50-pretrained-cross-entropy`,
@@ -198,11 +236,21 @@ const published: Record<string, number> = {
   ),
 }
 
+test('the second step of B-CNN begins with the run of the first', async () => {
+  const configOf = async (name: string) =>
+    defineConfig(await loadConfigFile(join(folder, `${name}.json`)))
+  const [head, whole] = [
+    await configOf('cub-vgg16-bilinear-head'),
+    await configOf('cub-vgg16-bilinear'),
+  ]
+  expect(whole.model.weights).toBe(join(head.out, head.name as string))
+})
+
 test.each(names)('%s has the published result of its settings, if there is one', async (name) => {
   const config = defineConfig(await loadConfigFile(join(folder, `${name}.json`)))
   expect(config.published?.top1).toBe(published[name])
   if (!config.published) return
-  expect(config.published.source).toMatch(/paper|authors' log|cyizhuo/)
+  expect(config.published.source).toMatch(/paper|authors' log|cyizhuo|cvl-umass/)
   expect(config.about).toContain(`${(100 * config.published.top1).toFixed(2)} %`)
   expect(configToJson(config)).toMatchObject({ published: config.published })
   expect(JSON.stringify(nativeConfig(config, 200))).not.toContain('published')

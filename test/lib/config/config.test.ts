@@ -116,6 +116,8 @@ const wrong: Record<string, unknown[]> = {
   'data.prefetch': [0],
   'model.backbone': ['resnet34'],
   'model.head': ['mlp'],
+  'model.reduction': [0, 1.5, 'half'],
+  'model.pooling': ['max'],
   'model.channelsPerClass': [0],
   'model.weights': ['', 3],
   'model.weightsKey': ['', 3],
@@ -221,6 +223,21 @@ test('a wrong value in one part does not hide what does not fit together in anot
     expect(message).toContain(`\n  ${path}: `)
   }
   expect(message).toContain('4 problems')
+})
+
+test.each([
+  ['reduction', 64],
+  ['pooling', 'isqrt'],
+])('%s belongs to the bilinear head, which has its defaults', (key, value) => {
+  const message = refusal(withValue(`model.${key}`, value))
+  expect(message).toContain(`  model.${key}: belongs to head bilinear only`)
+  const model = { head: 'bilinear' } as const
+  const of = (backbone: 'resnet50' | 'vgg16', more: object) =>
+    define({ ...correct(), model: { ...model, backbone, ...more } }).model
+  expect(of('resnet50', {})).toMatchObject({ reduction: 256, pooling: 'sum' })
+  expect(of('vgg16', {})).not.toHaveProperty('reduction')
+  expect(of('vgg16', { [key]: value })).toMatchObject({ [key]: value })
+  expect(define(correct()).model).not.toHaveProperty(key)
 })
 
 test('what is said of weights needs weights', () => {

@@ -14,6 +14,9 @@ interface Case {
   head: string
   channelsPerClass: number
   soak: boolean
+  /** Both of bilinear alone. */
+  reduction?: number
+  pooling?: 'sum' | 'isqrt'
   /** Channels, height, width of the feature map. */
   map: [number, number, number]
   /** [2][10] */
@@ -23,10 +26,11 @@ interface Case {
 const side = 64
 const cases = fixtureLines<Case>('models/logits.jsonl')
 
-function modelOf({ backbone, head, channelsPerClass, logits }: Case) {
+function modelOf({ backbone, head, channelsPerClass, logits, reduction, pooling }: Case) {
   const numClasses = logits[0]?.length ?? 0
   const input = { height: side, width: side }
-  return { backbone, head, numClasses, channelsPerClass, input }
+  const bilinear = { ...(reduction && { reduction }), ...(pooling && { pooling }) }
+  return { backbone, head, numClasses, channelsPerClass, input, ...bilinear }
 }
 
 test('the fixture covers four backbones of torchvision, and ours', () => {
@@ -44,7 +48,8 @@ test('the fixture covers four backbones of torchvision, and ours', () => {
 for (const entry of cases) {
   const { backbone, head, channelsPerClass: xi } = entry
   const why = entry.soak && !soak ? ' (540 MB of weights: only with MCLOSS_SOAK=1)' : ''
-  test.skipIf(why !== '')(`${backbone}, head ${head}, xi ${xi}: logits${why}`, async () => {
+  const name = entry.pooling ? `${head} ${entry.pooling}` : head
+  test.skipIf(why !== '')(`${backbone}, head ${name}, xi ${xi}: logits${why}`, async () => {
     const expected = entry.logits.flat()
     const model = modelOf(entry)
     const [channels, height, width] = entry.map

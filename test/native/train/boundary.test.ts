@@ -51,6 +51,15 @@ describe('create', () => {
     await (await create({ model: small, loss: { ...mcLossConfig, beta: 0 } })).dispose()
   })
 
+  test('a bilinear head that its map is too small for', async () => {
+    const bilinear = { ...model, head: 'bilinear' }
+    await refused(create({ model: { ...bilinear, reduction: 33 } }), 'E_CONFIG', '32', '33')
+    await (await create({ model: { ...bilinear, reduction: 32 } })).dispose()
+    const small = { ...bilinear, input: { height: 4, width: 4 } }
+    await refused(create({ model: { ...small, pooling: 'isqrt' } }), 'E_ARGUMENT', /1x1/)
+    await (await create({ model: small })).dispose()
+  })
+
   test('an input that leaves no map', async () => {
     const tiny = { ...model, input: { height: 3, width: 32 } }
     await refused(create({ model: tiny }), 'E_ARGUMENT', '3x32')

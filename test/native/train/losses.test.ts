@@ -307,6 +307,7 @@ describe('the last layer', () => {
     ...(soak ? [large] : []),
     ['linear', 'toy', 'head.fc'],
     ['two-layer', 'toy', 'head.fc2'],
+    ['bilinear', 'toy', 'head.fc'],
   ])('head %s of %s: names of its parameters', async (head, backbone, name) => {
     for (const [classifier, expected] of [
       [undefined, ['bias', 'weight']],

@@ -112,8 +112,57 @@ class PhiloxDropout(nn.Module):
         return x * philox.half_dropout(x.shape, self.layer, *self.at).to(x)
 
 
-def head(name, backbone, channels, classes, last):
-    """(name, module): features [N, C, H, W] -> logits [N, K]. last: (width, classes) -> a module."""
+def triangle(matrices, off=1.0):
+    """[N, C, C] -> [N, C (C + 1) / 2], off the diagonal times `off`."""
+    row, column = torch.triu_indices(matrices.shape[1], matrices.shape[1])
+    scale = matrices.new_full(row.shape, off).masked_fill_(row == column, 1)
+    return matrices[:, row, column] * scale
+
+
+class BilinearPooling(nn.Module):
+    """B-CNN's vector of all pairs of channels [N, C, C], or as its triangle."""
+
+    def forward(self, features, whole=False):
+        x = features.flatten(2)
+        products = x @ x.transpose(1, 2) / x.shape[2]
+        signed = (F.relu(products) + 1e-5).sqrt() - (F.relu(-products) + 1e-5).sqrt()
+        unit = F.normalize(signed.flatten(1)).view_as(products)
+        return unit if whole else triangle(unit, 2**0.5)
+
+
+class IsqrtPooling(nn.Module):
+    """iSQRT-COV with the authors' order of the five steps."""
+
+    def forward(self, features):
+        x = features.flatten(2)
+        x = x - x.mean(2, keepdim=True)
+        covariance = x @ x.transpose(1, 2) / x.shape[2]
+        trace = covariance.diagonal(dim1=1, dim2=2).sum(1)[:, None, None]
+        three = 3 * torch.eye(x.shape[1]).to(x)
+        a = covariance / trace
+        z = (three - a) / 2
+        y = a @ z
+        for _ in range(3):
+            step = (three - z @ y) / 2
+            y, z = y @ step, step @ z
+        return triangle(y @ (three - z @ y) / 2 * trace.sqrt())
+
+
+def bilinear(channels, classes, last, reduction, pooling):
+    layers, width = OrderedDict(), reduction or channels
+    if reduction:
+        layers['reduction'] = nn.Conv2d(channels, reduction, 1, bias=False)
+        layers.update(norm=nn.BatchNorm2d(reduction), relu=nn.ReLU())
+    layers['pool'] = {'sum': BilinearPooling, 'isqrt': IsqrtPooling}[pooling]()
+    layers['fc'] = last(width * (width + 1) // 2, classes)
+    return [], [('head', nn.Sequential(layers))]
+
+
+def head(name, backbone, channels, classes, last, reduction, pooling):
+    """(name, module): features [N, C, H, W] -> logits [N, K]. last: (width, classes) -> a module;
+    reduction and pooling are of the bilinear head."""
+    if name == 'bilinear':
+        return bilinear(channels, classes, last, reduction, pooling)
     is_resnet, is_vgg16 = backbone in RESNETS, backbone in ('vgg16', 'vgg16_bn')
     average = [('pool', nn.AdaptiveAvgPool2d(1)), ('flatten', nn.Flatten())]
     if name == 'linear':
@@ -141,11 +190,16 @@ def head(name, backbone, channels, classes, last):
 class Classifier(nn.Module):
     """forward(x [N, 3, h, w]) -> (feature map [N, C, H, W], logits [N, K])."""
 
-    def __init__(self, backbone, head_name, classes, channels_per_class=0, last=nn.Linear):
+    def __init__(
+        self, backbone, head_name, classes, channels_per_class=0, last=nn.Linear, reduction=0,
+        pooling='sum',
+    ):  # fmt: skip
         super().__init__()
         make = resnet if backbone in RESNETS else vgg
         self.trunk, channels = make(backbone, classes * channels_per_class)
-        pools, layers = head(head_name, backbone, channels, classes, last)
+        pools, layers = head(
+            head_name, backbone, channels, classes, last, reduction, pooling
+        )  # fmt: skip
         self.top = pools + layers
         for name, module in self.trunk + layers:
             self.add_module(name, module)
