@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 import { train } from '../dist/index.js'
-import { mean, rounded } from './statistics.mjs'
+import { mean } from './statistics.mjs'
 
 /** 40 classes * 3 channels and 20 * 6 give the last convolution one width. */
 export const stages = {
@@ -36,5 +36,5 @@ export async function birdsRun({ threads, testImages }, dir, given) {
 /** Top-1 % by seed as a side of a row. */
 export function sideOf(name, values) {
   const [low, high] = [Math.min(...values), Math.max(...values)]
-  return { name, value: rounded(mean(values)), low, high, unit: '%', values }
+  return { name, value: Number(mean(values).toFixed(4)), low, high, unit: '%', values }
 }
