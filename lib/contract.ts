@@ -59,7 +59,7 @@ export interface NativeTrainerConfig {
     pooling?: 'sum' | 'isqrt'
   }
   loss: NativeLoss
-  /** [numClasses]: factors of the cross entropy of each class. Left out: all 1. */
+  /** [numClasses]: factors of a sample's term in the loss, by its class. Left out: all 1. */
   classWeights?: number[]
   optim: {
     /** Default sgd. */
