@@ -1,7 +1,7 @@
 // StepGraph on LibTorch's CUDAGraph, which also keeps the recording's memory apart from all other.
-#include <ATen/cuda/CUDAContext.h>
 #include <ATen/cuda/CUDAGraph.h>
 #include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAStream.h>
 
 #include <optional>
 
@@ -30,7 +30,7 @@ class CudaStepGraph : public StepGraph {
   void replay() override { graph_->replay(); }
 
   void forget() override {
-    at::cuda::getCurrentCUDAStream().synchronize();  // the last replay reads its memory
+    c10::cuda::getCurrentCUDAStream().synchronize();  // the last replay reads its memory
     graph_.reset();
   }
 
