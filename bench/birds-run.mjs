@@ -10,6 +10,16 @@ export const stages = {
   second: { classes: 20, firstClass: 40, channelsPerClass: 6, batchSize: 20 },
 }
 
+/** Options of a bench of two stages. */
+export const stageOptions = {
+  seeds: 3, // two or more
+  firstEpochs: 30,
+  firstImages: 30, // of each of the 40 kinds
+  epochs: 30,
+  images: 5, // of each of the 20 kinds
+  testImages: 50,
+}
+
 /** One training run by cross entropy, `optim` over the settings that both stages share; -> its result. */
 export async function birdsRun({ threads, testImages }, dir, given) {
   const { name, seed, epochs, batchSize, channelsPerClass, weights, optim, best, ...birds } = given

@@ -6,18 +6,13 @@
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { scratchDir } from './batches.mjs'
-import { birdsRun, sideOf, stages } from './birds-run.mjs'
+import { birdsRun, sideOf, stageOptions, stages } from './birds-run.mjs'
 import { readOptions } from './options.mjs'
 import { record } from './record.mjs'
 import { pairedInterval, rounded } from './statistics.mjs'
 
 const options = readOptions({
-  seeds: 3, // two or more
-  firstEpochs: 30,
-  firstImages: 30, // of each of the 40 kinds
-  epochs: 30,
-  images: 5, // of each of the 20 kinds
-  testImages: 50,
+  ...stageOptions,
   threads: availableParallelism(),
   dry: false,
 })

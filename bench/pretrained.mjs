@@ -6,6 +6,7 @@
 
 import { availableParallelism } from 'node:os'
 import { scratchDir } from './batches.mjs'
+import { stageOptions } from './birds-run.mjs'
 import { readOptions } from './options.mjs'
 import { inspectRows, loadRows, writeVgg } from './pretrained-file.mjs'
 import { gainRows } from './pretrained-gain.mjs'
@@ -14,12 +15,7 @@ import { record } from './record.mjs'
 
 const options = readOptions({
   part: 'all', // gain load inspect
-  seeds: 3, // two or more
-  firstEpochs: 30,
-  firstImages: 30, // of each of the 40 kinds
-  epochs: 30,
-  images: 5, // of each of the 20 kinds
-  testImages: 50,
+  ...stageOptions,
   rounds: 5, // processes of each side
   threads: availableParallelism(),
   python: 'python3',

@@ -15,6 +15,8 @@ export type RunContext = Session & {
   dataset: Dataset
   stores: Stores
   trainer: NativeTrainer
+  /** Images that are trained on; those of data.validation are not. */
+  trainSamples: number
   stepsPerEpoch: number
   lrAt: (step: number) => number
   normalisation: Normalisation

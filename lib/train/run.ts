@@ -6,7 +6,6 @@ import { configToJson, microBatchOf, settingsOf } from '../config/index.js'
 import { scalarOf } from '../config/losses/index.js'
 import { loader } from '../data/loader.js'
 import { preprocessingOf } from '../data/preprocessing.js'
-import { positionsOf } from '../data/validation.js'
 import { McLossError } from '../errors.js'
 import type { StartEvent } from '../events.js'
 import type { RecordsBeginning } from '../records/index.js'
@@ -153,7 +152,8 @@ async function saveRun(
   metrics: CheckpointState['metrics'],
 ): Promise<string> {
   await run.claim.requireHeld()
-  const { config, dataset, trainer, stepsPerEpoch, runDir, position, totals, best } = run
+  const { config, dataset, trainer, trainSamples, stepsPerEpoch } = run
+  const { runDir, position, totals, best } = run
   run.saved = await saveCheckpoint({
     runDir,
     trainer,
@@ -167,7 +167,7 @@ async function saveRun(
       config: configToJson(config),
       classes: dataset.classes,
       preprocessing: preprocessingOf(dataset),
-      trainSamples: positionsOf(dataset, config, 'train').length,
+      trainSamples,
       stepsPerEpoch,
       libtorch: native().buildInfo().libtorch,
       weights: run.weights,
@@ -185,8 +185,7 @@ function recordsBeginning({ config, position, stepsPerEpoch }: RunContext): Reco
 }
 
 function startEvent(run: RunContext): StartEvent {
-  const { config, dataset } = run
-  const trainSamples = positionsOf(dataset, config, 'train').length
+  const { config, dataset, trainSamples } = run
   return {
     type: 'start',
     runDir: run.runDir,

@@ -191,6 +191,7 @@ async function executeClaimed<Result>(
         dataset,
         stores,
         trainer,
+        trainSamples,
         stepsPerEpoch,
         lrAt,
         journal,

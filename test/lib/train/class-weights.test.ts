@@ -9,6 +9,7 @@ import { classWeightsOf } from '../../../lib/train/class-weights.js'
 import { train } from '../../../lib/train/train.js'
 import { Trainer } from '../../../lib/train/trainer.js'
 import { temporaryFolder, toyConfig } from '../../support/small-birds.js'
+import { stoppedIn } from '../../support/stopped-runs.js'
 
 const folder = temporaryFolder()
 const classes = ['a', 'b', 'c']
@@ -106,16 +107,7 @@ test('a run trains with them, records them, and goes on with them', async () => 
   const [line] = recorded(whole.runDir)
   expect(JSON.parse(line as string)).toMatchObject({ weights: expected })
 
-  const abort = new AbortController()
-  const input = await unbalanced('balanced', 'stopped')
-  const stopped = train(input, { signal: abort.signal })
-  const untilStep = async () => {
-    for await (const event of stopped) {
-      if (event.type === 'progress' && event.step >= 1) abort.abort()
-    }
-  }
-  await expect(untilStep()).rejects.toMatchObject({ code: 'E_ABORTED' })
-  await expect(stopped.result).rejects.toMatchObject({ code: 'E_ABORTED' })
-  const { last } = await train(input, { resume: join(folder, 'runs', 'stopped') }).result
+  const input = defineConfig(await unbalanced('balanced', 'stopped'))
+  const { last } = await train(input, { resume: await stoppedIn('step', 1, input) }).result
   expect(last.loss).toBe(whole.last.loss)
 })

@@ -13,6 +13,7 @@ import { loader } from '../../../lib/data/loader.js'
 import { train } from '../../../lib/train/train.js'
 import { pixels, toyTrainer, wholeBatch, windows } from '../../support/formula-batch.js'
 import { temporaryFolder, toyConfig } from '../../support/small-birds.js'
+import { stoppedIn } from '../../support/stopped-runs.js'
 
 const folder = temporaryFolder()
 const [count, height, width] = [6, 24, 36]
@@ -119,15 +120,6 @@ test('a run: the same with 1 and 4 decoders, store on and off, and resumed withi
   expect(await outcome(config({ name: 'store' }, { store: 'mmap' }))).toEqual(one)
   expect(await outcome(config({ name: 'none' }, { randomErasing: 0 }))).not.toEqual(one)
 
-  const abort = new AbortController()
-  const input = config({ name: 'stopped' }, { store: 'mmap' })
-  const stopped = train(input, { signal: abort.signal })
-  const untilStep = async () => {
-    for await (const event of stopped) {
-      if (event.type === 'progress' && event.step >= 1) abort.abort()
-    }
-  }
-  await expect(untilStep()).rejects.toMatchObject({ code: 'E_ABORTED' })
-  await expect(stopped.result).rejects.toMatchObject({ code: 'E_ABORTED' })
-  expect(await outcome(input, { resume: join(folder, 'runs', 'stopped') })).toEqual(one)
+  const input = defineConfig(config({ name: 'stopped' }, { store: 'mmap' }))
+  expect(await outcome(input, { resume: await stoppedIn('step', 1, input) })).toEqual(one)
 })
