@@ -176,6 +176,9 @@ export interface EvalStats {
   lossSum: number
   /** [n]: the class of the largest logit. */
   predictions: Int32Array
+  /** [n]: of the softmax. */
+  predictedProbabilities: Float32Array
+  labelProbabilities: Float32Array
 }
 
 export interface FeatureMaps {

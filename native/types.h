@@ -374,6 +374,7 @@ struct EvalStats {
   int64_t n = 0, top1 = 0, top5 = 0;  // counts
   double loss_sum = 0;                // cross entropy without class weights, summed over samples
   std::vector<int32_t> predictions;   // [n], the class of the largest logit
+  std::vector<float> predicted_probabilities, label_probabilities;  // [n], of the softmax
 
   template <typename V>
   void fields(V& v) {
@@ -382,6 +383,8 @@ struct EvalStats {
     v("top5", top5);
     v("lossSum", loss_sum);
     v("predictions", predictions);
+    v("predictedProbabilities", predicted_probabilities);
+    v("labelProbabilities", label_probabilities);
   }
 };
 

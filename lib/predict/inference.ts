@@ -14,12 +14,13 @@ import type { Preprocessing } from '../data/preprocessing.js'
 import { firstDifference } from '../difference.js'
 import { McLossError } from '../errors.js'
 import type { TestFigures, WarningEvent } from '../events.js'
+import { answersOf, type EvaluatedBatch } from '../records/answers.js'
 import { openReport, writeReport } from '../records/report.js'
 import { readModelMetadata } from '../train/checkpoint.js'
 import { evaluateBatches } from '../train/epoch.js'
 import { emptyClassesWarnings } from '../train/evaluation.js'
 import { emaFileOf, modelFileOf } from '../train/links.js'
-import { areFinite } from '../train/metrics.js'
+import { areFinite, testFigures } from '../train/metrics.js'
 import { decoded, picturesOf } from './pictures.js'
 import { bothViews, probabilitiesOf, ranked, type Views, viewsOf } from './views.js'
 
@@ -78,11 +79,10 @@ export async function evaluate(options: EvaluateOptions): Promise<TestFigures> {
     for (const message of emptyClassesWarnings(knownClasses, test, 'test')) model.warn(message)
     const batches = loader({ ...dataset, test }, model.config, { split: 'test', epoch: 0, source })
     const evaluator = options.flip ? bothViews(model.trainer) : model.trainer
-    const answers =
-      report === undefined ? undefined : { classes: knownClasses, samples: test, all: [] }
-    const figures = (await evaluateBatches(evaluator, batches, { answers })) as TestFigures
+    const evaluated = (await evaluateBatches(evaluator, batches)) as EvaluatedBatch[]
+    const figures = testFigures(evaluated)
     if (!areFinite(figures)) throw notFinite('evaluate', model.file)
-    if (report !== undefined && answers) await writeReport(report, answers)
+    if (report !== undefined) await writeReport(report, answersOf(knownClasses, test, evaluated))
     await tellNative(model)
     return figures
   } finally {

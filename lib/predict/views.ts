@@ -2,7 +2,6 @@
 // as mmpretrain's AverageClsScoreTTA has it. timm and torchvision's ten-crop example average logits.
 
 import type { EvalStats, NativeBatch, NativeTrainer } from '../binding.js'
-import { probabilities } from '../records/answers.js'
 
 type Predictor = Pick<NativeTrainer, 'predict'>
 
@@ -28,8 +27,7 @@ export async function viewsOf(
 export function probabilitiesOf(views: Views): Float64Array {
   const sum = new Float64Array(views[0]?.length ?? 0)
   for (const logits of views) {
-    for (const [k, probability] of probabilities(logits).entries())
-      sum[k] = (sum[k] ?? 0) + probability
+    for (const [k, probability] of softmax(logits).entries()) sum[k] = (sum[k] ?? 0) + probability
   }
   return sum.map((value) => value / views.length)
 }
@@ -41,31 +39,27 @@ export function ranked(probabilities: Float64Array): number[] {
   )
 }
 
-/**
- * Evaluates on the probabilities of both views; the loss is -log of the label's. It predicts their
- * logarithms, which are logits of the same probabilities.
- */
-export function bothViews(trainer: Predictor): Pick<NativeTrainer, 'evaluate' | 'predict'> {
+/** Evaluates on the probabilities of both views; the loss is -log of the label's. */
+export function bothViews(trainer: Predictor): Pick<NativeTrainer, 'evaluate'> {
   return {
-    async predict(batch): Promise<Float32Array> {
-      const pictures = await viewsOf(trainer, batch, true)
-      return Float32Array.from(
-        pictures.flatMap((views) => [...probabilitiesOf(views).map(Math.log)]),
-      )
-    },
     async evaluate(batch): Promise<EvalStats> {
       const stats = { n: batch.count, top1: 0, top5: 0, lossSum: 0 }
       const predictions = new Int32Array(batch.count)
+      const predictedProbabilities = new Float32Array(batch.count)
+      const labelProbabilities = new Float32Array(batch.count)
       for (const [n, views] of (await viewsOf(trainer, batch, true)).entries()) {
         const label = batch.labels?.[n] as number
-        const best = ranked(probabilitiesOf(views))
+        const probabilities = probabilitiesOf(views)
+        const best = ranked(probabilities)
         const rank = best.indexOf(label)
         predictions[n] = best[0] as number
+        predictedProbabilities[n] = probabilities[best[0] as number] as number
+        labelProbabilities[n] = probabilities[label] as number
         if (rank < 1) stats.top1++
         if (rank < 5) stats.top5++
         stats.lossSum += surpriseOf(views, label)
       }
-      return { ...stats, predictions }
+      return { ...stats, predictions, predictedProbabilities, labelProbabilities }
     },
   }
 }
@@ -83,4 +77,12 @@ function surpriseOf(views: Views, label: number): number {
   })
   const least = Math.min(...each)
   return least - Math.log(each.reduce((sum, one) => sum + Math.exp(least - one), 0) / each.length)
+}
+
+/** Softmax in float64. */
+export function softmax(logits: Float32Array): Float64Array {
+  const largest = Math.max(...logits)
+  const weights = Float64Array.from(logits, (logit) => Math.exp(logit - largest))
+  const sum = weights.reduce((a, b) => a + b, 0)
+  return weights.map((weight) => weight / sum)
 }

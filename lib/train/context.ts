@@ -5,6 +5,7 @@ import type { Config } from '../config/index.js'
 import type { Normalisation } from '../config/normalisation.js'
 import type { Dataset } from '../data/batch.js'
 import type { Stores } from '../data/store/index.js'
+import type { EvaluatedBatch } from '../records/answers.js'
 import type { Records } from '../records/index.js'
 import type { Claim } from './claim.js'
 import type { Journal } from './journal.js'
@@ -19,6 +20,8 @@ export type RunContext = Session & {
   trainSamples: number
   stepsPerEpoch: number
   lrAt: (step: number) => number
+  /** The evaluation of the best epoch, on the split that best is picked on; none if an earlier start made it. */
+  bestBatches?: EvaluatedBatch[] | undefined
   normalisation: Normalisation
   journal: Journal
   records: Records

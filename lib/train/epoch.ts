@@ -3,16 +3,9 @@
 
 import type { NativeTrainer, StepStats } from '../binding.js'
 import type { Batch } from '../data/batch.js'
-import type { ProgressEvent, TestFigures, WarningEvent } from '../events.js'
-import { type Answers, addAnswers } from '../records/answers.js'
-import {
-  addStats,
-  type EvaluatedBatch,
-  emptyStats,
-  type StatSums,
-  testFigures,
-  trainFigures,
-} from './metrics.js'
+import type { ProgressEvent, WarningEvent } from '../events.js'
+import type { EvaluatedBatch } from '../records/answers.js'
+import { addStats, emptyStats, type StatSums, trainFigures } from './metrics.js'
 import type { GivenStep, SkipWatch } from './skipped.js'
 
 /** Where a run stands. */
@@ -141,39 +134,30 @@ export async function trainEpoch(
   return position.stepInEpoch === stepsPerEpoch
 }
 
-export interface EvaluationOptions {
-  signal?: AbortSignal | undefined
-  /** Gets what the model answers to each sample. */
-  answers?: Answers | undefined
-}
-
 /** Evaluates every batch; stops early, without a result, once aborted. */
 export async function evaluateBatches(
-  trainer: Pick<NativeTrainer, 'evaluate' | 'predict'>,
+  trainer: Pick<NativeTrainer, 'evaluate'>,
   batches: AsyncIterable<Batch>,
-  options: EvaluationOptions = {},
-): Promise<TestFigures | undefined> {
-  return (await evaluateWeights(trainer, batches, ['raw'], options))?.raw
+  signal?: AbortSignal,
+): Promise<EvaluatedBatch[] | undefined> {
+  return (await evaluateWeights(trainer, batches, ['raw'], signal))?.raw
 }
 
 /** The same with each of these weights of the trainer, in one pass over the batches. */
 export async function evaluateWeights<Name extends 'raw' | 'ema'>(
-  trainer: Pick<NativeTrainer, 'evaluate' | 'predict'>,
+  trainer: Pick<NativeTrainer, 'evaluate'>,
   batches: AsyncIterable<Batch>,
   names: readonly Name[],
-  { signal, answers }: EvaluationOptions = {},
-): Promise<Record<Name, TestFigures> | undefined> {
-  const all = names.map((weights) => ({ weights, found: [] as EvaluatedBatch[] }))
+  signal?: AbortSignal,
+): Promise<Record<Name, EvaluatedBatch[]> | undefined> {
+  const all = names.map((weights) => [weights, [] as EvaluatedBatch[]] as const)
   for await (const batch of batches) {
     if (signal?.aborted) return undefined
-    for (const { weights, found } of all) {
-      const stats = await trainer.evaluate(batch, { weights })
-      if (answers)
-        addAnswers(answers, batch, stats.predictions, await trainer.predict(batch, { weights }))
-      found.push({ ...stats, labels: batch.labels })
+    const { samples, labels } = batch
+    for (const [weights, found] of all) {
+      found.push({ ...(await trainer.evaluate(batch, { weights })), samples, labels })
     }
     batch.release()
   }
-  const figures = all.map(({ weights, found }) => [weights, testFigures(found)])
-  return Object.fromEntries(figures) as Record<Name, TestFigures>
+  return Object.fromEntries(all) as Record<Name, EvaluatedBatch[]>
 }

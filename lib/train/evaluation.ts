@@ -5,11 +5,12 @@ import { join } from 'node:path'
 import type { Config } from '../config/index.js'
 import { loader } from '../data/loader.js'
 import type { EvaluatedSplit, TestFigures } from '../events.js'
-import type { Answers } from '../records/answers.js'
+import type { EvaluatedBatch } from '../records/answers.js'
 import { openCheckpoint } from './checkpoint.js'
 import type { RunContext } from './context.js'
 import { evaluateBatches, evaluateWeights } from './epoch.js'
 import { EMA_FILE, MODEL_FILE } from './manifest.js'
+import { testFigures } from './metrics.js'
 
 /** What an evaluation needs of a run. */
 type EvaluationContext = Pick<RunContext, 'config' | 'dataset' | 'stores' | 'trainer'>
@@ -22,6 +23,8 @@ export interface Evaluation {
   ema?: TestFigures
   /** Of those that best is picked by: figures, or ema. */
   picked: TestFigures
+  /** What these are made of. */
+  batches: EvaluatedBatch[]
 }
 
 /** The split that best is picked on: the test split, unless validation images are set aside. */
@@ -35,34 +38,34 @@ export async function evaluateEpoch(
   signal: AbortSignal | undefined,
 ): Promise<Evaluation | undefined> {
   const { config, trainer } = context
+  const { of } = config.best
   const split = bestPickedOn(config)
-  const batches = batchesOf(context, split)
-  if (!config.optim.ema) {
-    const figures = await evaluateBatches(trainer, batches, { signal })
-    return figures && { split, figures, picked: figures }
+  const names = config.optim.ema ? (['raw', 'ema'] as const) : (['raw'] as const)
+  const all = await evaluateWeights(trainer, batchesOf(context, split), names, signal)
+  if (!all) return undefined
+  const ema = all.ema && testFigures(all.ema)
+  const figures = testFigures(all.raw)
+  return {
+    ...{ split, figures, picked: of === 'ema' && ema ? ema : figures, batches: all[of] },
+    ...(ema && { ema }),
   }
-  const all = await evaluateWeights(trainer, batches, ['raw', 'ema'], { signal })
-  return all && { split, figures: all.raw, ema: all.ema, picked: all[config.best.of] }
 }
 
 /**
- * The test split's figures of the run's best checkpoint, whose weights stay in the trainer, and its
- * answers to each sample. Undefined once aborted.
+ * The test split evaluated with the run's best checkpoint, whose weights stay in the trainer. Undefined
+ * once aborted.
  *
  * @throws McLossError E_CHECKPOINT where it is damaged.
  */
 export async function testBest(
   context: EvaluationContext & Pick<RunContext, 'runDir'>,
   signal: AbortSignal | undefined,
-): Promise<{ figures: TestFigures; answers: Answers } | undefined> {
+): Promise<EvaluatedBatch[] | undefined> {
   const { path } = await openCheckpoint(join(context.runDir, 'best'))
   const { trainer, config } = context
   const file = join(path, config.best.of === 'ema' ? EMA_FILE : MODEL_FILE)
   await trainer.loadWeights(file, { backboneOnly: false, anyValues: true })
-  const { classes, test: samples } = context.dataset
-  const answers: Answers = { classes, samples, all: [] }
-  const figures = await evaluateBatches(trainer, batchesOf(context, 'test'), { signal, answers })
-  return figures && { figures, answers }
+  return evaluateBatches(trainer, batchesOf(context, 'test'), signal)
 }
 
 function batchesOf({ config, dataset, stores }: EvaluationContext, split: EvaluatedSplit) {

@@ -1,7 +1,8 @@
 // From native's sums to the figures people read: pure functions.
 
-import type { EvalStats, StepStats } from '../binding.js'
+import type { StepStats } from '../binding.js'
 import type { TestFigures, TrainFigures } from '../events.js'
+import type { EvaluatedBatch } from '../records/answers.js'
 
 /** What can be added up over reports. */
 export type StatSums = Omit<StepStats, 'warnings'>
@@ -39,11 +40,8 @@ export function trainFigures(stats: StatSums, seconds: number, waitSeconds: numb
   }
 }
 
-/** What native found of a batch, and its labels. */
-export type EvaluatedBatch = EvalStats & { labels: Int32Array }
-
 export function testFigures(all: EvaluatedBatch[]): TestFigures {
-  const sum = (pick: (stats: EvalStats) => number) => all.reduce((to, one) => to + pick(one), 0)
+  const sum = (pick: (batch: EvaluatedBatch) => number) => all.reduce((to, one) => to + pick(one), 0)
   const n = sum((stats) => stats.n)
   return {
     loss: sum((stats) => stats.lossSum) / n,

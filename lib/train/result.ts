@@ -3,10 +3,11 @@
 import { join } from 'node:path'
 import { McLossError } from '../errors.js'
 import type { EvaluatedSplit } from '../events.js'
+import { answersOf, type EvaluatedBatch } from '../records/answers.js'
 import { writeReport } from '../records/report.js'
 import type { RunContext } from './context.js'
 import { bestPickedOn, testBest } from './evaluation.js'
-import { areFinite } from './metrics.js'
+import { areFinite, testFigures } from './metrics.js'
 import type { EpochResult } from './session.js'
 
 /** Of the run folder. */
@@ -82,8 +83,8 @@ function validationResultOf(run: RunContext, hasEpochs: boolean): ValidationResu
 
 /** The run is at its end: an abort leaves the report out, and nothing else. */
 async function reportBest(run: RunContext, signal: AbortSignal | undefined): Promise<void> {
-  const best = await testBest(run, signal)
-  if (best) return await writeReport(join(run.runDir, REPORT), best.answers)
+  const batches = run.bestBatches ?? (await testBest(run, signal))
+  if (batches) return await report(run, batches)
   const folder = join(run.runDir, REPORT)
   const message =
     `train: stopped before the report; write it with: mcloss eval --weights ${run.runDir} ` +
@@ -98,15 +99,15 @@ async function testResult(
   signal: AbortSignal | undefined,
 ): Promise<EpochResult> {
   const began = performance.now()
-  const best = await testBest(run, signal)
-  if (!best) {
+  const batches = await testBest(run, signal)
+  if (!batches) {
     throw new McLossError(
       'E_ABORTED',
       `train: stopped in the evaluation of the test split; every epoch is saved in ${run.saved}. ` +
         `Go on with: mcloss train --resume ${run.runDir}`,
     )
   }
-  const { figures: test, answers } = best
+  const test = testFigures(batches)
   if (!areFinite(test)) {
     throw new McLossError(
       'E_NUMERICS',
@@ -116,8 +117,12 @@ async function testResult(
   }
   const seconds = (performance.now() - began) / 1000
   run.journal.emit({ type: 'test', epoch, checkpoint, test, seconds })
-  await writeReport(join(run.runDir, REPORT), answers)
+  await report(run, batches)
   return { ...test, epoch, checkpoint }
+}
+
+function report({ dataset, runDir }: RunContext, batches: EvaluatedBatch[]): Promise<void> {
+  return writeReport(join(runDir, REPORT), answersOf(dataset.classes, dataset.test, batches))
 }
 
 /** What a run that ends with E_NUMERICS leaves, and how to go on. */

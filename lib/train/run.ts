@@ -116,7 +116,10 @@ async function finishEpoch(
   if (isSound && (isBest || due(config.checkpointEvery))) {
     // best first: a run killed between the two goes on from the checkpoint before, and gets here again.
     const links = isBest ? (['best', 'last'] as const) : (['last'] as const)
-    if (isBest) run.best = { ...picked, epoch }
+    if (isBest) {
+      run.best = { ...picked, epoch }
+      run.bestBatches = evaluation?.batches
+    }
     checkpoint = await saveRun(run, [...links], metrics)
     for (const kind of links) {
       emit({ type: 'checkpoint', kind, path: checkpoint, epoch, step: position.step })

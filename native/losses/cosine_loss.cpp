@@ -12,11 +12,7 @@ class CosineLoss : public Loss {
   LossOutput forward(const LossInput& input) override {
     // The small number keeps the gradient at z = 0 finite.
     const at::Tensor squared = input.logits.square().sum(1, /*keepdim=*/true) + 1e-12;
-    at::Tensor terms = 1 - label_logit(input) * squared.rsqrt();
-    if (input.class_weights.defined()) {
-      terms = terms * input.class_weights.index_select(0, input.target).unsqueeze(1);
-    }
-    const at::Tensor cosine = terms.mean();
+    const at::Tensor cosine = weighted_mean(1 - label_logit(input) * squared.rsqrt(), input);
     return {cosine, {{"cosine", cosine}}};
   }
 };

@@ -19,11 +19,7 @@ class Focal : public Loss {
     const at::Tensor ce = at::cross_entropy_loss(input.logits, input.target, /*weight=*/{},
                                                  at::Reduction::None);  // -log p_y
     // 1 - p_y by expm1, which keeps its digits where p_y is near 1.
-    at::Tensor terms = (-(-ce).expm1()).pow(gamma_) * ce;
-    if (input.class_weights.defined()) {
-      terms = terms * input.class_weights.index_select(0, input.target);
-    }
-    const at::Tensor focal = terms.mean();
+    const at::Tensor focal = weighted_mean((-(-ce).expm1()).pow(gamma_) * ce, input);
     return {focal, {{"focal", focal}}};
   }
 

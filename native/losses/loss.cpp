@@ -1,5 +1,6 @@
 #include "losses/loss.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/tensor.h>
 #include <c10/util/StringUtil.h>
 
@@ -26,6 +27,11 @@ void require_classifier(const LossContext& context, const std::string& loss,
   throw Error("E_CONFIG", c10::str("loss ", loss, ": expected model.classifier to be ", expected,
                                    " but received ", received,
                                    ". Set model.classifier to what this loss needs."));
+}
+
+at::Tensor weighted_mean(const at::Tensor& terms, const LossInput& input) {
+  if (!input.class_weights.defined()) return terms.mean();
+  return (terms.flatten() * input.class_weights.index_select(0, input.target)).mean();
 }
 
 at::Tensor class_weights_of(const TrainerConfig& config, at::Device device) {

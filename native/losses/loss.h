@@ -43,6 +43,9 @@ class Loss : public torch::nn::Module {
   virtual void update_buffers(const at::Tensor& /*sums*/) {}
 };
 
+// The mean of a term [N] or [N, 1] of each sample, times the weight of its label's class.
+at::Tensor weighted_mean(const at::Tensor& terms, const LossInput& input);
+
 // What a loss is made for.
 struct LossContext {
   const ModelConfig& model;

@@ -19,16 +19,14 @@ void Ema::prepare() {
 void Ema::update(const at::Tensor& skip) {
   const c10::NoGradGuard no_grad;
   updates_ += skip.logical_not();
-  const auto scalar = [&](double value) {
-    return at::full({}, value, average_.front().options().dtype(at::kDouble));
-  };
+  const auto scalar = [&](double value) { return at::full({}, value, average_.front().options()); };
   const at::Tensor begins = updates_ <= config_.warmup_steps + 1;
   const at::Tensor share = at::where(begins, scalar(1), scalar(1 - config_.decay));
   for (size_t i = 0; i < average_.size(); ++i) {
     // A share of zero would not do for a skipped step: zero times a weight that is not finite.
     const at::Tensor towards = at::where(skip, average_[i], model_[i].second);
     if (towards.is_floating_point()) {
-      average_[i].lerp_(towards, share.to(towards.scalar_type()));
+      average_[i].lerp_(towards, share);
     } else {
       average_[i].copy_(towards);
     }

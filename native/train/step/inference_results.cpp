@@ -13,12 +13,19 @@ EvalStats eval_stats(const at::Tensor& logits, const at::Tensor& target) {
   const at::Tensor best = std::get<1>(logits.topk(five, 1));  // [n, five], largest first
   const at::Tensor hits = best.eq(target.unsqueeze(1));
   const at::Tensor predictions = best.select(1, 0).to(at::kInt).cpu().contiguous();
+  const at::Tensor log_p = logits.log_softmax(1);
+  const auto log_p_of = [&](const at::Tensor& classes) {
+    return log_p.gather(1, classes.unsqueeze(1));
+  };
+  const at::Tensor label = log_p_of(target);
 
   EvalStats stats;
   stats.n = logits.size(0);
   stats.top1 = hits.select(1, 0).sum().item<int64_t>();
   stats.top5 = hits.sum().item<int64_t>();
-  stats.loss_sum = -logits.log_softmax(1).gather(1, target.unsqueeze(1)).sum().item<double>();
+  stats.loss_sum = -label.sum().item<double>();
+  stats.predicted_probabilities = floats_of(log_p_of(best.select(1, 0)).exp());
+  stats.label_probabilities = floats_of(label.exp());
   const int32_t* values = predictions.const_data_ptr<int32_t>();
   stats.predictions.assign(values, values + stats.n);
   return stats;

@@ -276,18 +276,17 @@ void Trainer::save(const std::string& dir, const std::string& metadata) {
 }
 
 void Trainer::load(const WeightFile& model, const WeightFile& optimizer, const WeightFile* ema) {
-  // Names, shapes and places of all are checked before any is used.
-  const Match match = impl_->model.match(model, {});
-  const bool keeps_ema = impl_->ema && ema;
-  const Match ema_match = keeps_ema ? impl_->model.match(*ema, {}) : Match{};
-  check_resumed(impl_->resumed(), optimizer);
   if (impl_->ema && !ema) {
     throw Error("E_CHECKPOINT", "trainer: expected an ema.safetensors beside " + optimizer.path() +
                                     ", as optim.ema keeps one, but there is none. Resume from a "
                                     "checkpoint that is whole.");
   }
+  // Names, shapes and places of all are checked before any is used.
+  const Match match = impl_->model.match(model, {});
+  const Match ema_match = impl_->ema ? impl_->model.match(*ema, {}) : Match{};
+  check_resumed(impl_->resumed(), optimizer);
   Classifier::load(model, match);
-  if (keeps_ema) {
+  if (impl_->ema) {
     const Ema::Lent lent(*impl_->ema);
     Classifier::load(*ema, ema_match);
   }

@@ -11,7 +11,7 @@ import type { Sample } from '../../../lib/data/batch.js'
 import { openDataset } from '../../../lib/data/datasets/index.js'
 import { decodeTo, encodePng } from '../../../lib/data/images.js'
 import { evaluate, predict } from '../../../lib/predict/inference.js'
-import { bothViews } from '../../../lib/predict/views.js'
+import { bothViews, softmax } from '../../../lib/predict/views.js'
 import { train } from '../../../lib/train/train.js'
 import { temporaryFolder, toyConfig } from '../../support/small-birds.js'
 
@@ -134,4 +134,10 @@ test('flip is true or false', async () => {
   const flip = 'yes' as never
   await expect(evaluate({ weights, flip })).rejects.toMatchObject({ code: 'E_ARGUMENT' })
   await expect(predict([], { weights, flip })).rejects.toMatchObject({ code: 'E_ARGUMENT' })
+})
+
+test('the softmax is taken in float64, of large logits too', () => {
+  const logits = Float32Array.of(1000, 1000 + Math.log(3), -1e30)
+  const exact = Math.exp((logits[1] as number) - 1000)
+  expect([...softmax(logits)]).toEqual([1 / (1 + exact), exact / (1 + exact), 0])
 })

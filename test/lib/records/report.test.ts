@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { parseCsv } from '../../../lib/data/datasets/lists/csv-text.js'
-import { type Answers, addAnswers, probabilities } from '../../../lib/records/answers.js'
+import { type Answers, answersOf, type EvaluatedBatch } from '../../../lib/records/answers.js'
 import { openReport, writeReport } from '../../../lib/records/report.js'
 import { onBrokenDisk, refusal } from '../../support/broken-disk.js'
 import { temporaryFolder } from '../../support/small-birds.js'
@@ -16,7 +16,6 @@ const answer = (path: string, label: number, predicted: number, probability: num
 }
 const answers: Answers = {
   classes,
-  samples: [],
   all: [
     answer('/b/1.jpg', 0, 0, 0.9),
     answer('/b/2.jpg', 0, 2, 0.5),
@@ -108,24 +107,19 @@ test('the fifty most confident mistakes; without one the tables have their heade
   expect(csv).toEqual([['path', 'label', 'predicted', 'probability', 'labelProbability']])
 })
 
-test('probabilities are the softmax in float64, of large logits too', () => {
-  const logits = Float32Array.of(1000, 1000 + Math.log(3), -1e30)
-  const exact = Math.exp((logits[1] as number) - 1000)
-  expect([...probabilities(logits)]).toEqual([1 / (1 + exact), exact / (1 + exact), 0])
-})
-
-test("a batch's answers: each sample's path, its own row of logits, the class native found", () => {
+test("a batch's answers: each sample's path, and what native found of it", () => {
   const samples = ['a', 'b', 'c'].map((path, label) => ({ path, label }))
-  const taken: Answers = { classes: ['x', 'y', 'z'], samples, all: [] }
-  const batch = { samples: Int32Array.of(2, 0), labels: Int32Array.of(2, 0) }
-  const logits = Float32Array.of(0, Math.log(2), 0, 0, 0, Math.log(6))
-  addAnswers(taken, batch, Int32Array.of(1, 2), logits)
-  expect(taken.all).toEqual([
-    { path: 'c', label: 2, predicted: 1, probability: near(1 / 2), labelProbability: near(1 / 4) },
-    { path: 'a', label: 0, predicted: 2, probability: near(3 / 4), labelProbability: near(1 / 8) },
+  const batch = {
+    ...{ samples: Int32Array.of(2, 0), labels: Int32Array.of(2, 0) },
+    predictions: Int32Array.of(1, 2),
+    predictedProbabilities: Float32Array.of(0.5, 0.75),
+    labelProbabilities: Float32Array.of(0.25, 0.125),
+  } as EvaluatedBatch
+  expect(answersOf(['x', 'y', 'z'], samples, [batch]).all).toEqual([
+    { path: 'c', label: 2, predicted: 1, probability: 0.5, labelProbability: 0.25 },
+    { path: 'a', label: 0, predicted: 2, probability: 0.75, labelProbability: 0.125 },
   ])
 })
-const near = (value: number) => expect.closeTo(value, 6)
 
 test('a folder that cannot be made or written is an E_IO that names it', async () => {
   const folder = temporaryFolder()

@@ -2,9 +2,9 @@
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import type { EvaluatedBatch } from '../../../lib/records/answers.js'
 import {
   addStats,
-  type EvaluatedBatch,
   emptyStats,
   isBetter,
   type StatSums,
@@ -20,6 +20,9 @@ const evaluated = (n: number, top1: number, top5: number, lossSum: number): Eval
   top5,
   lossSum,
   predictions: new Int32Array(n),
+  predictedProbabilities: new Float32Array(n),
+  labelProbabilities: new Float32Array(n),
+  samples: Int32Array.from({ length: n }, (_, at) => at),
   labels: Int32Array.from({ length: n }, (_, at) => (at < top1 ? 0 : 1)),
 })
 

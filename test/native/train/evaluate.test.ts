@@ -29,6 +29,9 @@ test('evaluate agrees with the logits, and changes nothing', async () => {
     wanted.top5 += rank < 5 ? 1 : 0
     wanted.lossSum += Math.log(row.reduce((sum, value) => sum + Math.exp(value), 0)) - own
     wanted.predictions.push(row.indexOf(Math.max(...row)))
+    const sum = row.reduce((total, value) => total + Math.exp(value), 0)
+    expect(stats.predictedProbabilities[n]).toBeCloseTo(Math.exp(Math.max(...row)) / sum, 6)
+    expect(stats.labelProbabilities[n]).toBeCloseTo(Math.exp(own) / sum, 6)
   }
   expect(wanted.top5).toBeGreaterThan(wanted.top1)
   expect(wanted.top5).toBeLessThan(12)
