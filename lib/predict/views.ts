@@ -1,5 +1,5 @@
 // The classes' probabilities of a picture, and those of a picture and its mirror image: the mean of both,
-// as mmpretrain's AverageClsScoreTTA has it. timm and torchvision's ten-crop example average logits.
+// as mmpretrain's AverageClsScoreTTA has it. A mean of the logits would be other figures.
 
 import type { EvalStats, NativeBatch, NativeTrainer } from '../binding.js'
 

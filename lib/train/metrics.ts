@@ -41,7 +41,8 @@ export function trainFigures(stats: StatSums, seconds: number, waitSeconds: numb
 }
 
 export function testFigures(all: EvaluatedBatch[]): TestFigures {
-  const sum = (pick: (batch: EvaluatedBatch) => number) => all.reduce((to, one) => to + pick(one), 0)
+  const sum = (pick: (batch: EvaluatedBatch) => number) =>
+    all.reduce((to, one) => to + pick(one), 0)
   const n = sum((stats) => stats.n)
   return {
     loss: sum((stats) => stats.lossSum) / n,
