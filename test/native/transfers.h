@@ -23,7 +23,7 @@ class Transfers {
 
   struct Seen {
     int across = 0, blocking = 0;  // copies from device to device
-    int within = 0;                // copies of more than one element on one device
+    int on_host = 0;               // copies of more than one value from host to host
     int reads = 0;                 // of a value by the host
     int image_casts = 0;           // of [N, 3, H, W] to another type
   };
@@ -37,7 +37,7 @@ class Transfers {
     if (std::strcmp(name, "aten::copy_") != 0) return nullptr;
     const at::Tensor to = inputs[0].toTensor(), from = inputs[1].toTensor();
     if (to.device() == from.device()) {
-      if (to.numel() > 1) ++seen.within;
+      if (to.is_cpu() && to.numel() > 1) ++seen.on_host;
       if (to.dim() == 4 && to.size(1) == 3 && to.scalar_type() != from.scalar_type()) {
         ++seen.image_casts;
       }

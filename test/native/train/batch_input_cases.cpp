@@ -21,7 +21,7 @@
 namespace test {
 namespace {
 
-constexpr int64_t images = 5, count = 3, height = 4, width = 6;
+constexpr int64_t images = 5, samples = 3, height = 4, width = 6;
 constexpr int64_t image_bytes = height * width * 3;
 const mcloss::GatherOptions options{3, 4, {0.5f, 0.4f, 0.3f}, {0.2f, 0.3f, 0.4f}};
 
@@ -35,10 +35,10 @@ struct Buffers {
     for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>(i * 37 % 251);
   }
 
-  // All images of the file, or the first `count` of them as the batch's own.
+  // All images of the file, or the first `samples` of them as the batch's own.
   mcloss::Batch batch(const std::shared_ptr<const mcloss::PixelStore>& store) const {
     mcloss::Batch batch;
-    batch.count = count;
+    batch.count = samples;
     if (store) {
       batch.store = store;
       batch.rows = rows.data();
@@ -82,8 +82,8 @@ void no_waits() {
     check(Transfers::seen.across == 2, what + "the images and all tables in a copy each");
     check(Transfers::seen.blocking == 0, what + "no copy is waited for");
     check(Transfers::seen.reads == 0, what + "no value is read");
-    check(Transfers::seen.within == 0, what + "no further copy on the host");
-    check(input.is_meta() && input.sizes() == at::IntArrayRef{count, 3, 3, 4}, what + "the input");
+    check(Transfers::seen.on_host == 0, what + "no further copy on the host");
+    check(input.is_meta() && input.sizes() == at::IntArrayRef{samples, 3, 3, 4}, what + "the input");
     check(target.is_meta() && target.scalar_type() == at::kLong, what + "the labels");
   }
 }
@@ -93,10 +93,10 @@ void operator_does_not_wait() {
   const Buffers b;
   const at::Tensor pixels =
       at::empty({images, height, width, 3}, at::TensorOptions().dtype(at::kByte).device(at::kMeta));
-  const mcloss::MaybeTensor rows = table(b.rows.data(), {count}, at::kInt);
-  const at::Tensor windows = table(b.windows.data(), {count, 3}, at::kInt);
-  const mcloss::MaybeTensor jitter = table(b.jitter.data(), {count, 3}, at::kFloat);
-  const mcloss::MaybeTensor erased = table(b.erased.data(), {count, 4}, at::kInt);
+  const mcloss::MaybeTensor rows = table(b.rows.data(), {samples}, at::kInt);
+  const at::Tensor windows = table(b.windows.data(), {samples, 3}, at::kInt);
+  const mcloss::MaybeTensor jitter = table(b.jitter.data(), {samples, 3}, at::kFloat);
+  const mcloss::MaybeTensor erased = table(b.erased.data(), {samples, 4}, at::kInt);
   const std::vector<double> mean{0.5, 0.5, 0.5}, std{0.5, 0.5, 0.5};
   const Transfers transfers;
   const mcloss::GatherTensors there =
@@ -105,28 +105,28 @@ void operator_does_not_wait() {
   check(Transfers::seen.blocking == 0, "gather_augment waits for none");
 }
 
-void values() {
+void same_values() {
   const Buffers b;
   const mcloss::Uploader upload(at::kCPU);
   const at::Tensor all = table(b.pixels.data(), {images, height, width, 3}, at::kByte);
-  const at::Tensor rows = table(b.rows.data(), {count}, at::kInt);
-  const at::Tensor windows = table(b.windows.data(), {count, 3}, at::kInt);
-  const at::Tensor jitter = table(b.jitter.data(), {count, 3}, at::kFloat);
-  const at::Tensor erased = table(b.erased.data(), {count, 4}, at::kInt);
+  const at::Tensor rows = table(b.rows.data(), {samples}, at::kInt);
+  const at::Tensor windows = table(b.windows.data(), {samples, 3}, at::kInt);
+  const at::Tensor jitter = table(b.jitter.data(), {samples, 3}, at::kFloat);
+  const at::Tensor erased = table(b.erased.data(), {samples, 4}, at::kInt);
   const mcloss::Batch of_store = b.batch(store_of(b.pixels)), own = b.batch(nullptr);
   check(batch_input(of_store, options, upload)
             .input.equal(mcloss::gather_augment(all, rows, windows, jitter, options, erased)),
         "batch of a store: the same bits as from separate tables");
   const auto [input, target] = batch_input(own, options, upload);
   check(input.equal(
-            mcloss::gather_augment(all.narrow(0, 0, count), {}, windows, jitter, options, erased)),
+            mcloss::gather_augment(all.narrow(0, 0, samples), {}, windows, jitter, options, erased)),
         "batch of its own pixels: the same bits as from separate tables");
-  check(target.equal(table(b.labels.data(), {count}, at::kInt).to(at::kLong)), "the labels");
+  check(target.equal(table(b.labels.data(), {samples}, at::kInt).to(at::kLong)), "the labels");
   mcloss::Batch plain = own;
   plain.jitter = nullptr;
   plain.erased = plain.labels = nullptr;
   const auto few = batch_input(plain, options, upload);
-  check(few.input.equal(mcloss::gather_augment(all.narrow(0, 0, count), {}, windows, {}, options)),
+  check(few.input.equal(mcloss::gather_augment(all.narrow(0, 0, samples), {}, windows, {}, options)),
         "without jitter and rectangles");
   check(!few.target.defined(), "without labels");
 }
@@ -153,7 +153,7 @@ void refusals() {
 void batch_inputs() {
   test_case("batch input: no waits", no_waits);
   test_case("batch input: the operator does not wait", operator_does_not_wait);
-  test_case("batch input: values", values);
+  test_case("batch input: values", same_values);
   test_case("batch input: refusals", refusals);
 }
 
