@@ -33,6 +33,8 @@ int main(int argc, char** argv) {
     test::losses();
     test::class_weights(fixtures + "/class-weights");
     test::step();
+    test::batch_inputs();
+    test::device();
     test::optimizers(fixtures + "/optim");
   }
   if (test::devices().size() == 1) std::printf("CUDA cases skipped: LibTorch sees no GPU\n");

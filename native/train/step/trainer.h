@@ -18,7 +18,8 @@ class Trainer {
   explicit Trainer(const TrainerConfig& config);
   ~Trainer();
 
-  void step(const Batch& batch, const StepArgs& args);
+  // as_it_is: operator by operator, also if a recording could be replayed or made.
+  void step(const Batch& batch, const StepArgs& args, bool as_it_is = false);
   StepStats stats();  // since the last call; waits for the device
   // Both throw E_CONFIG for the average of a trainer without one.
   EvalStats evaluate(const Batch& batch, const InferArgs& args = {});
