@@ -41,8 +41,10 @@ function takeNorm({ tensors }: Network, name: string, channels: number) {
 /** Rows of `values` times `scale`, in place. */
 function scaleRows(values: Float32Array, scale: Float64Array): void {
   const length = values.length / scale.length
-  for (let at = 0; at < values.length; at++) {
-    values[at] = (values[at] as number) * (scale[Math.floor(at / length)] as number)
+  for (const [row, factor] of scale.entries()) {
+    for (let at = row * length; at < (row + 1) * length; at++) {
+      values[at] = (values[at] as number) * factor
+    }
   }
 }
 
@@ -65,7 +67,7 @@ function extentOf({ height, width }: FeatureMap, { kernel, stride, padding }: Sl
 }
 
 interface ConvolutionOptions extends Slide {
-  /** The batch norm behind it; left out: none, and the convolution has a bias of its own. */
+  /** The batch norm behind it; left out: none. */
   norm?: string | undefined
 }
 
@@ -78,13 +80,12 @@ export function convolution(
   const { graph, tensors } = network
   const weight = tensors.take(`${name}.weight`, null, input.channels, slide.kernel, slide.kernel)
   const channels = weight.shape[0] as number
-  let bias: Float32Array
-  if (norm === undefined) {
-    bias = tensors.take(`${name}.bias`, channels).values
-  } else {
+  const hasBias = norm === undefined || tensors.has(`${name}.bias`)
+  let bias = hasBias ? tensors.take(`${name}.bias`, channels).values : new Float32Array(channels)
+  if (norm !== undefined) {
     const { scale, offset } = takeNorm(network, norm, channels)
     scaleRows(weight.values, scale)
-    bias = Float32Array.from(offset)
+    bias = bias.map((value, k) => value * (scale[k] as number) + (offset[k] as number))
   }
   const inputs = [
     input.name,
@@ -120,11 +121,14 @@ export function linear(
   const bias = Float64Array.from(tensors.take(`${name}.bias`, rows).values)
   if (norms.before !== undefined) {
     const { scale, offset } = takeNorm(network, norms.before, width)
-    for (let at = 0; at < values.length; at++) {
-      const [row, column] = [Math.floor(at / width), at % width]
-      const value = values[at] as number
-      bias[row] = (bias[row] as number) + value * (offset[column] as number)
-      values[at] = value * (scale[column] as number)
+    for (let row = 0; row < rows; row++) {
+      let sum = bias[row] as number
+      for (let column = 0, at = row * width; column < width; column++, at++) {
+        const value = values[at] as number
+        sum += value * (offset[column] as number)
+        values[at] = value * (scale[column] as number)
+      }
+      bias[row] = sum
     }
   }
   if (norms.behind !== undefined) {

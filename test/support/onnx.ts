@@ -1,6 +1,6 @@
 // Models of every kind to export, with what native says of some pictures; and onnxruntime-web.
 
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as ort from 'onnxruntime-web'
 import { native } from '../../lib/binding.js'
@@ -11,13 +11,13 @@ import {
   nativeConfig,
 } from '../../lib/config/index.js'
 import { wholeBatch } from './formula-batch.js'
-import { stateOf, writeWeights } from './formula-weights.js'
+import { words } from './formula-weights.js'
 
 ort.env.wasm.numThreads = 1
 
 /** What the file makes of pictures. */
 export async function runOnnx(path: string, image: ort.Tensor) {
-  const session = await ort.InferenceSession.create(path)
+  const session = await ort.InferenceSession.create(path, { graphOptimizationLevel: 'disabled' })
   const outputs = await session.run({ image })
   await session.release()
   const valuesOf = (name: string) => outputs[name]?.data as Float32Array
@@ -46,10 +46,37 @@ export interface Case {
   classes: number
 }
 
-/**
- * Saves a model of formula weights, none of them trivial, and asks it about `count` pictures. The last layer
- * is made small, so that no probability is near 0 or 1 and hides a difference.
- */
+/** Changes tensors of a .safetensors file where they lie; undefined leaves one as it is. */
+export function changeTensors(
+  path: string,
+  change: (name: string, shape: number[]) => ((value: number, at: number) => number) | undefined,
+): void {
+  const file = readFileSync(path)
+  const begin = 8 + Number(file.readBigUInt64LE())
+  const { __metadata__: _, ...tensors } = JSON.parse(file.toString('utf8', 8, begin)) as Record<
+    string,
+    { shape: number[]; data_offsets: [number, number] }
+  >
+  for (const [name, { shape, data_offsets }] of Object.entries(tensors)) {
+    const changed = change(name, shape)
+    const [first, end] = data_offsets.map((offset) => begin + offset) as [number, number]
+    for (let at = first; changed && at < end; at += 4) {
+      file.writeFloatLE(changed(file.readFloatLE(at), (at - first) / 4), at)
+    }
+  }
+  writeFileSync(path, file)
+}
+
+/** Batch norms and biases that do something. */
+function untrivial(name: string, shape: number[]) {
+  if (shape.length !== 1) return undefined
+  const values = words(name, shape[0] ?? 0)
+  const isScale = name.endsWith('running_var') || name.endsWith('weight')
+  const [least, width] = isScale ? [0.25, 0.75] : [-0.1, 0.2]
+  return (_: number, at: number) => least + (width * (values[at] as number)) / 2 ** 32
+}
+
+/** Saves a model without trivial values, and asks it about `count` pictures. */
 export async function savedCase(folder: string, given: Case, count: number) {
   const { model, loss, side, classes } = given
   const config = defineConfig({
@@ -61,12 +88,6 @@ export async function savedCase(folder: string, given: Case, count: number) {
   })
   const settings = nativeConfig(config, classes)
   const trainer = await native().NativeTrainer.create(settings)
-  const formula = join(folder, 'formula.safetensors')
-  writeWeights(formula, await stateOf(trainer, folder), (name, values) => {
-    if (!/^(fc|head\.fc2?|classifier\.6)\.(weight|means)$/.test(name)) return
-    for (let at = 0; at < values.length; at++) values[at] = Number(values[at]) / 10
-  })
-  await trainer.loadWeights(formula, { backboneOnly: false })
   const saved = join(folder, 'model')
   mkdirSync(saved, { recursive: true })
   await trainer.save(saved, {
@@ -75,6 +96,9 @@ export async function savedCase(folder: string, given: Case, count: number) {
     classes: JSON.stringify(Array.from({ length: classes }, (_, k) => `class ${k}`)),
     preprocessing: '{"cropBottom":0}',
   })
+  const weights = join(saved, 'model.safetensors')
+  changeTensors(weights, untrivial)
+  await trainer.loadWeights(weights, { backboneOnly: false })
   const batch = wholeBatch(count, side, classes)
   const logits = await trainer.predict(batch)
   const { channels } = native().mapShape(settings.model)
@@ -82,5 +106,5 @@ export async function savedCase(folder: string, given: Case, count: number) {
     channels: Array.from({ length: channels }, (_, k) => k),
   })
   await trainer.dispose()
-  return { weights: join(saved, 'model.safetensors'), bytes: batch.pixels, logits, features }
+  return { weights, bytes: batch.pixels, logits, features }
 }
