@@ -30,6 +30,7 @@ export {
 } from './data/store/index.js'
 export { type ErrorCode, McLossError } from './errors.js'
 export type * from './events.js'
+export { type ExportedModel, type ExportOptions, exportModel } from './export/index.js'
 export { type ChannelGroup, channelGroups, type McLossOptions, mcLoss } from './mc-loss.js'
 export {
   type ContactSheet,

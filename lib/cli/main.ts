@@ -35,6 +35,10 @@ const commands: Record<string, [words: string, load: () => Promise<CommandFile>]
     () => import('./commands/eval.js'),
   ],
   predict: ['the most probable classes of each image', () => import('./commands/predict.js')],
+  export: [
+    'a trained model for other programs: ONNX, or weights under other names',
+    () => import('./commands/export.js'),
+  ],
   groups: ['which channels belong to which class', () => import('./commands/groups.js')],
   setup: [
     'build the add-on with the LibTorch found here, or with --fetch a fetched one',

@@ -38,6 +38,7 @@ const entries: Record<string, { call: Call; right: unknown[]; options?: number[]
   contactSheet: { call: mcloss.contactSheet as Call, right: [dataset, config, sheet] },
   computeLoss: { call: mcloss.computeLoss as Call, right: [{}] },
   evaluate: { call: mcloss.evaluate as Call, right: [{ weights: 'none' }] },
+  exportModel: { call: mcloss.exportModel as Call, right: [{}] },
   loader: { call: mcloss.loader as Call, right: [dataset, config, epoch] },
   makeSchedule: { call: mcloss.makeSchedule as Call, right: [config, 5] },
   mcLoss: { call: mcloss.mcLoss as Call, right: [{}] },
