@@ -1,7 +1,9 @@
 // mcloss predict: the most probable classes of images.
 
 import type { Command } from 'commander'
-import { type ModelOptions, type Prediction, predict } from '../../predict/inference.js'
+import type { Prediction } from '../../predict/each.js'
+import { predict } from '../../predict/inference.js'
+import type { ModelOptions } from '../../predict/model.js'
 import { deviceOption, positiveInteger } from '../options.js'
 import { percent } from '../percent.js'
 import { plain } from '../plain.js'
