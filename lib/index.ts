@@ -4,6 +4,7 @@ export { type BenchOptions, type BenchReport, bench } from './bench/index.js'
 export type {
   BuildInfo,
   ComputeLossResult,
+  Embedded,
   EvalStats,
   FeatureMaps,
   InferOptions,
@@ -38,13 +39,18 @@ export {
   contactSheet,
   type SheetConfig,
 } from './pictures/contact-sheet.js'
+export type { Prediction } from './predict/each.js'
+export { type EvaluateOptions, evaluate, predict } from './predict/inference.js'
+export type { ModelOptions } from './predict/model.js'
+export type { Answer } from './predict/outputs.js'
 export {
-  type EvaluateOptions,
-  evaluate,
-  type ModelOptions,
-  type Prediction,
-  predict,
-} from './predict/inference.js'
+  createPredictor,
+  type Embedding,
+  type PredictOptions,
+  type Predictor,
+  type PredictorImage,
+  type RawImage,
+} from './predict/predictor.js'
 export type { RunResult } from './train/result.js'
 export { makeSchedule } from './train/schedule.js'
 export type { EpochResult } from './train/session.js'

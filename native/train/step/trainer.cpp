@@ -274,6 +274,11 @@ std::vector<float> Trainer::predict(const Batch& batch, const InferArgs& args) {
   return floats_of(impl_->infer(batch, args).output.logits);
 }
 
+Embedded Trainer::embed(const Batch& batch, const InferArgs& args) {
+  const ClassifierOutput output = impl_->infer(batch, args);
+  return {floats_of(output.embedding), floats_of(output.logits)};
+}
+
 std::vector<float> Trainer::features(const Batch& batch, const std::vector<int64_t>& channels,
                                      std::vector<int64_t>& shape) {
   const at::Tensor maps = maps_of(impl_->infer(batch, {}).output.features, channels);

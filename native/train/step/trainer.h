@@ -25,6 +25,8 @@ class Trainer {
   EvalStats evaluate(const Batch& batch, const InferArgs& args = {});
   // Logits, [count, num_classes] row-major.
   std::vector<float> predict(const Batch& batch, const InferArgs& args = {});
+  // The same with what the last layer made them of.
+  Embedded embed(const Batch& batch, const InferArgs& args = {});
   // Maps of the named channels: float [count, channels.size(), H, W]; shape comes back in `shape`.
   std::vector<float> features(const Batch& batch, const std::vector<int64_t>& channels,
                               std::vector<int64_t>& shape);
