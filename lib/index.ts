@@ -44,6 +44,7 @@ export {
   type Prediction,
   predict,
 } from './predict/inference.js'
+export { makeReport, type Report, type ReportOptions } from './report/index.js'
 export type { RunResult } from './train/result.js'
 export { makeSchedule } from './train/schedule.js'
 export type { EpochResult } from './train/session.js'

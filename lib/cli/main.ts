@@ -29,6 +29,10 @@ const commands: Record<string, [words: string, load: () => Promise<CommandFile>]
     'configurations over seeds: a table with differences and their intervals',
     () => import('./commands/compare.js'),
   ],
+  report: [
+    'one HTML file of a run or of several: curves, classes, confusions, mistakes',
+    () => import('./commands/report.js'),
+  ],
   weights: ['pretrained weights to start from', () => import('./commands/weights.js')],
   eval: [
     "loss, top-1, top-5 and mean per-class accuracy on the data's test split",

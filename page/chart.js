@@ -1,0 +1,110 @@
+// A chart of curves by epoch, drawn by uPlot in the colours of the page's style. It follows its width and the
+// light or dark mode, and shows the values under the pointer in its legend.
+
+const HEIGHT = 240
+const COLOURS = 8
+/** By kind of curve: train, test, validation, average. */
+const DASHES = [[], [8, 4], [2, 3], [12, 4, 2, 4]]
+
+/**
+ * @param {number | null | undefined} value
+ * @param {Chart['unit']} unit
+ */
+function valueText(value, unit) {
+  if (value === null || value === undefined) return '–'
+  if (unit === 'share') return `${(100 * value).toFixed(1)} %`
+  if (Number.isInteger(value)) return String(value)
+  return Math.abs(value) < 0.001 ? value.toExponential(2) : String(Number(value.toPrecision(4)))
+}
+
+/** @param {string} name of a custom property */
+function colourOf(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim()
+}
+
+/**
+ * Of one run the kinds of curves have the colours; of several the runs have them, and the kinds have
+ * dashes.
+ * @param {Series} series @param {number} runs
+ */
+function strokeOf({ run, kind }, runs) {
+  return colourOf(`--curve-${(runs > 1 ? run : kind) % COLOURS}`)
+}
+
+/** @param {Chart} chart @param {number} runs @param {number} width @returns {uPlot.Options} */
+function optionsOf(chart, runs, width) {
+  const axis = {
+    stroke: () => colourOf('--muted'),
+    grid: { stroke: () => colourOf('--line'), width: 1 },
+    ticks: { stroke: () => colourOf('--line'), width: 1 },
+    font: '12px system-ui, sans-serif',
+  }
+  return {
+    width,
+    height: HEIGHT,
+    scales: { x: { time: false } },
+    cursor: { y: false, drag: { x: true, y: false } },
+    axes: [
+      { ...axis, size: 28, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000] },
+      { ...axis, size: 60, values: (_, ticks) => ticks.map((tick) => tickText(tick, chart.unit)) },
+    ],
+    series: [
+      { label: 'epoch' },
+      ...chart.series.map((series) => ({
+        label: series.label,
+        stroke: () => strokeOf(series, runs),
+        width: 2,
+        dash: runs > 1 ? (DASHES[series.kind % DASHES.length] ?? []) : [],
+        spanGaps: true, // epochs without an evaluation
+        value: (/** @type {uPlot} */ _, /** @type {number | null} */ value) =>
+          valueText(value, chart.unit),
+      })),
+    ],
+  }
+}
+
+/** @param {number} tick @param {Chart['unit']} unit */
+function tickText(tick, unit) {
+  if (unit === 'share') return `${Number((100 * tick).toPrecision(6))} %`
+  return tick !== 0 && Math.abs(tick) < 0.001 ? tick.toExponential() : String(tick)
+}
+
+/** @param {Chart} chart @returns {uPlot.AlignedData} */
+function pointsOf({ epochs, series }) {
+  return [epochs, ...series.map(({ values }) => values)]
+}
+
+/**
+ * @param {HTMLElement} place of the page; what it holds in words describes the chart
+ * @param {Chart} chart
+ * @param {number} runs how many the page shows
+ * @returns {{ update(chart: Chart): void }} draws the chart with other points or curves
+ */
+function drawChart(place, chart, runs) {
+  let shown = chart
+  let plot = make()
+
+  function make() {
+    const made = new uPlot(optionsOf(shown, runs, place.clientWidth), pointsOf(shown), place)
+    const picture = made.root.querySelector('.u-wrap')
+    picture?.setAttribute('role', 'img')
+    picture?.setAttribute('aria-label', place.dataset.words ?? shown.title)
+    return made
+  }
+
+  new ResizeObserver(() => {
+    if (place.clientWidth > 0) plot.setSize({ width: place.clientWidth, height: HEIGHT })
+  }).observe(place)
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => plot.redraw(false))
+  return {
+    update(next) {
+      const isSame =
+        next.series.length === shown.series.length &&
+        next.series.every(({ label }, at) => label === shown.series[at]?.label)
+      shown = next
+      if (isSame) return plot.setData(pointsOf(next))
+      plot.destroy()
+      plot = make()
+    },
+  }
+}
