@@ -5,6 +5,7 @@ const HEIGHT = 240
 const COLOURS = 8
 /** By kind of curve: train, test, validation, average. */
 const DASHES = [[], [8, 4], [2, 3], [12, 4, 2, 4]]
+const MARKS = ['solid', 'dashed', 'dotted', 'double'] // the same in the legend
 
 /**
  * @param {number | null | undefined} value
@@ -43,24 +44,38 @@ function optionsOf(chart, runs, width) {
     width,
     height: HEIGHT,
     scales: { x: { time: false } },
+    legend: { markers: { dash: markOf(chart, runs), width: markWidthOf(chart, runs) } },
     cursor: { y: false, drag: { x: true, y: false } },
     axes: [
       { ...axis, size: 28, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000] },
       { ...axis, size: 60, values: (_, ticks) => ticks.map((tick) => tickText(tick, chart.unit)) },
     ],
     series: [
-      { label: 'epoch' },
+      { label: 'epoch', value: (_, value) => valueText(value, 'plain') },
       ...chart.series.map((series) => ({
         label: series.label,
         stroke: () => strokeOf(series, runs),
         width: 2,
         dash: runs > 1 ? (DASHES[series.kind % DASHES.length] ?? []) : [],
+        points: { fill: () => colourOf('--paper') },
         spanGaps: true, // epochs without an evaluation
         value: (/** @type {uPlot} */ _, /** @type {number | null} */ value) =>
           valueText(value, chart.unit),
       })),
     ],
   }
+}
+
+/** @param {Chart} chart @param {number} runs @returns {(plot: uPlot, series: number) => string} */
+function markOf({ series }, runs) {
+  return (_, at) => (runs > 1 && MARKS[series[at - 1]?.kind ?? 0]) || 'solid'
+}
+
+/** A double line needs room. @param {Chart} chart @param {number} runs */
+function markWidthOf(chart, runs) {
+  const markAt = markOf(chart, runs)
+  return (/** @type {uPlot} */ plot, /** @type {number} */ at) =>
+    markAt(plot, at) === 'double' ? 4 : 2
 }
 
 /** @param {number} tick @param {Chart['unit']} unit */
@@ -92,19 +107,23 @@ function drawChart(place, chart, runs) {
     return made
   }
 
+  function again() {
+    plot.destroy()
+    plot = make()
+  }
+
   new ResizeObserver(() => {
     if (place.clientWidth > 0) plot.setSize({ width: place.clientWidth, height: HEIGHT })
   }).observe(place)
-  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => plot.redraw(false))
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', again)
   return {
     update(next) {
       const isSame =
         next.series.length === shown.series.length &&
         next.series.every(({ label }, at) => label === shown.series[at]?.label)
       shown = next
-      if (isSame) return plot.setData(pointsOf(next))
-      plot.destroy()
-      plot = make()
+      if (isSame) plot.setData(pointsOf(next))
+      else again()
     },
   }
 }

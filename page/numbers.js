@@ -11,7 +11,9 @@ function offerNumbers(details, chart) {
 /** @param {Chart} chart */
 function numbersOf({ title, unit, epochs, series }) {
   const table = document.createElement('table')
-  table.createCaption().textContent = title
+  const caption = table.createCaption()
+  caption.className = 'hidden'
+  caption.textContent = title
   const head = table.createTHead().insertRow()
   for (const label of ['epoch', ...series.map(({ label }) => label)]) {
     const cell = document.createElement('th')

@@ -49,7 +49,7 @@ const commands: Record<string, [words: string, load: () => Promise<CommandFile>]
     () => import('./commands/doctor.js'),
   ],
   demo: [
-    'draw the birds, train with cross entropy and with MC-Loss, print a table',
+    'draw the birds, train with cross entropy and with MC-Loss, print a table, write a report',
     () => import('./commands/demo.js'),
   ],
 }

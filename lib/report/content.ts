@@ -37,7 +37,11 @@ export function contentHtml(content: Content, picture: Shown['picture']): Html {
     ['curves', 'Curves', curvesHtml(charts)],
     ['classes', 'Accuracy by class', classesHtml(runs, shown)],
     ['pairs', 'Classes taken for each other', pairsHtml(pairs, examples.of, shown)],
-    ['mistakes', 'Most confident mistakes', mistakesHtml(runs, content.mistakesPerRun, shown)],
+    [
+      'mistakes',
+      'Most confident mistakes',
+      mistakesHtml(runs, content.mistakesPerRun, examples.of, shown),
+    ],
     ['maps', 'Channel maps', mapsHtml(runs, content.mapsPerRun, shown)],
     ['configuration', 'Configuration', configHtml(runs, shown)],
     ['environment', 'Environment', environmentHtml(runs, shown)],

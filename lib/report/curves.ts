@@ -8,7 +8,7 @@ export interface Series {
   label: string
   /** Which run it is of: its colour. */
   run: number
-  /** Which of a run's curves in this chart: its dashes. */
+  /** train, test, validation, average of the weights: its dashes, the same in all charts. */
   kind: number
   /** By the chart's epochs. */
   values: (number | null)[]
@@ -32,6 +32,7 @@ export interface Curved {
 interface Curve {
   /** Nothing for a chart's only one. */
   label: string
+  kind: number
   of: (event: EpochEvent) => number | null | undefined
 }
 
@@ -52,16 +53,15 @@ export function chartsOf(runs: readonly Curved[]): Chart[] {
 
 function plansOf(parts: string[]): Plan[] {
   const evaluated = (figure: 'loss' | 'top1' | 'top5' | 'meanPerClass'): Curve[] => [
-    { label: 'test', of: ({ test }) => test?.[figure] },
-    { label: 'validation', of: ({ validation }) => validation?.[figure] },
-    { label: 'average of the weights (EMA)', of: ({ ema }) => ema?.[figure] },
+    { label: 'test', kind: 1, of: ({ test }) => test?.[figure] },
+    { label: 'validation', kind: 2, of: ({ validation }) => validation?.[figure] },
+    { label: 'weight average (EMA)', kind: 3, of: ({ ema }) => ema?.[figure] },
   ]
-  const one = (of: Curve['of']) => [{ label: '', of }]
-  const train = (label: string, of: Curve['of']) => ({ label, of })
+  const one = (of: Curve['of']) => [{ label: '', kind: 0, of }]
   return [
     {
       ...{ id: 'top1', title: 'Accuracy (top-1)', unit: 'share' },
-      curves: [train('train', (event) => event.train.top1), ...evaluated('top1')],
+      curves: [{ label: 'train', kind: 0, of: ({ train }) => train.top1 }, ...evaluated('top1')],
     },
     {
       ...{ id: 'mean-per-class', title: 'Mean accuracy per class', unit: 'share' },
@@ -99,11 +99,11 @@ function chartOf({ curves, ...plan }: Plan, runs: readonly Curved[]): Chart[] {
   const epochs = [...new Set(seen.map(({ epoch }) => epoch))].sort((a, b) => a - b)
   const series = runs.flatMap((run, at) => {
     const byEpoch = new Map(run.epochs.map((event) => [event.epoch, event]))
-    return curves.flatMap((curve, kind): Series[] => {
+    return curves.flatMap((curve): Series[] => {
       const values = epochs.map((epoch) => rounded(byEpoch.get(epoch), curve))
       if (values.every((value) => value === null)) return []
       const words = [runs.length > 1 ? run.name : '', curve.label].filter(Boolean)
-      return [{ label: words.join(', ') || plan.title, run: at, kind, values }]
+      return [{ label: words.join(', ') || plan.title, run: at, kind: curve.kind, values }]
     })
   })
   return series.length > 0 ? [{ ...plan, epochs: epochs.map((epoch) => epoch + 1), series }] : []

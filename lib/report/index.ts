@@ -92,7 +92,8 @@ async function contentOf(
     runs.map(({ confusion }) => confusion),
     PAIRS,
   )
-  const configs = pairs.length > 0 ? runs.map(({ config }) => config) : []
+  const mixed = runs.filter(({ mistakes }) => pairs.length > 0 || mistakes?.length)
+  const configs = mixed.map(({ config }) => config)
   const examples = await examplesOf(configs, EXAMPLES)
   const name = study?.name ?? runs.map((run) => basename(run.name)).join(', ')
   return {
@@ -113,7 +114,11 @@ async function pageWithPictures(content: Content): Promise<string> {
   const maps = runs.flatMap((run) => chosenMaps(run.maps, mapsPerRun))
   const small = [
     ...pairs.flatMap(({ class: name, other }) => [...examples.of(name), ...examples.of(other)]),
-    ...runs.flatMap((run) => (run.mistakes ?? []).slice(0, mistakesPerRun).map(({ path }) => path)),
+    ...runs.flatMap(({ mistakes = [] }) =>
+      mistakes
+        .slice(0, mistakesPerRun)
+        .flatMap(({ path, predicted }) => [path, ...examples.of(predicted).slice(0, 1)]),
+    ),
   ]
   const bare = Buffer.byteLength(await pageWith(content, () => undefined))
   const room = MAX_BYTES - bare - NOTE_BYTES - TAG_BYTES * (maps.length + small.length)

@@ -137,7 +137,8 @@ function stateNotes(
   if (!last) return start ? [`No epoch of ${all} is finished yet.`] : []
   if (all !== undefined && last.epoch + 1 < all) {
     return [
-      `The run has ended, or is, after epoch ${last.epoch + 1} of ${all}; mcloss train --resume RUN goes on.`,
+      `${last.epoch + 1} of ${all} epochs are done: the run goes on, or was stopped. mcloss train --resume ` +
+        'RUN goes on with one that was stopped.',
     ]
   }
   return start?.bestPickedOn === 'validation' && !test

@@ -58,47 +58,58 @@ function confusedCells(figures: ClassFigures | undefined) {
   ]
 }
 
-export function pairsHtml(
-  pairs: readonly Pair[],
-  examples: (name: string) => readonly string[],
-  shown: Shown,
-): Html {
+/** Paths of pictures of a class. */
+type Examples = (name: string) => readonly string[]
+
+export function pairsHtml(pairs: readonly Pair[], examples: Examples, shown: Shown): Html {
   if (pairs.length === 0) return html`<p>No run has confusions to show (report/confusion.json).</p>`
-  const pictures = (name: string) =>
-    examples(name).map((path) => pictureHtml(shown, path, `An image of ${name}`))
+  const side = (name: string) => {
+    const pictures = examples(name).map((path) => pictureHtml(shown, path, `An image of ${name}`))
+    return html`<div><div class="thumbs">${pictures}</div><p>${nameHtml(name)}</p></div>`
+  }
   const card = ({ class: name, other, runs }: Pair) => html`<li>
-<div class="pictures">${pictures(name)}${pictures(other)}</div>
-<p>${nameHtml(name)} and ${nameHtml(other)}</p>
-${runs.map((mixed, run) => mixed && html`<p class="muted">${mixedHtml(mixed, run, shown)}</p>`).filter((one) => one !== undefined)}
-</li>`
-  return html`<p class="muted">Pictures are the first test images of the two classes, from left to right.</p>
+<div class="two">${side(name)}${side(other)}</div>
+${runs.flatMap((mixed, run) => (mixed ? [mixedHtml(mixed, run, shown)] : []))}</li>`
+  return html`<p class="muted">The pictures are the first test images of the two classes.</p>
 <ul class="cards">${pairs.map(card)}</ul>`
 }
 
 function mixedHtml({ there, back, n, otherN }: Mixed, run: number, shown: Shown): Html {
-  const words = `${there} of ${n} of the first taken for the second, ${back} of ${otherN} the other way`
-  return shown.names.length > 1 ? html`${runHtml(shown, run)}: ${words}` : html`${words}`
+  const name = shown.names.length > 1 ? html`${runHtml(shown, run)}: ` : null
+  const words = `left taken for right ${there} of ${n}, right for left ${back} of ${otherN}`
+  return html`<p class="muted">${name}${words}</p>`
 }
 
-export function mistakesHtml(runs: readonly RunRecords[], most: number, shown: Shown): Html {
-  const parts = runs.map(({ mistakes }, run) => {
-    if (!mistakes) return html``
-    const title = shown.names.length > 1 ? html`<h3>${runHtml(shown, run)}</h3>` : null
-    if (mistakes.length === 0)
-      return html`${title}<p>No test image was taken for another class.</p>`
-    const cards = mistakes.slice(0, most).map((mistake) => mistakeHtml(mistake, shown))
-    return html`${title}<ul class="cards">${cards}</ul>`
-  })
+export function mistakesHtml(
+  runs: readonly RunRecords[],
+  most: number,
+  examples: Examples,
+  shown: Shown,
+): Html {
   if (runs.every(({ mistakes }) => !mistakes)) {
     return html`<p>No run has a list of mistakes (report/mistakes.json).</p>`
   }
-  return html`${parts}`
+  const parts = runs.map(({ mistakes }, run) => {
+    if (!mistakes) return html``
+    const title = shown.names.length > 1 ? html`<h3>${runHtml(shown, run)}</h3>` : null
+    if (mistakes.length === 0) {
+      return html`${title}<p>No test image was taken for another class.</p>`
+    }
+    const cards = mistakes.slice(0, most).map((mistake) => mistakeHtml(mistake, examples, shown))
+    return html`${title}<ul class="cards">${cards}</ul>`
+  })
+  return html`<p class="muted">On the left the image, on the right one of the class that it was taken
+for. In brackets are the probabilities of the two classes.</p>${parts}`
 }
 
-function mistakeHtml(mistake: Mistake, shown: Shown): Html {
+function mistakeHtml(mistake: Mistake, examples: Examples, shown: Shown): Html {
   const { path, label, predicted, probability, labelProbability } = mistake
-  return html`<li><div class="pictures">${pictureHtml(shown, path, `An image of ${label}`)}</div>
-<p>${nameHtml(label)} <span class="muted">(${percentText(labelProbability)})</span></p>
-<p>taken for ${nameHtml(predicted)} <span class="muted">(${percentText(probability)})</span></p>
-<p class="muted"><bdi>${path}</bdi></p></li>`
+  const [example] = examples(predicted)
+  const other = example ? pictureHtml(shown, example, `An image of ${predicted}`) : null
+  const share = (value: number) => html`<span class="muted">(${percentText(value)})</span>`
+  return html`<li><div class="two">
+<div>${pictureHtml(shown, path, `An image of ${label}`)}
+<p>${nameHtml(label)} ${share(labelProbability)}</p></div>
+<div>${other}<p>taken for ${nameHtml(predicted)} ${share(probability)}</p></div>
+</div><p class="path" title="${path}"><bdi>${path.split('/').slice(-2).join('/')}</bdi></p></li>`
 }

@@ -35,7 +35,7 @@ export function tableHtml(caption: string, columns: Column[], rows: Cell[][]): H
       : html`<td class="${kind(at)}" data-value="${value}">${content}</td>`
   return html`<div class="scroll" tabindex="0" role="region" aria-label="${caption}">
 <table class="sortable">
-<caption>${caption}</caption>
+<caption class="hidden">${caption}</caption>
 <thead><tr>${columns.map(({ head }, at) => html`<th scope="col" class="${kind(at)}">${head}</th>`)}</tr></thead>
 <tbody>${rows.map(
     ([first, ...others]) =>
