@@ -51,6 +51,7 @@ export {
   type PredictorImage,
   type RawImage,
 } from './predict/predictor.js'
+export { makeReport, type Report, type ReportOptions } from './report/index.js'
 export type { RunResult } from './train/result.js'
 export { makeSchedule } from './train/schedule.js'
 export type { EpochResult } from './train/session.js'

@@ -29,6 +29,10 @@ const commands: Record<string, [words: string, load: () => Promise<CommandFile>]
     'configurations over seeds: a table with differences and their intervals',
     () => import('./commands/compare.js'),
   ],
+  report: [
+    'one HTML file of a run or of several: curves, classes, confusions, mistakes',
+    () => import('./commands/report.js'),
+  ],
   weights: ['pretrained weights to start from', () => import('./commands/weights.js')],
   eval: [
     "loss, top-1, top-5 and mean per-class accuracy on the data's test split",
@@ -49,7 +53,7 @@ const commands: Record<string, [words: string, load: () => Promise<CommandFile>]
     () => import('./commands/doctor.js'),
   ],
   demo: [
-    'draw the birds, train with cross entropy and with MC-Loss, print a table',
+    'draw the birds, train with cross entropy and with MC-Loss, print a table, write a report',
     () => import('./commands/demo.js'),
   ],
 }

@@ -170,6 +170,14 @@ export async function renderSvg(svg: string): Promise<Image> {
   return imageOf(sharp(Buffer.from(svg)).flatten({ background: '#000' }).toColourspace('srgb'))
 }
 
+/** As it is where neither side is longer than `side`, else smaller, its shape kept. */
+export async function shrink({ pixels, width, height }: Image, side: number): Promise<Image> {
+  if (Math.max(width, height) <= side) return { pixels, width, height }
+  const sharp = await loadSharp()
+  const image = sharp(pixels, { raw: { width, height, channels: 3 } })
+  return imageOf(image.resize({ width: side, height: side, fit: 'inside' }))
+}
+
 /** JPEG with full-resolution colour, so that small coloured parts survive. quality: 1..100. */
 export async function encodeJpeg(
   { pixels, width, height }: Image,

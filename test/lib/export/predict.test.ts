@@ -15,12 +15,13 @@ import { join } from 'node:path'
 import * as ort from 'onnxruntime-web'
 import protobuf from 'protobufjs'
 import { beforeAll, expect, test } from 'vitest'
-import type { PixelSource } from '../../../lib/binding.js'
 import { defineConfig } from '../../../lib/config/index.js'
+import { gate } from '../../../lib/data/pool.js'
+import { decodeRows } from '../../../lib/data/stream.js'
 import { exportModel } from '../../../lib/export/index.js'
 import { channelGroups } from '../../../lib/mc-loss.js'
-import { type Prediction, predict } from '../../../lib/predict/inference.js'
-import { decoded } from '../../../lib/predict/pictures.js'
+import type { Prediction } from '../../../lib/predict/each.js'
+import { predict } from '../../../lib/predict/inference.js'
 import { train } from '../../../lib/train/train.js'
 import { changeTensors, runOnnx } from '../../support/onnx.js'
 import { temporaryFolder, toyConfig } from '../../support/small-birds.js'
@@ -40,12 +41,6 @@ const config = defineConfig(
     optim: { lr: 0.05, epochs: 2, batchSize: 8, ema: { decay: 0.5 } },
   }),
 )
-const neverBad = {
-  has: () => false,
-  report: (_: number, error: unknown) => {
-    throw error
-  },
-}
 let runDir: string
 let files: string[]
 
@@ -84,26 +79,32 @@ test.each([false, true])('the probabilities of predict within 1e-5; ema %s', asy
   expect(groups).toEqual(channelGroups(12, 3))
 
   const predictions = await predict(files, { weights: runDir, top: 3, ema })
+  const [height, width] = [resize.height, resize.width]
+  const pixels = new Uint8Array(files.length * height * width * 3)
+  await decodeRows(
+    files.map((path) => ({ path })),
+    {
+      ...{ size: [height, width], buffer: pixels, decoding: gate(2), isOver: () => false },
+      report: (_, error) => {
+        throw error
+      },
+    },
+  )
+  const image = new Uint8Array(files.length * crop.height * crop.width * 3)
+  for (let row = 0; row < files.length * crop.height; row++) {
+    const [n, y] = [Math.floor(row / crop.height), row % crop.height]
+    const first = 3 * ((n * height + crop.top + y) * width + crop.left)
+    image.set(pixels.subarray(first, first + 3 * crop.width), row * 3 * crop.width)
+  }
+  const dims = [files.length, crop.height, crop.width, 3]
+  const { probabilities } = await runOnnx(out, new ort.Tensor('uint8', image, dims))
   let compared = 0
-  for await (const batch of decoded(files, config, 0, neverBad)) {
-    const { pixels, count, height, width } = batch as typeof batch & PixelSource
-    const image = new Uint8Array(count * crop.height * crop.width * 3)
-    for (let row = 0; row < count * crop.height; row++) {
-      const [n, y] = [Math.floor(row / crop.height), row % crop.height]
-      const first = 3 * ((n * height + crop.top + y) * width + crop.left)
-      image.set(pixels.subarray(first, first + 3 * crop.width), row * 3 * crop.width)
+  for (const [n, { top }] of (predictions as Prediction[]).entries()) {
+    for (const { class: name, label, probability } of top) {
+      expect(classes[label]).toBe(name)
+      expect(Math.abs((probabilities[n * 3 + label] as number) - probability)).toBeLessThan(1e-5)
+      compared++
     }
-    const dims = [count, crop.height, crop.width, 3]
-    const { probabilities } = await runOnnx(out, new ort.Tensor('uint8', image, dims))
-    for (let n = 0; n < count; n++) {
-      const { top } = predictions[batch.samples[n] as number] as Prediction
-      for (const { class: name, label, probability } of top) {
-        expect(classes[label]).toBe(name)
-        expect(Math.abs((probabilities[n * 3 + label] as number) - probability)).toBeLessThan(1e-5)
-        compared++
-      }
-    }
-    batch.release()
   }
   expect(compared).toBe(3 * files.length)
 })
