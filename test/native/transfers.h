@@ -13,7 +13,7 @@ struct SeenTransfers {
   int across = 0, blocking = 0;  // copies from device to device
   int on_host = 0;               // copies of more than one value from host to host
   int reads = 0;                 // of a value by the host
-  int image_casts = 0;           // of [N, 3, H, W] to another type
+  int image_casts = 0;           // of [N, 3, H, W] to another type; filters are smaller than 32
 };
 
 class Transfers {
@@ -39,7 +39,8 @@ class Transfers {
     const at::Tensor to = inputs[0].toTensor(), from = inputs[1].toTensor();
     if (to.device() == from.device()) {
       if (to.is_cpu() && to.numel() > 1) ++seen.on_host;
-      if (to.dim() == 4 && to.size(1) == 3 && to.scalar_type() != from.scalar_type()) {
+      if (to.dim() == 4 && to.size(1) == 3 && to.size(2) >= 32 &&
+          to.scalar_type() != from.scalar_type()) {
         ++seen.image_casts;
       }
       return nullptr;
