@@ -49,8 +49,8 @@ const rows: Row[] = [
   { model: { backbone: 'resnet18', head: 'torchvision' }, layer: 'cosine' },
   { model: { ...resnet, head: 'two-layer' }, layer: 'mc' },
   { model: { backbone: 'resnet50', head: 'linear', channelsPerClass: 3 }, layer: 'linear' },
-  { model: { backbone: 'vgg16', head: 'two-layer' }, layer: 'cosine' },
-  { model: { backbone: 'vgg16_bn', ...isqrt, reduction: 16 }, layer: 'linear' },
+  { model: { backbone: 'vgg16', head: 'linear', channelsPerClass: 3 }, layer: 'cosine' },
+  { model: { backbone: 'vgg16_bn', head: 'two-layer', channelsPerClass: 3 }, layer: 'linear' },
 ]
 
 /** The other pairs, and pictures of 224 px; up to 138 million parameters each. */
@@ -64,7 +64,8 @@ const long: Row[] = [
   { model: { backbone: 'vgg16', head: 'bilinear', reduction: 16 }, layer: 'linear' },
   { model: { backbone: 'vgg16', head: 'torchvision' }, layer: 'linear' },
   { model: { backbone: 'vgg16_bn', head: 'linear' }, layer: 'cosine' },
-  { model: { backbone: 'vgg16_bn', head: 'two-layer', channelsPerClass: 3 }, layer: 'linear' },
+  { model: { backbone: 'vgg16', head: 'two-layer' }, layer: 'cosine' },
+  { model: { backbone: 'vgg16_bn', ...isqrt, reduction: 16 }, layer: 'linear' },
   { model: { backbone: 'vgg16_bn', head: 'torchvision' }, layer: 'cosine' },
   ...(['resnet18', 'resnet50', 'vgg16', 'vgg16_bn'] as const).flatMap((backbone): Row[] => [
     { model: { backbone, head: 'torchvision' }, layer: 'linear', side: 224 },

@@ -176,9 +176,7 @@ test('the command writes the same file; wrong words are exit 2', async () => {
   expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('is there already') })
   for (const [words, problem] of [
     ['--format pickle', 'pickle'],
-    ['', '--format'],
     ['--format onnx --names timm', '--names goes with'],
-    ['--format safetensors --names timm --maps', '--maps and --input go with'],
     ['--format safetensors', 'needs --names'],
   ] as const) {
     const result = await mcloss(...command, 'no.onnx', ...words.split(' ').filter(Boolean))
