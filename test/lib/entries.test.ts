@@ -37,6 +37,7 @@ const entries: Record<string, { call: Call; right: unknown[]; options?: number[]
   checkData: { call: mcloss.checkData as Call, right: ['csv', { root: folder }], options: [1] },
   contactSheet: { call: mcloss.contactSheet as Call, right: [dataset, config, sheet] },
   computeLoss: { call: mcloss.computeLoss as Call, right: [{}] },
+  createPredictor: { call: mcloss.createPredictor as Call, right: [{ weights: 'none' }] },
   evaluate: { call: mcloss.evaluate as Call, right: [{ weights: 'none' }] },
   exportModel: { call: mcloss.exportModel as Call, right: [{}] },
   loader: { call: mcloss.loader as Call, right: [dataset, config, epoch] },
