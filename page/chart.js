@@ -45,7 +45,11 @@ function optionsOf(chart, runs, width) {
     height: HEIGHT,
     scales: { x: { time: false } },
     legend: { markers: { dash: markOf(chart, runs), width: markWidthOf(chart, runs) } },
-    cursor: { y: false, drag: { x: true, y: false } },
+    cursor: {
+      y: false,
+      drag: { x: true, y: false },
+      points: { fill: (_, at) => strokeOf(/** @type {Series} */ (chart.series[at - 1]), runs) },
+    },
     axes: [
       { ...axis, size: 28, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000] },
       { ...axis, size: 60, values: (_, ticks) => ticks.map((tick) => tickText(tick, chart.unit)) },

@@ -54,10 +54,11 @@ export async function makeReport(options: ReportOptions): Promise<Report> {
   const { runs, study, notes } = await recordsOf(given)
   const replaced = await checkPlace(path)
   const content = await contentOf(runs, study, notes)
-  const page = await pageWithPictures(content)
-  await writePage(path, page)
+  const made = await pageWithPictures(content)
+  await writePage(path, made.page)
   const ofRuns = runs.flatMap((run) => run.notes.map((note) => `${run.name}: ${note}`))
-  return { path, bytes: Buffer.byteLength(page), replaced, notes: [...content.notes, ...ofRuns] }
+  const bytes = Buffer.byteLength(made.page)
+  return { path, bytes, replaced, notes: [...made.notes, ...ofRuns] }
 }
 
 async function recordsOf(
@@ -106,11 +107,11 @@ async function contentOf(
 }
 
 /** Text first; what it leaves of the page's size is for pictures, which are made small enough. */
-async function pageWithPictures(content: Content): Promise<string> {
+async function pageWithPictures(content: Content): Promise<{ page: string; notes: string[] }> {
   const { runs, pairs, examples, mistakesPerRun, mapsPerRun } = content
   const data = { runs: runs.length, charts: content.charts }
-  const pageWith = (now: Content, picture: Thumbnails['of']) =>
-    pageOf({ title: now.title, body: contentHtml(now, picture), data })
+  const pageWith = (notes: readonly string[], picture: Thumbnails['of']) =>
+    pageOf({ title: content.title, body: contentHtml({ ...content, notes }, picture), data })
   const maps = runs.flatMap((run) => chosenMaps(run.maps, mapsPerRun))
   const small = [
     ...pairs.flatMap(({ class: name, other }) => [...examples.of(name), ...examples.of(other)]),
@@ -120,8 +121,9 @@ async function pageWithPictures(content: Content): Promise<string> {
         .flatMap(({ path, predicted }) => [path, ...examples.of(predicted).slice(0, 1)]),
     ),
   ]
-  const bare = Buffer.byteLength(await pageWith(content, () => undefined))
-  const room = MAX_BYTES - bare - NOTE_BYTES - TAG_BYTES * (maps.length + small.length)
+  const empty = { address: '', width: 1000, height: 1000 }
+  const bare = Buffer.byteLength(await pageWith(content.notes, () => empty))
+  const room = MAX_BYTES - bare - NOTE_BYTES
   if (room < 0) throw tooLarge(bare, runs.length)
   const large = await thumbnailsOf(maps, {
     ...{ sides: [1200, 900, 600, 400], quality: 85, budgetBytes: MAP_SHARE * room },
@@ -129,13 +131,15 @@ async function pageWithPictures(content: Content): Promise<string> {
   const thumbnails = await thumbnailsOf(small, {
     ...{ sides: [160, 128, 96, 64, 48], quality: 80, budgetBytes: (1 - MAP_SHARE) * room },
   })
-  const notes = [...pictureNotes(large, 'channel maps'), ...pictureNotes(thumbnails, 'pictures')]
-  content.notes = [...content.notes, ...notes]
-  return pageWith(content, (path) => large.of(path) ?? thumbnails.of(path))
+  const notes = [
+    ...content.notes,
+    ...pictureNotes(large, 'channel maps'),
+    ...pictureNotes(thumbnails, 'pictures'),
+  ]
+  return { page: await pageWith(notes, (path) => large.of(path) ?? thumbnails.of(path)), notes }
 }
 
-const NOTE_BYTES = 10_000
-const TAG_BYTES = 300 // around a picture
+const NOTE_BYTES = 20_000 // for what is then said of pictures
 
 function pictureNotes({ unreadable, leftOut }: Thumbnails, what: string): string[] {
   const [first] = unreadable

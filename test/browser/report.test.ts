@@ -6,7 +6,14 @@ import { pathToFileURL } from 'node:url'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { makeReport } from '../../lib/report/index.js'
-import { isSkipped, openBrowser, openPage, reason, seriousFaults } from '../support/browser.js'
+import {
+  isSkipped,
+  openBrowser,
+  openPage,
+  processorSeconds,
+  reason,
+  seriousFaults,
+} from '../support/browser.js'
 import { writeRecords } from '../support/run-records.js'
 import { temporaryFolder } from '../support/small-birds.js'
 
@@ -131,12 +138,16 @@ describe.skipIf(isSkipped)(`the report in a browser${reason}`, () => {
     const classes = Array.from({ length: 200 }, (_, at) => `${at}.Some_kind_of_bird_with_a_name`)
     const dir = await writeRecords(temporaryFolder(), { classes, epochs: 300, mistakes: 50 })
     const { path } = await makeReport({ runs: [dir] })
+    const before = await processorSeconds(browser)
     const began = performance.now()
     const { page, faults } = await openPage(browser, pathToFileURL(path).href)
     await page.locator('#chart-data-wait canvas').waitFor()
     const seconds = ((performance.now() - began) / 1000).toFixed(2)
     const megabytes = (statSync(path).size / 1e6).toFixed(2)
-    process.stdout.write(`300 epochs, 200 classes: ${megabytes} MB, opened in ${seconds} s\n`)
+    const busy = ((await processorSeconds(browser)) - before).toFixed(2)
+    process.stdout.write(
+      `300 epochs, 200 classes: ${megabytes} MB, opened in ${seconds} s, ${busy} s of the processor\n`,
+    )
     expect(statSync(path).size).toBeLessThan(5_000_000)
     expect(await page.locator('#classes tbody tr').count()).toBe(200)
     expect(faults).toEqual([])

@@ -60,6 +60,14 @@ export async function openPage(
   return { page, faults }
 }
 
+/** Of all processes of the browser so far; a busy machine does not change it. */
+export async function processorSeconds(browser: Browser): Promise<number> {
+  const session = await browser.newBrowserCDPSession()
+  const { processInfo } = await session.send('SystemInfo.getProcessInfo')
+  await session.detach()
+  return processInfo.reduce((sum, { cpuTime }) => sum + cpuTime, 0)
+}
+
 const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
 
 /** What axe-core finds serious or critical, a line each. */
