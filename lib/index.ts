@@ -30,6 +30,13 @@ export {
 } from './data/store/index.js'
 export { type ErrorCode, McLossError } from './errors.js'
 export type * from './events.js'
+export {
+  type ChannelMaps,
+  type ChannelMapsOptions,
+  channelMaps,
+  type NoChannelMaps,
+} from './explain/channel-maps.js'
+export type { ClassMaps } from './maps/class-maps.js'
 export { type ChannelGroup, channelGroups, type McLossOptions, mcLoss } from './mc-loss.js'
 export {
   type ContactSheet,

@@ -14,7 +14,7 @@ import type { Preprocessing } from '../data/preprocessing.js'
 import { firstDifference } from '../difference.js'
 import { McLossError } from '../errors.js'
 import type { TestFigures, WarningEvent } from '../events.js'
-import { answersOf, type EvaluatedBatch } from '../records/answers.js'
+import { type Answers, answersOf, type EvaluatedBatch } from '../records/answers.js'
 import { openReport, writeReport } from '../records/report.js'
 import { readModelMetadata } from '../train/checkpoint.js'
 import { evaluateBatches } from '../train/epoch.js'
@@ -69,25 +69,35 @@ export async function evaluate(options: EvaluateOptions): Promise<TestFigures> {
   if (report !== undefined) await openReport(report)
   const model = await openModel(options)
   try {
-    const { classes: knownClasses } = model
-    const dataset = await openDataset({ ...model.config.data, split: 'test', knownClasses })
-    for (const message of dataset.warnings ?? []) model.warn(message)
-    requireSameClasses(model.classes, dataset.classes)
-    const test = options.data ? withModelsCut(dataset.test, model) : dataset.test
-    const bad = badImages(model.config.data.onBadImage, test, model.warn)
-    const source = { store: undefined, badImages: bad }
-    for (const message of emptyClassesWarnings(knownClasses, test, 'test')) model.warn(message)
-    const batches = loader({ ...dataset, test }, model.config, { split: 'test', epoch: 0, source })
-    const evaluator = options.flip ? bothViews(model.trainer) : model.trainer
-    const evaluated = (await evaluateBatches(evaluator, batches)) as EvaluatedBatch[]
-    const figures = testFigures(evaluated)
-    if (!areFinite(figures)) throw notFinite('evaluate', model.file)
-    if (report !== undefined) await writeReport(report, answersOf(knownClasses, test, evaluated))
+    const { figures, answers } = await answered('evaluate', model, options)
+    if (report !== undefined) await writeReport(report, answers)
     await tellNative(model)
     return figures
   } finally {
     await model.trainer.dispose()
   }
+}
+
+/** A model's answers to the test split of its own data, or of other. @throws McLossError as evaluate. */
+export async function answered(
+  who: string,
+  model: Model,
+  { data, flip }: Pick<EvaluateOptions, 'data' | 'flip'>,
+): Promise<{ figures: TestFigures; answers: Answers }> {
+  const { classes: knownClasses } = model
+  const dataset = await openDataset({ ...model.config.data, split: 'test', knownClasses })
+  for (const message of dataset.warnings ?? []) model.warn(message)
+  requireSameClasses(who, model.classes, dataset.classes)
+  const test = data ? withModelsCut(dataset.test, model) : dataset.test
+  const bad = badImages(model.config.data.onBadImage, test, model.warn)
+  const source = { store: undefined, badImages: bad }
+  for (const message of emptyClassesWarnings(knownClasses, test, 'test')) model.warn(message)
+  const batches = loader({ ...dataset, test }, model.config, { split: 'test', epoch: 0, source })
+  const evaluator = flip ? bothViews(model.trainer) : model.trainer
+  const evaluated = (await evaluateBatches(evaluator, batches)) as EvaluatedBatch[]
+  const figures = testFigures(evaluated)
+  if (!areFinite(figures)) throw notFinite(who, model.file)
+  return { figures, answers: answersOf(knownClasses, test, evaluated) }
 }
 
 export interface Prediction {
@@ -113,10 +123,12 @@ export async function predict(
   const model = await openModel(options)
   try {
     const { classes } = model
-    const predictions: Prediction[] = (await picturesOf(paths, model.warn)).map((picture) => ({
-      ...picture,
-      top: [],
-    }))
+    const predictions: Prediction[] = (await picturesOf('predict', paths, model.warn)).map(
+      (picture) => ({
+        ...picture,
+        top: [],
+      }),
+    )
     const asked = predictions.filter(({ error }) => error === undefined)
     const report = (index: number, error: unknown) => {
       if (!(error instanceof McLossError && error.code === 'E_IMAGE')) throw error
@@ -125,7 +137,7 @@ export async function predict(
     }
     const files = asked.map(({ path }) => path)
     const bad = { has: () => false, report }
-    for await (const batch of decoded(files, model.config, cutOf(model), bad)) {
+    for await (const batch of decoded(files, model.config, cutOf('predict', model), bad)) {
       const pictures = await viewsOf(model.trainer, batch, options.flip ?? false)
       for (const [n, views] of pictures.entries()) {
         const prediction = asked[batch.samples[n] as number] as Prediction
@@ -142,7 +154,7 @@ export async function predict(
   }
 }
 
-function notFinite(who: string, file: string): McLossError {
+export function notFinite(who: string, file: string): McLossError {
   return new McLossError(
     'E_NUMERICS',
     `${who}: expected finite outputs of the model ${file}, but some are not: its training has diverged. ` +
@@ -150,7 +162,7 @@ function notFinite(who: string, file: string): McLossError {
   )
 }
 
-interface Model {
+export interface Model {
   file: string
   config: Config
   classes: string[]
@@ -160,7 +172,7 @@ interface Model {
   warn: (message: string) => void
 }
 
-async function openModel(options: EvaluateOptions): Promise<Model> {
+export async function openModel(options: EvaluateOptions): Promise<Model> {
   const file = await (options.ema ? emaFileOf : modelFileOf)(options.weights)
   const metadata = await readModelMetadata(file)
   // How many threads, which number format and how many micro-batches were the training machine's.
@@ -196,10 +208,10 @@ function earlierPreprocessing(data: ConfigInput['data']): Preprocessing | undefi
 }
 
 /** Rows to cut off the bottom of a picture of which only the model's file can tell. */
-function cutOf({ preprocessing, warn }: Model): number {
+export function cutOf(who: string, { preprocessing, warn }: Model): number {
   if (preprocessing && preprocessing.cropBottom !== null) return preprocessing.cropBottom
   const why = preprocessing ? 'the samples of the run differ in' : 'the model file does not tell'
-  warn(`predict: ${why} cropBottom, the rows cut off their bottom; none are cut off here.`)
+  warn(`${who}: ${why} cropBottom, the rows cut off their bottom; none are cut off here.`)
   return 0
 }
 
@@ -210,7 +222,7 @@ function withModelsCut(samples: Sample[], { preprocessing, config }: Model): Sam
   return samples.map((sample) => ({ ...sample, cropBottom: sample.cropBottom ?? cut }))
 }
 
-async function tellNative({ trainer, warn }: Model): Promise<void> {
+export async function tellNative({ trainer, warn }: Model): Promise<void> {
   for (const message of (await trainer.stats()).warnings) warn(message)
 }
 
@@ -221,12 +233,12 @@ function dataFor(model: ConfigInput['data'], other: EvaluateOptions['data'] = {}
   return { resize, crop, padding, mean, std, ...other }
 }
 
-function requireSameClasses(model: string[], data: string[]): void {
+function requireSameClasses(who: string, model: string[], data: string[]): void {
   const difference = firstDifference(model, data)
   if (difference === undefined) return
   throw new McLossError(
     'E_DATA',
-    `evaluate: the model knows ${model.length} classes, the data has ${data.length}; ${difference}. ` +
+    `${who}: the model knows ${model.length} classes, the data has ${data.length}; ${difference}. ` +
       'Evaluate on data with the classes the model was trained on.',
   )
 }

@@ -20,36 +20,41 @@ export interface Picture {
 
 /** The files among `paths` as they are, and the images in the folders among them. */
 export async function picturesOf(
+  who: string,
   paths: readonly string[],
   warn: (message: string) => void,
 ): Promise<Picture[]> {
   const pictures: Picture[] = []
   for (const path of paths) {
     const info = await stat(path).catch(() => undefined) // decoding says what a missing file is
-    if (info?.isDirectory()) pictures.push(...(await picturesIn(path, warn)))
+    if (info?.isDirectory()) pictures.push(...(await picturesIn(who, path, warn)))
     else pictures.push({ path })
   }
   return pictures
 }
 
-async function picturesIn(folder: string, warn: (message: string) => void): Promise<Picture[]> {
+async function picturesIn(
+  who: string,
+  folder: string,
+  warn: (message: string) => void,
+): Promise<Picture[]> {
   const { images, leftOut, unreadable } = await imagesIn(folder)
   if (leftOut.length > 0) {
     warn(
-      `predict: ${leftOut.length} files in ${folder} are no images by their ending and were left ` +
+      `${who}: ${leftOut.length} files in ${folder} are no images by their ending and were left ` +
         `out, the first is ${leftOut[0]}.`,
     )
   }
   const pictures: Picture[] = images.map((path) => ({ path }))
   for (const { path, cause } of unreadable) {
-    pictures.push(noPictures(path, `cannot be listed: ${systemFault(cause)}`, cause))
+    pictures.push(noPictures(who, path, `cannot be listed: ${systemFault(cause)}`, cause))
   }
-  return pictures.length > 0 ? pictures : [noPictures(folder, 'has none')]
+  return pictures.length > 0 ? pictures : [noPictures(who, folder, 'has none')]
 }
 
-function noPictures(path: string, what: string, cause?: unknown): Picture {
+function noPictures(who: string, path: string, what: string, cause?: unknown): Picture {
   const message =
-    `predict: expected images ending in .jpg, .jpeg, .png or .webp in a folder that can be listed, ` +
+    `${who}: expected images ending in .jpg, .jpeg, .png or .webp in a folder that can be listed, ` +
     `but ${path} ${what}. Name the files, or another folder.`
   return { path, error: new McLossError('E_DATA', message, { cause }) }
 }
