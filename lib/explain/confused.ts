@@ -2,7 +2,6 @@
 // channels of both classes see in it.
 
 import { basename } from 'node:path'
-import type { ClassMaps } from '../maps/class-maps.js'
 import { mapsSheet, type SheetLine } from '../maps/sheet.js'
 import type { ChannelGroup } from '../mc-loss.js'
 import { answered, type Model } from '../predict/inference.js'
@@ -67,10 +66,14 @@ export async function confusedSheet(
   const labelsOf = (n: number) => pairs[n]?.labels ?? []
   await seeEach(pictures, { who: 'explain', model, groups, labelsOf }, (n, seen) => {
     const { classes, counts, path } = pairs[n] as ConfusedPair
-    const roles = [`${basename(path)} is`, `taken for (${counts[0]} times, ${counts[1]} back)`]
+    const [times, back] = counts
+    const texts = [
+      `${basename(path)} is ${classes[0]}`,
+      `taken for ${classes[1]}, ${times} times (${back} the other way round)`,
+    ]
     for (const [at, maps] of seen.maps.entries()) {
       const percent = (100 * (seen.probabilities[maps.label] as number)).toFixed(1)
-      const title = `${roles[at]} ${classes[at]}, ${percent} %, h ${(maps as ClassMaps).h.toFixed(2)}`
+      const title = `${texts[at]}: ${percent} %, h ${maps.h.toFixed(2)} of ${maps.shape[0]}`
       lines.push({ picture: seen.picture, title, maps })
     }
   })

@@ -15,6 +15,7 @@ main { max-width: 1100px; margin: 0 auto; padding: 16px }
 h1 { font-size: 1.6rem; margin: 0 0 .5rem }
 h2 { font-size: 1.2rem; margin: 0 0 .5rem }
 h3 { font-size: 1rem; margin: 1rem 0 0 }
+h3:first-child { margin-top: 0 }
 p { max-width: 70ch }
 section { border-top: 1px solid var(--line); padding: 1rem 0; margin-top: 1rem }
 figure { margin: 0 }
@@ -23,7 +24,9 @@ figcaption, .facts, .note { color: var(--soft); font-size: .875rem }
 .error { color: var(--error) }
 img { display: block; max-width: 100%; height: auto }
 .picture { max-width: 192px }
-.maps { display: grid; gap: 12px; grid-template-columns: repeat(auto-fill, minmax(144px, 192px)) }
+.explained { display: grid; gap: 1rem 24px }
+@media (min-width: 700px) { .explained { grid-template-columns: 192px 1fr } }
+.maps { display: grid; gap: 12px; grid-template-columns: repeat(auto-fill, minmax(140px, 1fr)) }
 .legend { display: flex; flex-wrap: wrap; gap: 8px; align-items: center; font-size: .875rem }
 .scale { width: 160px; height: 14px; border: 1px solid var(--line);
   background: linear-gradient(to right, ${INFERNO.map((hex) => `#${hex}`).join(', ')}) }

@@ -30,7 +30,7 @@ export function pageOf(content: PageContent): string {
 <h1>Channel maps</h1>
 <p>Each class owns a group of channels in the last feature map of the network. A map shows where one
 of its channels answers to the picture. CCMP is the largest value of the group's channels at each
-position. Below each picture stand the class that the model predicts and the runner-up.</p>
+position. Each picture has the maps of the class that the model predicts and of the runner-up.</p>
 <p>Weights: <code>${name(weights)}</code></p>
 ${legend}
 ${pictures.map(pictureSection).join('\n')}
@@ -56,13 +56,16 @@ same places, to the number of channels. Overlap goes from 0, if the maps nowhere
 are alike.</p>`
 
 function pictureSection({ path, file, size, classes, error }: Explained): string {
-  const heading = `<h2 title="${escaped(path)}">${name(basename(path))}</h2>`
+  const where = path === basename(path) ? '' : `<p class="facts">${name(path)}</p>`
+  const heading = `<h2>${name(basename(path))}</h2>${where}`
   if (error) return `<section>${heading}<p class="error">${escaped(error.message)}</p></section>`
   const picture = figure(file as string, 'picture', `picture ${basename(path)}`, size)
   return `<section>
 ${heading}
+<div class="explained">
 <div class="picture">${picture}</div>
-${classes.map((of) => classBlock(of, size)).join('\n')}
+<div>${classes.map((of) => classBlock(of, size)).join('\n')}</div>
+</div>
 </section>`
 }
 
