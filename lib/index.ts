@@ -31,7 +31,14 @@ export {
 } from './data/store/index.js'
 export { type ErrorCode, McLossError } from './errors.js'
 export type * from './events.js'
+export {
+  type ChannelMaps,
+  type ChannelMapsOptions,
+  channelMaps,
+  type NoChannelMaps,
+} from './explain/channel-maps.js'
 export { type ExportedModel, type ExportOptions, exportModel } from './export/index.js'
+export type { ClassMaps } from './maps/class-maps.js'
 export { type ChannelGroup, channelGroups, type McLossOptions, mcLoss } from './mc-loss.js'
 export {
   type ContactSheet,

@@ -43,6 +43,10 @@ const commands: Record<string, [words: string, load: () => Promise<CommandFile>]
     'a trained model for other programs: ONNX, or weights under other names',
     () => import('./commands/export.js'),
   ],
+  explain: [
+    'where the channels of a class look: a page of pictures with their channel maps',
+    () => import('./commands/explain.js'),
+  ],
   groups: ['which channels belong to which class', () => import('./commands/groups.js')],
   setup: [
     'build the add-on with the LibTorch found here, or with --fetch a fetched one',

@@ -10,7 +10,7 @@ import { loader } from '../data/loader.js'
 import { firstDifference } from '../difference.js'
 import { McLossError } from '../errors.js'
 import type { TestFigures } from '../events.js'
-import { answersOf, type EvaluatedBatch } from '../records/answers.js'
+import { type Answers, answersOf, type EvaluatedBatch } from '../records/answers.js'
 import { openReport, writeReport } from '../records/report.js'
 import { evaluateBatches } from '../train/epoch.js'
 import { emptyClassesWarnings } from '../train/evaluation.js'
@@ -53,25 +53,35 @@ export async function evaluate(options: EvaluateOptions): Promise<TestFigures> {
   if (report !== undefined) await openReport(report)
   const model = await openModel(options, options.data)
   try {
-    const { classes: knownClasses } = model
-    const dataset = await openDataset({ ...model.config.data, split: 'test', knownClasses })
-    for (const message of dataset.warnings ?? []) model.warn(message)
-    requireSameClasses(model.classes, dataset.classes)
-    const test = options.data ? withModelsCut(dataset.test, model) : dataset.test
-    const bad = badImages(model.config.data.onBadImage, test, model.warn)
-    const source = { store: undefined, badImages: bad }
-    for (const message of emptyClassesWarnings(knownClasses, test, 'test')) model.warn(message)
-    const batches = loader({ ...dataset, test }, model.config, { split: 'test', epoch: 0, source })
-    const evaluator = options.flip ? bothViews(model.trainer) : model.trainer
-    const evaluated = (await evaluateBatches(evaluator, batches)) as EvaluatedBatch[]
-    const figures = testFigures(evaluated)
-    if (!areFinite(figures)) throw notFinite('evaluate', model)
-    if (report !== undefined) await writeReport(report, answersOf(knownClasses, test, evaluated))
+    const { figures, answers } = await answered('evaluate', model, options)
+    if (report !== undefined) await writeReport(report, answers)
     await tellNative(model)
     return figures
   } finally {
     await model.trainer.dispose()
   }
+}
+
+/** A model's answers to the test split of its own data, or of other. @throws McLossError as evaluate. */
+export async function answered(
+  who: string,
+  model: Model,
+  { data, flip }: Pick<EvaluateOptions, 'data' | 'flip'>,
+): Promise<{ figures: TestFigures; answers: Answers }> {
+  const { classes: knownClasses } = model
+  const dataset = await openDataset({ ...model.config.data, split: 'test', knownClasses })
+  for (const message of dataset.warnings ?? []) model.warn(message)
+  requireSameClasses(who, model.classes, dataset.classes)
+  const test = data ? withModelsCut(dataset.test, model) : dataset.test
+  const bad = badImages(model.config.data.onBadImage, test, model.warn)
+  const source = { store: undefined, badImages: bad }
+  for (const message of emptyClassesWarnings(knownClasses, test, 'test')) model.warn(message)
+  const batches = loader({ ...dataset, test }, model.config, { split: 'test', epoch: 0, source })
+  const evaluator = flip ? bothViews(model.trainer) : model.trainer
+  const evaluated = (await evaluateBatches(evaluator, batches)) as EvaluatedBatch[]
+  const figures = testFigures(evaluated)
+  if (!areFinite(figures)) throw notFinite(who, model)
+  return { figures, answers: answersOf(knownClasses, test, evaluated) }
 }
 
 /**
@@ -89,7 +99,8 @@ export async function predict(
   checkArgument('predict', 'options', predictShape, options)
   const warn = (message: string) => options.onEvent?.({ type: 'warning', message })
   const predictions: Prediction[] = []
-  for await (const one of predictEach(await picturesOf(paths, warn), options)) predictions.push(one)
+  for await (const one of predictEach(await picturesOf('predict', paths, warn), options))
+    predictions.push(one)
   return predictions
 }
 
@@ -100,12 +111,12 @@ function withModelsCut(samples: Sample[], { preprocessing, config }: Model): Sam
   return samples.map((sample) => ({ ...sample, cropBottom: sample.cropBottom ?? cut }))
 }
 
-function requireSameClasses(model: string[], data: string[]): void {
+function requireSameClasses(who: string, model: string[], data: string[]): void {
   const difference = firstDifference(model, data)
   if (difference === undefined) return
   throw new McLossError(
     'E_DATA',
-    `evaluate: the model knows ${model.length} classes, the data has ${data.length}; ${difference}. ` +
+    `${who}: the model knows ${model.length} classes, the data has ${data.length}; ${difference}. ` +
       'Evaluate on data with the classes the model was trained on.',
   )
 }

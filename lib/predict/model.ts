@@ -95,10 +95,10 @@ function earlierPreprocessing(data: ConfigInput['data']): Preprocessing | undefi
 }
 
 /** Rows to cut off the bottom of a picture of which only the model's file can tell. */
-export function cutOf({ preprocessing, warn }: Model): number {
+export function cutOf(who: string, { preprocessing, warn }: Model): number {
   if (preprocessing && preprocessing.cropBottom !== null) return preprocessing.cropBottom
   const why = preprocessing ? 'the samples of the run differ in' : 'the model file does not tell'
-  warn(`predict: ${why} cropBottom, the rows cut off their bottom; none are cut off here.`)
+  warn(`${who}: ${why} cropBottom, the rows cut off their bottom; none are cut off here.`)
   return 0
 }
 

@@ -1,8 +1,8 @@
 // What a model says of pictures, batch by batch: decoded as those of its own evaluation were, then
 // computed.
 
-import type { NativeBatch } from '../binding.js'
-import { window } from '../data/augment.js'
+import type { NativeBatch, PixelSource } from '../binding.js'
+import { testWindows } from '../data/augment.js'
 import { heightWidth } from '../data/batch.js'
 import type { Picture } from '../data/images.js'
 import { gate } from '../data/pool.js'
@@ -60,7 +60,7 @@ export async function openOutputs(options: ModelOptions): Promise<Outputs> {
   const model = await openModel(options)
   const { data, optim } = model.config
   const { batchSize } = optim
-  const cropBottom = cutOf(model)
+  const cropBottom = cutOf('predict', model)
   const size = heightWidth(data.resize)
   const decoding = gate(data.decoders)
   const staging: Uint8Array[] = []
@@ -134,13 +134,17 @@ async function outcomesOf(
   return outcomes
 }
 
-function batchOf(buffer: Uint8Array, count: number, data: Model['config']['data']): NativeBatch {
+/** Pictures as they are evaluated, from their pixels one after another. */
+export function batchOf(
+  buffer: Uint8Array,
+  count: number,
+  data: Model['config']['data'],
+): NativeBatch & PixelSource {
   const [height, width] = heightWidth(data.resize)
-  const { top, left } = window(0, 0, 0, data, 'test')
   return {
     pixels: buffer.subarray(0, count * height * width * 3),
     ...{ count, height, width },
-    windows: Int32Array.from({ length: 3 * count }, (_, at) => [top, left, 0][at % 3] ?? 0),
+    windows: testWindows(count, data),
   }
 }
 

@@ -18,6 +18,7 @@ export interface Picture {
  * are the images that they match.
  */
 export async function picturesOf(
+  who: string,
   paths: readonly string[],
   warn: (message: string) => void,
 ): Promise<Picture[]> {
@@ -26,7 +27,7 @@ export async function picturesOf(
     const info = await stat(path).catch(() => undefined) // decoding says what a missing file is
     const found = info?.isDirectory() ? imagesIn(path) : info ? undefined : matchedBy(path)
     if (!found) pictures.push({ path })
-    else for (const picture of picturesIn(path, await found, warn)) pictures.push(picture)
+    else for (const picture of picturesIn(who, path, await found, warn)) pictures.push(picture)
   }
   return pictures
 }
@@ -48,26 +49,27 @@ async function imagesMatching(folder: string, glob: string): Promise<FolderImage
 
 /** `place`: the folder or the glob. */
 function picturesIn(
+  who: string,
   place: string,
   { images, leftOut, unreadable }: FolderImages,
   warn: (message: string) => void,
 ): Picture[] {
   if (leftOut.length > 0) {
     warn(
-      `predict: ${leftOut.length} files in ${place} are no images by their ending and were left ` +
+      `${who}: ${leftOut.length} files in ${place} are no images by their ending and were left ` +
         `out, the first is ${leftOut[0]}.`,
     )
   }
   const pictures: Picture[] = images.map((path) => ({ path }))
   for (const { path, cause } of unreadable) {
-    pictures.push(noPictures(path, `cannot be listed: ${systemFault(cause)}`, cause))
+    pictures.push(noPictures(who, path, `cannot be listed: ${systemFault(cause)}`, cause))
   }
-  return pictures.length > 0 ? pictures : [noPictures(place, 'has none')]
+  return pictures.length > 0 ? pictures : [noPictures(who, place, 'has none')]
 }
 
-function noPictures(path: string, what: string, cause?: unknown): Picture {
+function noPictures(who: string, path: string, what: string, cause?: unknown): Picture {
   const message =
-    `predict: expected images ending in .jpg, .jpeg, .png or .webp in a folder that can be listed, ` +
+    `${who}: expected images ending in .jpg, .jpeg, .png or .webp in a folder that can be listed, ` +
     `but ${path} ${what}. Name the files, or another folder.`
   return { path, error: new McLossError('E_DATA', message, { cause }) }
 }

@@ -59,7 +59,9 @@ async function runPredict(
   { batch, json, csv, jsonl, embeddings, ...options }: Options,
 ) {
   const signal = stopOnSignals()
-  const pictures = await picturesOf(images, (message) => printWarning({ type: 'warning', message }))
+  const pictures = await picturesOf('predict', images, (message) =>
+    printWarning({ type: 'warning', message }),
+  )
   const toFiles = [csv, jsonl, embeddings].filter((path) => path !== undefined)
   requireDifferent(toFiles)
   const count = toFiles.length > 0 ? createCount(process.stderr, process.stderr.isTTY) : undefined

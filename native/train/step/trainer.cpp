@@ -275,7 +275,7 @@ std::vector<float> Trainer::predict(const Batch& batch, const InferArgs& args) {
 }
 
 Embedded Trainer::embed(const Batch& batch, const InferArgs& args) {
-  const ClassifierOutput output = impl_->infer(batch, args);
+  const ClassifierOutput output = impl_->infer(batch, args).output;
   return {floats_of(output.embedding), floats_of(output.logits)};
 }
 

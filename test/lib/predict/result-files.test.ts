@@ -102,17 +102,17 @@ test.each([
   ['deep/[1].png', ['deep/[1].png']], // it is there
   ['deep/\\[1\\].p?g', ['deep/[1].png']],
 ])('a glob: %s', async (glob, names) => {
-  const found = await picturesOf([at(glob)], () => {})
+  const found = await picturesOf('predict', [at(glob)], () => {})
   expect(found).toEqual(names.map((name) => ({ path: at(name) })))
 })
 
 test('a glob is relative to the folder of the process; one that matches nothing is an error', async () => {
-  expect(await picturesOf(['package.jso?'], () => {})).toEqual([
+  expect(await picturesOf('predict', ['package.jso?'], () => {})).toEqual([
     { path: 'package.jso?', error: expect.objectContaining({ code: 'E_DATA' }) },
   ])
-  const [nothing] = await picturesOf([at('*.webp')], () => {})
+  const [nothing] = await picturesOf('predict', [at('*.webp')], () => {})
   expect(nothing?.error?.message).toContain(`${at('*.webp')} has none`)
-  const [nowhere] = await picturesOf([join(folder, 'none/*.jpg')], () => {})
+  const [nowhere] = await picturesOf('predict', [join(folder, 'none/*.jpg')], () => {})
   expect(nowhere?.error?.message).toMatch(/none cannot be listed: nothing is there/)
 })
 
