@@ -11,6 +11,7 @@ import { readWeights, type Weights } from '../weights/read.js'
 import { type SavedModel, savedModel } from './model.js'
 import { type NamesOf, renamed } from './names.js'
 import { type OnnxOptions, onnxOf } from './onnx.js'
+import { writeModel } from './onnx-schema.js'
 import { writeTensors } from './safetensors.js'
 import { Tensors } from './tensors.js'
 
@@ -96,6 +97,6 @@ async function writeOnnx(
         'with a smaller head (model.reduction, head linear), or export it as safetensors.',
     )
   }
-  const bytes = onnxOf(saved, await Tensors.of(weights), options)
-  return writeNew('export', out, (part) => part.append(bytes))
+  const model = onnxOf(saved, await Tensors.of(weights), options)
+  return writeNew('export', out, (part) => writeModel(model, (bytes) => part.append(bytes)))
 }
