@@ -41,19 +41,23 @@ export interface ExportedModel {
 }
 
 const common = { weights: text, out: text, ema: z.boolean().optional() }
-const optionsShape = z.discriminatedUnion('format', [
-  z.strictObject({
-    ...common,
-    format: z.literal('onnx'),
-    maps: z.boolean().optional(),
-    input: z.enum(['u8', 'f32']).optional(),
-  }),
-  z.strictObject({
-    ...common,
-    format: z.literal('safetensors'),
-    names: z.enum(['torchvision', 'timm']),
-  }),
-])
+const optionsShape = z.discriminatedUnion(
+  'format',
+  [
+    z.strictObject({
+      ...common,
+      format: z.literal('onnx'),
+      maps: z.boolean().optional(),
+      input: z.enum(['u8', 'f32']).optional(),
+    }),
+    z.strictObject({
+      ...common,
+      format: z.literal('safetensors'),
+      names: z.enum(['torchvision', 'timm']),
+    }),
+  ],
+  { error: "expected 'onnx' or 'safetensors'" },
+)
 
 /** Of a protobuf message, and so of an ONNX file. */
 const MAX_ONNX_BYTES = 2 ** 31 - 1
