@@ -20,7 +20,7 @@ export interface PageParts {
 
 /** @throws what the disk says where a file of the package cannot be read. */
 export async function pageOf({ title, body, data }: PageParts): Promise<string> {
-  const own = (name: string) => readFile(join(packageRoot, 'page', name), 'utf8')
+  const own = (name: string) => readFile(join(packageRoot, 'lib/page', name), 'utf8')
   const plot = (name: string) =>
     readFile(fileURLToPath(import.meta.resolve(`uplot/${name}`)), 'utf8')
   const style = `${await plot('dist/uPlot.min.css')}\n${await own('style.css')}`
