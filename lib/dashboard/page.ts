@@ -19,6 +19,6 @@ export function dashboardPage(dir: string): Promise<string> {
   return pageOf({
     ...{ title: 'mcloss dashboard', body, data: null },
     scripts: ['chart.js', 'numbers.js', 'cards.js', 'dashboard.js'],
-    policy: ["img-src 'self'", "connect-src 'self'"],
+    policy: ["img-src 'self' data:", "connect-src 'self'"],
   })
 }

@@ -46,6 +46,7 @@ export async function pageOf(parts: PageParts): Promise<string> {
 <meta http-equiv="Content-Security-Policy" content="${policy}">
 <meta name="generator" content="${GENERATOR}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
 <title>${title}</title>
 <style>${new Html(style)}</style>
 </head>
