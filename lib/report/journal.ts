@@ -60,7 +60,8 @@ export async function readJournal(path: string): Promise<Journal | undefined> {
   }
 }
 
-function eventIn(text: string): RunEvent | undefined {
+/** Of a line; undefined for one that is not as a run writes it. */
+export function eventIn(text: string): RunEvent | undefined {
   try {
     return line.parse(JSON.parse(text)) as unknown as RunEvent
   } catch {
