@@ -101,7 +101,8 @@ async function statusOf(head: string, pieces: Iterable<Uint8Array>): Promise<num
   socket.write(`POST /predict HTTP/1.1\r\nHost: ${hostname}\r\n${head}\r\n\r\n`)
   for (const piece of pieces) {
     if (socket.destroyed) break
-    if (!socket.write(piece)) await Promise.race([once(socket, 'drain'), once(socket, 'close')])
+    if (socket.write(piece)) continue
+    await Promise.race([once(socket, 'drain'), once(socket, 'close')]).catch(() => {}) // hung up
   }
   return Number(/^HTTP\/1\.1 (\d+)/.exec(String(await answer))?.[1] ?? 0)
 }
