@@ -28,8 +28,8 @@ describe.skipIf(isSkipped)(`the page of a model in a browser${reason}`, () => {
   beforeAll(async () => {
     const { data, optim } = toyConfig(folder)
     const config = {
-      data: { ...data, trainPerClass: 12, testPerClass: 8 },
-      optim: { ...optim, epochs: 3 },
+      data: { ...data, trainPerClass: 30, testPerClass: 8 },
+      optim: { ...optim, lr: 0.1, epochs: 15 },
     }
     weights = (await train(defineConfig(toyConfig(folder, config as object))).result).runDir
     const test = join(folder, 'birds/test')
@@ -66,13 +66,21 @@ describe.skipIf(isSkipped)(`the page of a model in a browser${reason}`, () => {
   test(`the top-1 of predict on ${BIRDS} birds; the maps of the class that is chosen`, async () => {
     const { page, faults } = await openExample(weights, 'birds.onnx')
     const predictions = (await predict(files, { weights, top: 3 })) as Prediction[]
-    for (const [at, { path, top }] of predictions.entries()) {
+    let decided = 0
+    for (const { path, top } of predictions) {
       const found = await classesOf(page, path)
-      // Where two classes are as probable, a canvas may turn them round.
+      const percents = await page.locator('#top button span:last-child').allTextContents()
+      for (const { class: name, probability } of top) {
+        const shown = Number.parseFloat(percents[found.indexOf(name)] as string)
+        // A browser's JPEG decoder rounds otherwise than the library's.
+        expect(Math.abs(shown - 100 * probability), `${path} ${name}`).toBeLessThan(2)
+      }
       const [first, second] = top.map(({ probability }) => probability) as [number, number]
-      if (first - second > 0.02) expect(found[0], files[at]).toBe(top[0]?.class)
-      expect(new Set(found)).toEqual(new Set(top.map((one) => one.class)))
+      if (first - second < 0.04) continue
+      expect(found[0], path).toBe(top[0]?.class)
+      decided++
     }
+    expect(decided).toBeGreaterThan(BIRDS / 2)
     expect(predictions).toHaveLength(BIRDS)
 
     const drawn = () => page.evaluate("document.getElementById('picture').toDataURL()")
