@@ -34,6 +34,7 @@ if (!weights || ![megabytes, seconds, uploads].every((limit) => limit > 0)) {
 }
 const milliseconds = seconds * 1000
 const predictor = await createPredictor({ weights })
+/** @type {Hono<{ Variables: { isRead: boolean } }>} isRead: the upload is here whole. */
 const app = new Hono()
 let inWork = 0
 
@@ -69,6 +70,7 @@ app.post(
   }),
   async (c) => {
     const bytes = await imageOf(c)
+    c.set('isRead', true)
     if (bytes.length === 0) {
       return refuse(
         c,
@@ -90,9 +92,10 @@ app.onError((error, c) => {
     return refuse(c, 503, 'E_TIME', `There was no answer within ${seconds} s. Try again later.`)
   }
   // The body ended early, or is no form.
-  if (!(error instanceof McLossError)) return refuse(c, 400, 'E_ARGUMENT', error.message)
+  if (!c.get('isRead')) return refuse(c, 400, 'E_ARGUMENT', error.message)
   console.error(error)
-  return refuse(c, 500, error.code, 'The model gave no answer. The log of the server says why.')
+  const code = error instanceof McLossError ? error.code : 'E_SERVER'
+  return refuse(c, 500, code, 'The model gave no answer. The log of the server says why.')
 })
 
 /** @param {import('hono').Context} c */
