@@ -66,7 +66,8 @@ test('own-dataset', async () => {
 
 test('worker: the answers of predict, and what is wrong with a file', async () => {
   const weights = await writeModel(join(folder, 'model'))
-  const path = (await openDataset(defineConfig(toyConfig(folder)).data)).test[0]?.path ?? ''
+  const { data } = defineConfig(toyConfig(join(folder, 'worker')))
+  const path = (await openDataset(data)).test[0]?.path ?? ''
   const [prediction] = await predict([path], { weights, top: 1 })
   const { class: name, probability = 0 } = (prediction as Prediction).top[0] ?? {}
   const script = join(import.meta.dirname, '../../examples/worker/main.mjs')
