@@ -6,12 +6,12 @@ import { rmSync, statSync } from 'node:fs'
 import { copyFile, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { defineConfig, Trainer } from '../dist/index.js'
 import { scratchDir } from './batches.mjs'
 import { runAlone } from './fresh-process.mjs'
 import { readOptions } from './options.mjs'
 import { record } from './record.mjs'
 import { figure, interleave, ratioOf, rounded } from './statistics.mjs'
+import { untrainedModel } from './untrained.mjs'
 
 const { model, classes, rounds, dry } = readOptions({
   model: 'resnet50',
@@ -26,15 +26,7 @@ const config = {
   loss: { name: 'cross-entropy' },
   optim: { lr: 1, epochs: 1, batchSize: 1 },
 }
-const trainer = await Trainer.create(defineConfig(config), classes)
-const names = Array.from({ length: classes }, (_, label) => `class ${label}`)
-await trainer.save(dir, {
-  ...{ format: 'mcloss', preprocessing: '{"cropBottom":0}' },
-  ...{ config: JSON.stringify(config), classes: JSON.stringify(names) },
-})
-await trainer.dispose()
-
-const weights = join(dir, 'model.safetensors')
+const weights = await untrainedModel(config, classes, dir)
 const { size } = statSync(weights)
 const out = join(dir, 'model.onnx')
 const script = fileURLToPath(new URL('export-ours.mjs', import.meta.url))

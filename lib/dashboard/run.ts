@@ -4,11 +4,10 @@ import { access, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { EpochEvent, RunEvent, StartEvent } from '../events.js'
 import { systemCodeOf } from '../files/system-errors.js'
+import type { State } from '../page/content.js'
 import { isClaimed } from '../train/claim.js'
 import { STOP } from '../train/stop-file.js'
 import { Tail } from './tail.js'
-
-export type State = 'running' | 'stopping' | 'ended' | 'stopped' | 'failed'
 
 export class FollowedRun {
   epochs: EpochEvent[] = []

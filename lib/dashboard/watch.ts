@@ -2,35 +2,16 @@
 
 import { createHash } from 'node:crypto'
 import type { EpochEvent } from '../events.js'
-import { type Chart, chartsOf } from '../report/curves.js'
+import type { Snapshot } from '../page/content.js'
+import { chartsOf } from '../report/curves.js'
 import { wordsOf } from '../report/sections/curves.js'
 import { findRuns } from './find.js'
-import { FollowedRun, type State } from './run.js'
+import { FollowedRun } from './run.js'
 
 /** As many as colours can tell apart. */
 const SHOWN = 8
 /** Looks at the runs per search for new ones. */
 const SEARCH_EVERY = 5
-
-export interface Snapshot {
-  /** Runs that are there beyond those shown. */
-  more: number
-  runs: ShownRun[]
-  charts: (Chart & { words: string })[]
-}
-
-interface ShownRun {
-  id: string
-  name: string
-  state: State
-  epochs: number
-  planned: number | null
-  /** Figures of the newest epoch, and of the newest that was evaluated. */
-  loss: number | null
-  top1: number | null
-  best: number | null
-  maps: string | null
-}
 
 export class Watch {
   #runs = new Map<string, FollowedRun>()

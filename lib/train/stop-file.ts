@@ -39,6 +39,6 @@ export class StopFile {
 
   /** One that cannot be removed stops the next run as well, which says so. */
   #remove(): Promise<void> {
-    return rm(this.#path, { force: true, recursive: true }).catch(() => {})
+    return rm(this.#path, { force: true }).catch(() => {})
   }
 }

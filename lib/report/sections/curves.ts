@@ -1,6 +1,7 @@
 // The charts: a place each that a script draws in, with words for whoever does not see it.
 
-import { type Chart, chartWords } from '../curves.js'
+import type { Chart } from '../../page/content.js'
+import { chartWords } from '../curves.js'
 import { figureText, percentText } from '../figures.js'
 import { type Html, html } from '../html.js'
 
