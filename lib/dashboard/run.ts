@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { EpochEvent, RunEvent, StartEvent } from '../events.js'
 import { systemCodeOf } from '../files/system-errors.js'
 import type { State } from '../page/content.js'
+import { withEpoch } from '../report/journal.js'
 import { isClaimed } from '../train/claim.js'
 import { STOP } from '../train/stop-file.js'
 import { Tail } from './tail.js'
@@ -64,8 +65,7 @@ export class FollowedRun {
     if (event.type === 'test') this.#isTested = true
     if (event.type !== 'warning') this.#last = event
     if (event.type !== 'epoch') return
-    // One that is trained again after a resume takes the place of the first and of those behind it.
-    this.epochs = [...this.epochs.filter(({ epoch }) => epoch < event.epoch), event]
+    this.epochs = withEpoch(this.epochs, event)
   }
 
   async #runningState(): Promise<State> {

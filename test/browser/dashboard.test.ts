@@ -56,11 +56,6 @@ describe.skipIf(isSkipped)(`the dashboard in a browser${reason}`, () => {
       await page.locator('.chart canvas').first().waitFor()
       expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(360)
       expect(await seriousFaults(page)).toEqual([])
-      if (process.env.SHOTS) {
-        await page.screenshot({ path: `${process.env.SHOTS}/360-${dark}.png` })
-        await page.setViewportSize({ width: 1200, height: 900 })
-        await page.screenshot({ path: `${process.env.SHOTS}/1200-${dark}.png` })
-      }
       expect(faults).toEqual([])
       await page.close()
     },
