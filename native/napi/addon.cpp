@@ -17,6 +17,7 @@
 #include "napi/trainer_wrap.h"
 #include "napi/worker.h"
 #include "train/device/device.h"
+#include "train/device/kept_memory.h"
 
 namespace mcloss {
 namespace {
@@ -97,6 +98,7 @@ void ask_for_huge_pages() { setenv("THP_MEM_ALLOC_ENABLE", "1", /*overwrite=*/0)
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   ask_for_huge_pages();
+  keep_freed_memory();
   auto* const data = new AddonData;
   env.SetInstanceData(data);
   const Napi::Function trainer = TrainerWrap::define(env);

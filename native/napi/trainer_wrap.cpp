@@ -4,6 +4,7 @@
 #include "napi/batch.h"
 #include "napi/fields.h"
 #include "napi/results.h"
+#include "train/device/kept_memory.h"
 #include "train/step/profile.h"
 
 namespace mcloss {
@@ -216,7 +217,10 @@ Napi::Value TrainerWrap::dispose(const Napi::CallbackInfo& info) {
   return guarded_promise(info.Env(), [&]() -> Napi::Value {
     if (!disposed_.IsEmpty()) return disposed_.Value();
     auto job = make_job(info.Env());
-    job->run = [](TrainerPtr& trainer) { trainer.reset(); };
+    job->run = [](TrainerPtr& trainer) {
+      trainer.reset();
+      release_kept_memory();
+    };
     job->settled = [this](bool) { worker_->close(); };
     const Napi::Promise promise = worker_->post(std::move(job));
     disposed_ = Napi::Persistent(promise.As<Napi::Object>());

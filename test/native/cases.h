@@ -25,6 +25,7 @@ void optimizers(const std::string& folder);
 void step();
 void batch_inputs();
 void device();
+void kept_memory();
 void threads();
 
 }  // namespace test

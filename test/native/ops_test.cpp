@@ -5,6 +5,7 @@
 
 #include "cases.h"
 #include "check.h"
+#include "train/device/kept_memory.h"
 
 int main(int argc, char** argv) {
   const bool all = argc == 2;
@@ -12,6 +13,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: ops_test <the folder test/fixtures> [--operators]\n");
     return 2;
   }
+  mcloss::keep_freed_memory();                      // as the add-on does
   at::globalContext().setUserEnabledNNPACK(false);  // it warns at every call on some processors
   const std::string fixtures = argv[1];
   test::channel_groups();
@@ -35,6 +37,7 @@ int main(int argc, char** argv) {
     test::step();
     test::batch_inputs();
     test::device();
+    test::kept_memory();
     test::optimizers(fixtures + "/optim");
   }
   if (test::devices().size() == 1) std::printf("CUDA cases skipped: LibTorch sees no GPU\n");
