@@ -24,5 +24,6 @@ void class_weights(const std::string& folder);
 void optimizers(const std::string& folder);
 void step();
 void threads();
+void kernels(const std::string& fixtures);
 
 }  // namespace test

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <exception>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,9 @@ struct Count {
   int64_t checks = 0, failed_checks = 0;  // values compared
 };
 inline Count count;
+
+// The largest shape, in values, that cases of many shapes take: less for CUDA kernels on the CPU.
+inline int64_t most_values = std::numeric_limits<int64_t>::max();
 
 // The CPU, and the GPU where LibTorch sees one.
 inline std::vector<at::DeviceType> devices() {

@@ -1,0 +1,240 @@
+#include "emulation/comparison.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/where.h>
+#include <c10/core/impl/LocalDispatchKeySet.h>
+#include <torch/library.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "check.h"
+#include "emulation/block.h"
+
+namespace emulation {
+namespace {
+
+using Stack = torch::jit::Stack;
+
+// LibTorch's key for tests that see a call before any other does.
+constexpr auto kFirst = c10::DispatchKey::TESTING_ONLY_GenericMode;
+const std::string kSpace = "mcloss::", kEmulatedSpace = "mcloss_emulated::";
+
+struct Output {
+  std::string name;
+  at::Tensor value;
+};
+
+// What the report says of one operator in one dtype.
+struct Seen {
+  int64_t calls = 0, in_other_orders = 0;
+  std::set<std::vector<int64_t>> shapes;
+  std::set<std::string> layouts;
+  std::map<std::string, double> differences;  // of each result, of its largest value
+  std::vector<std::string> wrong;
+};
+std::map<std::string, Seen> seen;
+uint32_t calls = 0;
+
+bool is_long() {
+  const char* const soak = std::getenv("MCLOSS_SOAK");
+  return soak && std::string(soak) == "1";
+}
+
+// Forward alone for most calls; every fifth in all orders.
+std::vector<Order> orders() {
+  const uint32_t seed = calls++;
+  if (seed % 5 != 0 && !is_long()) return {{}};
+  return {{}, {Order::reverse}, {Order::random, seed}, {Order::random, ~seed}};
+}
+
+std::string layout_of(const at::Tensor& tensor) {
+  std::string layout = "strided";
+  if (tensor.is_contiguous()) {
+    layout = "contiguous";
+  } else if (tensor.is_contiguous(at::MemoryFormat::ChannelsLast)) {
+    layout = "channels_last";
+  }
+  const bool aligned = reinterpret_cast<uintptr_t>(tensor.const_data_ptr()) % 16 == 0;
+  return aligned ? layout : layout + " unaligned";
+}
+
+const at::Tensor& largest_input(const std::vector<at::IValue>& arguments) {
+  const at::IValue* largest = nullptr;
+  for (const at::IValue& each : arguments) {
+    if (!each.isTensor()) continue;
+    if (!largest || each.toTensor().numel() > largest->toTensor().numel()) largest = &each;
+  }
+  return largest->toTensor();
+}
+
+bool is_mutable(const c10::Argument& argument) {
+  return argument.alias_info() && argument.alias_info()->isWrite();
+}
+
+// Calls with copies of what the operator writes to. The results, and those copies.
+std::vector<Output> call(const c10::OperatorHandle& op, std::vector<at::IValue> arguments) {
+  const auto& schema = op.schema();
+  std::vector<Output> outputs;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const c10::Argument& argument = schema.arguments()[i];
+    if (!is_mutable(argument) || !arguments[i].isTensor()) continue;
+    arguments[i] = arguments[i].toTensor().clone();
+    outputs.push_back({argument.name(), arguments[i].toTensor()});
+  }
+  Stack stack = std::move(arguments);
+  op.callBoxed(stack);
+  for (size_t i = 0; i < stack.size(); ++i) {
+    const std::string& name = schema.returns()[i].name();
+    outputs.push_back({name.empty() ? "result" : name, stack[i].toTensor()});
+  }
+  return outputs;
+}
+
+bool same_bits(const at::Tensor& a, const at::Tensor& b) {
+  const at::Tensor left = a.contiguous(), right = b.contiguous();
+  return left.scalar_type() == right.scalar_type() && left.sizes() == right.sizes() &&
+         (left.numel() == 0 ||
+          std::memcmp(left.const_data_ptr(), right.const_data_ptr(), left.nbytes()) == 0);
+}
+
+// The largest difference in units of the largest value; infinity where one is finite and the other
+// is not.
+double difference(const at::Tensor& kernel, const at::Tensor& cpu) {
+  if (same_bits(kernel, cpu)) return 0;
+  const at::Tensor a = kernel.to(at::kDouble), b = cpu.to(at::kDouble);
+  const at::Tensor alike = a.eq(b).logical_or(a.isnan().logical_and(b.isnan()));
+  const at::Tensor apart = at::where(alike, 0, (a - b).abs());
+  const double scale = at::where(b.isfinite(), b.abs(), 0).max().item<double>();
+  const double worst =
+      apart.nan_to_num(std::numeric_limits<double>::infinity()).max().item<double>();
+  return scale > 0 ? worst / scale : worst;
+}
+
+// Of the largest value. Half types: one step.
+double allowed(const std::string& op, at::ScalarType dtype) {
+  if (op == "gather_augment") return 0;
+  switch (dtype) {
+    case at::kDouble: return 1e-11;
+    case at::kFloat: return 4e-6;
+    case at::kBFloat16: return 0x1p-7;
+    case at::kHalf: return 0x1p-10;
+    default: return 0;
+  }
+}
+
+void compare_call(const c10::OperatorHandle& op, Stack* stack) {
+  const c10::impl::ExcludeDispatchKeyGuard not_again(kFirst);
+  const std::string name = op.operator_name().name.substr(kSpace.size());
+  const size_t count = op.schema().arguments().size();
+  const std::vector<at::IValue> arguments(stack->end() - static_cast<int64_t>(count), stack->end());
+  const std::vector<Output> expected = call(op, arguments);
+  const auto kernel =
+      c10::Dispatcher::singleton().findSchemaOrThrow((kEmulatedSpace + name).c_str(), "");
+  const at::Tensor& input = largest_input(arguments);
+  std::string key = name + " " + c10::toString(input.scalar_type());
+  const at::ScalarType result = expected.back().value.scalar_type();
+  if (name == "gather_augment") key += c10::str(" to ", result);
+  Seen& line = seen[key];
+  ++line.calls;
+  line.shapes.insert(input.sizes().vec());
+  line.layouts.insert(layout_of(input));
+  const std::string what = key + " " + c10::str(input.sizes()) + " " + layout_of(input) + ": ";
+  std::vector<Output> actual;
+  for (const Order& order : orders()) {
+    set_order(order);
+    const std::vector<Output> outputs = call(kernel, arguments);
+    set_order({});
+    if (actual.empty()) {
+      actual = outputs;
+      continue;
+    }
+    ++line.in_other_orders;
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      if (same_bits(outputs[i].value, actual[i].value)) continue;
+      line.wrong.push_back(what + outputs[i].name + " depends on the order of threads");
+    }
+  }
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const auto& [of, value] = expected[i];
+    const bool same_form = value.scalar_type() == actual[i].value.scalar_type() &&
+                           value.sizes() == actual[i].value.sizes() &&
+                           value.strides() == actual[i].value.strides();
+    const double apart =
+        same_form ? difference(actual[i].value, value) : std::numeric_limits<double>::infinity();
+    double& most = line.differences[of];
+    most = std::max(most, apart);
+    if (apart > allowed(name, value.scalar_type())) {
+      line.wrong.push_back(what + of + " differs by " + c10::str(apart) + " of the largest value");
+    }
+  }
+  // The caller gets what the kernel gave.
+  auto output = actual.begin();
+  for (size_t i = 0; i < count; ++i) {
+    if (is_mutable(op.schema().arguments()[i]) && arguments[i].isTensor()) {
+      arguments[i].toTensor().copy_((output++)->value);
+    }
+  }
+  stack->resize(stack->size() - count);
+  for (; output != actual.end(); ++output) stack->emplace_back(output->value);
+}
+
+}  // namespace
+
+struct Comparison::Registrations {
+  torch::Library schemas{torch::Library::FRAGMENT, "mcloss_emulated", std::nullopt, __FILE__,
+                         __LINE__};
+  torch::Library comparing{torch::Library::IMPL, "mcloss", kFirst, __FILE__, __LINE__};
+  torch::Library others{torch::Library::IMPL, "_", kFirst, __FILE__, __LINE__};
+  c10::impl::IncludeDispatchKeyGuard first{kFirst};
+};
+
+Comparison::Comparison() : registrations_(std::make_unique<Registrations>()) {
+  auto& dispatcher = c10::Dispatcher::singleton();
+  for (const c10::OperatorName& emulated : dispatcher.getAllOpNames()) {
+    if (emulated.name.rfind(kEmulatedSpace, 0) != 0) continue;
+    const std::string name = emulated.name.substr(kEmulatedSpace.size());
+    const auto op = dispatcher.findSchemaOrThrow((kSpace + name).c_str(), "");
+    registrations_->schemas.def(op.schema().cloneWithName(emulated.name, ""));
+    registrations_->comparing.impl(name.c_str(),
+                                   torch::CppFunction::makeFromBoxedFunction<&compare_call>());
+  }
+  registrations_->others.fallback(torch::CppFunction::makeFallthrough());
+}
+
+Comparison::~Comparison() = default;
+
+void Comparison::report() const {
+  for (const auto& [name, line] : seen) {
+    test::test_case(c10::str("kernel of ", name), [&] {
+      test::check(line.wrong.empty(), name);
+      for (size_t i = 0; i < std::min<size_t>(line.wrong.size(), 5); ++i) {
+        std::printf("  %s\n", line.wrong[i].c_str());
+      }
+    });
+    std::string words;
+    constexpr size_t kMostShapes = 12;
+    size_t listed = 0;
+    for (const auto& shape : line.shapes) {
+      if (++listed > kMostShapes) break;
+      words += c10::str(" ", c10::IntArrayRef(shape));
+    }
+    if (line.shapes.size() > kMostShapes) {
+      words += c10::str(" and ", line.shapes.size() - kMostShapes, " more");
+    }
+    std::printf("%s: %lld calls, %lld in other orders; shapes%s;", name.c_str(),
+                static_cast<long long>(line.calls), static_cast<long long>(line.in_other_orders),
+                words.c_str());
+    for (const std::string& layout : line.layouts) std::printf(" %s", layout.c_str());
+    std::printf("; largest differences:");
+    for (const auto& [of, most] : line.differences) std::printf(" %s %.1e", of.c_str(), most);
+    std::printf("\n");
+  }
+}
+
+}  // namespace emulation
