@@ -131,7 +131,6 @@ void kernels(const std::string& fixtures) {
   mc_loss_fixtures(fixtures + "/mc-loss");
   mc_loss_gradients();
   mc_loss_differential();
-  gather_augment_edges();
   gather_augment_cases(fixtures + "/jitter");
   batch_norm_act_differential();
   comparison.report();
