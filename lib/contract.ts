@@ -120,7 +120,7 @@ export interface BatchPlaces {
   jitter?: Float32Array
   /** [count, 4]: top, left, height, width of what is erased of the crop. Left out: nothing. */
   erased?: Int32Array
-  /** [count], 0..numClasses-1. Left out for predict and features. */
+  /** [count], 0..numClasses-1. Left out for predict, embed and features. */
   labels?: Int32Array
 }
 
@@ -181,6 +181,14 @@ export interface EvalStats {
   labelProbabilities: Float32Array
 }
 
+/** What one pass gives before and behind the last layer, row-major. */
+export interface Embedded {
+  /** [count * D]: the input of the last layer. */
+  embedding: Float32Array
+  /** [count * numClasses] */
+  logits: Float32Array
+}
+
 export interface FeatureMaps {
   /** [count, channels, H, W]. */
   data: Float32Array
@@ -199,6 +207,7 @@ export interface NativeTrainer extends WeightFiles {
   evaluate(batch: NativeBatch, options?: InferOptions): Promise<EvalStats>
   /** Logits [count * numClasses], row-major. */
   predict(batch: NativeBatch, options?: InferOptions): Promise<Float32Array>
+  embed(batch: NativeBatch, options?: InferOptions): Promise<Embedded>
   features(batch: NativeBatch, options: { channels: number[] }): Promise<FeatureMaps>
   /** Waits for what is running, frees everything. Idempotent. */
   dispose(): Promise<void>

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { cxx, findNvcc } from '../scripts/setup/compilers.mjs'
-import { addonPath, type BuildInfo, native } from './binding.js'
+import { addonPath, type BuildInfo, type NativeAddon, native } from './binding.js'
 import { decoderVersion } from './data/images.js'
 import { reasonOf } from './errors.js'
 import { faultAt } from './files/system-errors.js'
@@ -39,8 +39,11 @@ export interface DoctorReport {
   buildInfo: BuildInfo | null
   /** The decoder of images: its version, or why it does not load and what to do. */
   sharp: DecoderRecord
-  /** deviceCount: devices LibTorch sees; 0 for a CPU build. */
-  cuda: Gpus & { deviceCount: number }
+  /**
+   * deviceCount: devices LibTorch sees; 0 for a CPU build. fault: why no trainer can use the first of
+   * them; null if one can, and where there is none.
+   */
+  cuda: Gpus & { deviceCount: number; fault: string | null }
   /** First line of each tool's version; null where a build would not find it. */
   tools: { compiler: string | null; cmake: string | null; nvcc: string | null }
   tinyRun: { ok: boolean; detail: string }
@@ -67,7 +70,7 @@ export async function doctor(): Promise<DoctorReport> {
     addon,
     replaced: libtorch ? replacedLibraries(libtorch.path) : [],
     buildInfo: addon.loaded ? native().buildInfo() : null,
-    cuda: { deviceCount: addon.loaded ? native().deviceCount() : 0, ...gpus },
+    cuda: { ...(addon.loaded ? gpuUse(native()) : { deviceCount: 0, fault: null }), ...gpus },
     sharp,
     tools: { compiler, cmake, nvcc },
     tinyRun,
@@ -81,6 +84,19 @@ function loadAddon(): DoctorReport['addon'] {
     return { path, loaded: true }
   } catch (error) {
     return { path, loaded: false, error: reasonOf(error) }
+  }
+}
+
+/** Whether a trainer can use the GPUs that LibTorch sees. */
+export function gpuUse(
+  addon: Pick<NativeAddon, 'deviceCount' | 'checkDevice'>,
+): Pick<DoctorReport['cuda'], 'deviceCount' | 'fault'> {
+  const deviceCount = addon.deviceCount()
+  try {
+    if (deviceCount > 0) addon.checkDevice('cuda')
+    return { deviceCount, fault: null }
+  } catch (error) {
+    return { deviceCount, fault: reasonOf(error) }
   }
 }
 

@@ -4,6 +4,7 @@ export { type BenchOptions, type BenchReport, bench } from './bench/index.js'
 export type {
   BuildInfo,
   ComputeLossResult,
+  Embedded,
   EvalStats,
   FeatureMaps,
   InferOptions,
@@ -30,6 +31,14 @@ export {
 } from './data/store/index.js'
 export { type ErrorCode, McLossError } from './errors.js'
 export type * from './events.js'
+export {
+  type ChannelMaps,
+  type ChannelMapsOptions,
+  channelMaps,
+  type NoChannelMaps,
+} from './explain/channel-maps.js'
+export { type ExportedModel, type ExportOptions, exportModel } from './export/index.js'
+export type { ClassMaps } from './maps/class-maps.js'
 export { type ChannelGroup, channelGroups, type McLossOptions, mcLoss } from './mc-loss.js'
 export {
   type ContactSheet,
@@ -37,13 +46,19 @@ export {
   contactSheet,
   type SheetConfig,
 } from './pictures/contact-sheet.js'
+export type { Prediction } from './predict/each.js'
+export { type EvaluateOptions, evaluate, predict } from './predict/inference.js'
+export type { ModelOptions } from './predict/model.js'
+export type { Answer } from './predict/outputs.js'
 export {
-  type EvaluateOptions,
-  evaluate,
-  type ModelOptions,
-  type Prediction,
-  predict,
-} from './predict/inference.js'
+  createPredictor,
+  type Embedding,
+  type PredictOptions,
+  type Predictor,
+  type PredictorImage,
+  type RawImage,
+} from './predict/predictor.js'
+export { makeReport, type Report, type ReportOptions } from './report/index.js'
 export type { RunResult } from './train/result.js'
 export { makeSchedule } from './train/schedule.js'
 export type { EpochResult } from './train/session.js'

@@ -388,4 +388,14 @@ struct EvalStats {
   }
 };
 
+struct Embedded {
+  std::vector<float> embedding, logits;  // [n, D], the input of the last layer; [n, K]
+
+  template <typename V>
+  void fields(V& v) {
+    v("embedding", embedding);
+    v("logits", logits);
+  }
+};
+
 }  // namespace mcloss

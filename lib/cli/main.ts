@@ -29,12 +29,24 @@ const commands: Record<string, [words: string, load: () => Promise<CommandFile>]
     'configurations over seeds: a table with differences and their intervals',
     () => import('./commands/compare.js'),
   ],
+  report: [
+    'one HTML file of a run or of several: curves, classes, confusions, mistakes',
+    () => import('./commands/report.js'),
+  ],
   weights: ['pretrained weights to start from', () => import('./commands/weights.js')],
   eval: [
     "loss, top-1, top-5 and mean per-class accuracy on the data's test split",
     () => import('./commands/eval.js'),
   ],
   predict: ['the most probable classes of each image', () => import('./commands/predict.js')],
+  export: [
+    'a trained model for other programs: ONNX, or weights under other names',
+    () => import('./commands/export.js'),
+  ],
+  explain: [
+    'where the channels of a class look: a page of pictures with their channel maps',
+    () => import('./commands/explain.js'),
+  ],
   groups: ['which channels belong to which class', () => import('./commands/groups.js')],
   setup: [
     'build the add-on with the LibTorch found here, or with --fetch a fetched one',
@@ -45,7 +57,7 @@ const commands: Record<string, [words: string, load: () => Promise<CommandFile>]
     () => import('./commands/doctor.js'),
   ],
   demo: [
-    'draw the birds, train with cross entropy and with MC-Loss, print a table',
+    'draw the birds, train with cross entropy and with MC-Loss, print a table, write a report',
     () => import('./commands/demo.js'),
   ],
 }

@@ -27,7 +27,7 @@ export interface Progress {
 export function createProgress(output: Output, isTty: boolean): Progress {
   const print = (text: string) => output.write(`${plainLines(text)}\n`)
   const status = isTty ? statusLine(output) : undefined
-  let tenths = 0 // of a store, said so far
+  const isNewTenth = tenths() // of a store
   const show = (event: RunEvent) => {
     if (event.type === 'progress') {
       const { stepInEpoch, stepsPerEpoch } = event
@@ -39,13 +39,12 @@ export function createProgress(output: Output, isTty: boolean): Progress {
     if (event.type === 'prepare') {
       const { split, done, total, seconds } = event
       const count = countText(done, total, 'images', seconds)
-      const reached = Math.floor((10 * done) / total)
+      const isNew = isNewTenth(done, total)
       if (done === total) {
         status?.clear()
         print(`decoded ${split}  ${count}`)
       } else if (status) status.show(`decoding ${split} ${bar(done, total)} ${count}`)
-      else if (reached > tenths) print(`decoding ${split}  ${count}`)
-      tenths = done === total ? 0 : reached
+      else if (isNew) print(`decoding ${split}  ${count}`)
       return
     }
     status?.clear()
@@ -58,6 +57,32 @@ export function createProgress(output: Output, isTty: boolean): Progress {
     if (event.type === 'checkpoint' && event.kind !== 'last') print(`${event.kind} ${event.path}`)
   }
   return { show, close: () => status?.clear() }
+}
+
+/** A count of images that grows: on a terminal the status line, elsewhere a line per tenth. */
+export function createCount(output: Output, isTty: boolean) {
+  const status = isTty ? statusLine(output) : undefined
+  const isNewTenth = tenths()
+  const began = performance.now()
+  return {
+    show(done: number, total: number): void {
+      const count = countText(done, total, 'images', (performance.now() - began) / 1000)
+      if (status) status.show(`${bar(done, total)} ${count}`)
+      else if (isNewTenth(done, total)) output.write(`${count}\n`)
+    },
+    clear: () => status?.clear(),
+  }
+}
+
+/** Tells of counts, one after another, whether they are the first in their tenth; the last ends a count. */
+function tenths() {
+  let said = 0
+  return (done: number, total: number): boolean => {
+    const reached = Math.floor((10 * done) / total)
+    const isNew = reached > said
+    said = done === total ? 0 : reached
+    return isNew
+  }
 }
 
 const STATUS_MS = 200

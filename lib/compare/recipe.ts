@@ -13,7 +13,7 @@ import { weightRecord } from '../weights/records.js'
 /** Keys that no figure depends on; images that lie elsewhere are the same images. */
 export const notInRecipes: readonly string[] = [
   ...['$schema', 'about', 'published', 'name', 'out', 'seed'],
-  ...['logEvery', 'checkpointEvery', 'records'],
+  ...['logEvery', 'checkpointEvery', 'records', 'explain'],
   ...['data.root', 'data.storeDir', 'data.store', 'data.decoders', 'data.prefetch', 'data.strict'],
 ]
 

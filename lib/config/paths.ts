@@ -7,14 +7,15 @@ import { weightRecord } from '../weights/records.js'
 import type { Problem } from './errors.js'
 import type { ParsedConfig } from './schema.js'
 
+type Part = 'out' | 'data' | 'model' | 'explain'
+
 /** With absolute paths; relative ones are of the folder that the process runs in. */
-export function withAbsolutePaths<From extends Pick<ParsedConfig, 'out' | 'data' | 'model'>>(
-  config: From,
-): From {
-  const { out, data, model } = config
+export function withAbsolutePaths<From extends Pick<ParsedConfig, Part>>(config: From): From {
+  const { out, data, model, explain } = config
   return {
     ...config,
     out: resolve(out),
+    explain: { ...explain, images: explain.images.map((path) => resolve(path)) },
     data: {
       ...data,
       ...(data.root !== undefined && { root: resolve(data.root) }),
@@ -31,12 +32,13 @@ export function withAbsolutePaths<From extends Pick<ParsedConfig, 'out' | 'data'
 const absoluteWeights = (weights: string) => (weightRecord(weights) ? weights : resolve(weights))
 
 /** A folder named ~ would be made in the folder that the process runs in. */
-export function homeProblems({ out, data, model }: Pick<ParsedConfig, 'out' | 'data' | 'model'>) {
+export function homeProblems({ out, data, model, explain }: Pick<ParsedConfig, Part>) {
   const paths: [PropertyKey[], string | undefined][] = [
     [['out'], out],
     [['data', 'root'], data.root],
     [['data', 'storeDir'], data.storeDir],
     [['model', 'weights'], model.weights],
+    ...explain.images.map((path, at): [PropertyKey[], string] => [['explain', 'images', at], path]),
   ]
   return paths.flatMap(([path, given = '']): Problem[] => {
     if (!/^~(\/|$)/.test(given)) return []

@@ -227,6 +227,16 @@ const records = z.strictObject({
   tensorboard: z.boolean().default(true).describe("write the run's figures for TensorBoard too"),
 })
 
+const explain = z.strictObject({
+  images: z
+    .array(z.string().min(1))
+    .max(8, 'expected at most 8 paths')
+    .default([])
+    .describe(
+      'pictures whose channel maps the run draws into RUN/maps at each evaluation, at most 8',
+    ),
+})
+
 const published = z.strictObject({
   top1: notNegative.max(1).describe('share 0..1 of the test split'),
   source: z.string().min(1).describe('who says so, and of what'),
@@ -279,6 +289,7 @@ export const schema = z.strictObject({
   best: best.prefault({}),
   logEvery: count.default(10).describe('steps between progress events'),
   records: records.prefault({}).describe('what a run writes of itself beside metrics.jsonl'),
+  explain: explain.prefault({}).describe('what a run shows of what it learns'),
   checkpointEvery: count.default(1).describe('epochs between checkpoints; the last is always kept'),
 })
 

@@ -36,6 +36,12 @@ export interface Window {
   flip: boolean
 }
 
+/** Those of images that are evaluated: [count, 3] of top, left, flip. */
+export function testWindows(count: number, transform: Transform): Int32Array {
+  const { top, left } = window(0, 0, 0, transform, 'test')
+  return Int32Array.from({ length: 3 * count }, (_, at) => [top, left, 0][at % 3] as number)
+}
+
 /** @throws McLossError E_CONFIG for sizes that are no positive integers or a crop that cannot fit. */
 export function checkTransform({ resize, crop, padding }: Transform): void {
   const sizes = [...resize, ...crop]

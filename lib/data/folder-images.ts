@@ -15,18 +15,26 @@ export interface FolderImages {
 
 /**
  * Links are followed, but not back into a folder they lie in; hidden entries are left out silently.
- * Each list is sorted by code units.
+ * Each list is sorted by code units. `depth`: of the folders below that are looked into. Default: all.
  */
-export async function imagesIn(folder: string): Promise<FolderImages> {
+export async function imagesIn(
+  folder: string,
+  depth = Number.POSITIVE_INFINITY,
+): Promise<FolderImages> {
   const found: FolderImages = { images: [], leftOut: [], unreadable: [] }
-  await walk(folder, [], found)
+  await walk(folder, [], depth, found)
   found.images.sort()
   found.leftOut.sort()
   found.unreadable.sort((a, b) => (a.path < b.path ? -1 : 1))
   return found
 }
 
-async function walk(folder: string, above: readonly string[], found: FolderImages): Promise<void> {
+async function walk(
+  folder: string,
+  above: readonly string[],
+  depth: number,
+  found: FolderImages,
+): Promise<void> {
   try {
     const real = await realpath(folder)
     if (above.includes(real)) return
@@ -35,8 +43,9 @@ async function walk(folder: string, above: readonly string[], found: FolderImage
       const path = join(folder, entry.name)
       // A link to nothing is a file whose decoding says so.
       const target = entry.isSymbolicLink() ? await stat(path).catch(() => undefined) : entry
-      if (target?.isDirectory()) await walk(path, [...above, real], found)
-      else (isRead(entry.name) ? found.images : found.leftOut).push(path)
+      if (target?.isDirectory()) {
+        if (above.length < depth) await walk(path, [...above, real], depth, found)
+      } else (isRead(entry.name) ? found.images : found.leftOut).push(path)
     }
   } catch (cause) {
     found.unreadable.push({ path: folder, cause: cause as NodeJS.ErrnoException })

@@ -90,14 +90,17 @@ export interface ImageInfo {
 }
 
 /** What there is to decode of a sample: its file, without `cropBottom` rows at the bottom. */
-type Picture = Pick<Sample, 'path' | 'cropBottom'>
+export type Picture = Pick<Sample, 'path' | 'cropBottom'> & {
+  /** The file's bytes, or its pixels: nothing is read then, and `path` is its name in messages. */
+  content?: Uint8Array | Image
+}
 
 /**
  * Reads a sample's file once and decodes all of it, as `decode` does, to tell what it holds.
  *
  * @throws McLossError E_IMAGE as decodeTo.
  */
-export async function describe({ path, cropBottom }: Picture): Promise<ImageInfo> {
+export async function describe({ path, cropBottom }: Omit<Picture, 'content'>): Promise<ImageInfo> {
   const bytes = await readImage(path)
   let damage: string | undefined
   const { width, height } = await decodeBytes(path, bytes, 'warning').catch(async (warning) => {
@@ -129,16 +132,25 @@ export async function describe({ path, cropBottom }: Picture): Promise<ImageInfo
  * resize needs the add-on and it is not built.
  */
 export async function decodeTo(
-  { path, cropBottom }: Picture,
+  { path, cropBottom, content }: Picture,
   [outHeight, outWidth]: readonly [number, number],
   out: Uint8Array,
 ): Promise<void> {
-  const image = await decode(path)
+  const image = await imageIn(path, content)
   const { width } = image
   const height = rowsLeft(path, image.height, cropBottom)
   const pixels = image.pixels.subarray(0, height * width * 3)
   if (height === outHeight && width === outWidth) out.set(pixels)
   else await native().resize({ pixels, height, width, out, outHeight, outWidth })
+}
+
+async function imageIn(path: string, content: Picture['content']): Promise<Image> {
+  if (content === undefined) return decode(path)
+  if (!(content instanceof Uint8Array)) return content
+  const bytes = Buffer.from(content.buffer, content.byteOffset, content.byteLength)
+  requireSize(path, bytes.length)
+  requireFormat(path, bytes)
+  return decodeBytes(path, bytes)
 }
 
 function rowsLeft(path: string, height: number, cropBottom = 0): number {
@@ -156,6 +168,14 @@ function rowsLeft(path: string, height: number, cropBottom = 0): number {
 export async function renderSvg(svg: string): Promise<Image> {
   const sharp = await loadSharp()
   return imageOf(sharp(Buffer.from(svg)).flatten({ background: '#000' }).toColourspace('srgb'))
+}
+
+/** As it is where neither side is longer than `side`, else smaller, its shape kept. */
+export async function shrink({ pixels, width, height }: Image, side: number): Promise<Image> {
+  if (Math.max(width, height) <= side) return { pixels, width, height }
+  const sharp = await loadSharp()
+  const image = sharp(pixels, { raw: { width, height, channels: 3 } })
+  return imageOf(image.resize({ width: side, height: side, fit: 'inside' }))
 }
 
 /** JPEG with full-resolution colour, so that small coloured parts survive. quality: 1..100. */
@@ -246,15 +266,14 @@ async function readImage(path: string): Promise<Buffer> {
   try {
     const info = await file.stat().catch(unreadable)
     if (!info.isFile()) throw unusable(path, info.isDirectory() ? 'is a folder' : 'is not a file')
-    if (info.size === 0) throw unusable(path, 'is empty')
-    if (info.size > MAX_BYTES) throw unusable(path, `has more than ${MAX_BYTES} bytes`)
+    requireSize(path, info.size)
     const bytes = Buffer.allocUnsafe(info.size)
     for (let at = 0; at < bytes.length; ) {
       const { bytesRead } = await file.read(bytes, at, bytes.length - at, at).catch(unreadable)
       if (bytesRead === 0) throw unusable(path, 'was cut short while it was read')
       at += bytesRead
     }
-    if (!isKnownFormat(bytes)) throw unusable(path, 'is of another format')
+    requireFormat(path, bytes)
     return bytes
   } finally {
     await file.close()
@@ -275,13 +294,18 @@ function unusable(
   )
 }
 
-function isKnownFormat(bytes: Buffer): boolean {
+function requireSize(path: string, bytes: number): void {
+  if (bytes === 0) throw unusable(path, 'is empty')
+  if (bytes > MAX_BYTES) throw unusable(path, `has more than ${MAX_BYTES} bytes`)
+}
+
+function requireFormat(path: string, bytes: Buffer): void {
   const start = bytes.toString('latin1', 0, 12)
-  return (
+  const isKnown =
     start.startsWith('\xff\xd8\xff') ||
     start.startsWith('\x89PNG\r\n\x1a\n') ||
     (start.startsWith('RIFF') && start.endsWith('WEBP'))
-  )
+  if (!isKnown) throw unusable(path, 'is of another format')
 }
 
 /** Four inks to RGB as PIL: (255 - ink) scaled by (255 - black); in place, it can be 200 MB. */

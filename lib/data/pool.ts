@@ -17,6 +17,8 @@ export function gate(limit: number) {
   }
 }
 
+export type Gate = ReturnType<typeof gate>
+
 /**
  * Works on the items, begun in their order, at most `limit` at a time. After an error or an abort
  * none is begun, and those that run are waited for, so that nothing goes on behind its caller's back.

@@ -4,8 +4,8 @@
 import { McLossError } from '../errors.js'
 import type { BadImages } from './bad-images.js'
 import type { Batch, Sample } from './batch.js'
-import { decodeTo } from './images.js'
-import { gate } from './pool.js'
+import { decodeTo, type Picture } from './images.js'
+import { type Gate, gate } from './pool.js'
 
 /** A batch before its pixels are known. */
 export type BatchPlan = Pick<
@@ -73,7 +73,7 @@ async function assemble(
   index: number,
   options: StreamOptions,
   staging: Staging,
-  decoding: ReturnType<typeof gate>,
+  decoding: Gate,
   isOver: () => boolean,
 ): Promise<Batch> {
   const { samples, size, bad } = options
@@ -81,28 +81,10 @@ async function assemble(
   const bytes = height * width * 3
   const buffer = staging.pop() ?? new Uint8Array(options.most * bytes)
   const indices = options.at(index)
-  const isGood = await allOrFirstError(
-    Array.from(indices, async (sample, row) => {
-      const out = buffer.subarray(row * bytes, (row + 1) * bytes)
-      await decoding.enter()
-      try {
-        if (isOver()) throw aborted()
-        await decodeTo(samples[sample] as Sample, size, out)
-        return true
-      } catch (error) {
-        bad.report(sample, error)
-        return false
-      } finally {
-        decoding.leave()
-      }
-    }),
-  )
-  const good = indices.filter((_, row) => isGood[row])
-  for (let row = 0, to = 0; row < indices.length; row++) {
-    if (!isGood[row]) continue
-    if (to !== row) buffer.copyWithin(to * bytes, row * bytes, (row + 1) * bytes)
-    to++
-  }
+  const pictures = Array.from(indices, (sample) => samples[sample] as Sample)
+  const report = (row: number, error: unknown) => bad.report(indices[row] as number, error)
+  const rows = await decodeRows(pictures, { size, buffer, decoding, isOver, report })
+  const good = Int32Array.from(rows, (row) => indices[row] as number)
   let held = true
   const release = () => {
     if (held) staging.push(buffer)
@@ -111,6 +93,48 @@ async function assemble(
   const count = good.length
   const pixels = buffer.subarray(0, count * bytes)
   return { ...options.planOf(index, good), pixels, count, height, width, release }
+}
+
+export interface DecodeRowsOptions {
+  /** [height, width], pixels. */
+  size: readonly [number, number]
+  /** Has a row for every picture. */
+  buffer: Uint8Array
+  /** Bounds how many are decoded at a time. */
+  decoding: Gate
+  /** Whether a picture that is not begun is no longer wanted: it is reported as aborted. */
+  isOver: (row: number) => boolean
+  /** Returns where the picture may be left out. @throws the error itself where it may not. */
+  report: (row: number, error: unknown) => void
+}
+
+/** Decodes pictures into the buffer, without gaps; gives the positions of those that are there. */
+export async function decodeRows(
+  pictures: readonly Picture[],
+  { size, buffer, decoding, isOver, report }: DecodeRowsOptions,
+): Promise<number[]> {
+  const bytes = size[0] * size[1] * 3
+  const isGood = await allOrFirstError(
+    pictures.map(async (picture, row) => {
+      const out = buffer.subarray(row * bytes, (row + 1) * bytes)
+      await decoding.enter()
+      try {
+        if (isOver(row)) throw aborted()
+        await decodeTo(picture, size, out)
+        return true
+      } catch (error) {
+        report(row, error)
+        return false
+      } finally {
+        decoding.leave()
+      }
+    }),
+  )
+  const good = [...pictures.keys()].filter((row) => isGood[row])
+  for (const [to, row] of good.entries()) {
+    if (to !== row) buffer.copyWithin(to * bytes, row * bytes, (row + 1) * bytes)
+  }
+  return good
 }
 
 /** Waits for every promise, so that nothing goes on behind a failure, then throws the first error. */

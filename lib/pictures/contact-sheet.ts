@@ -13,6 +13,8 @@ import { sheetConfigShape, sheetShape } from '../data/shapes.js'
 import { positionsOf } from '../data/validation.js'
 import { McLossError } from '../errors.js'
 import type { WarningEvent } from '../events.js'
+import { escaped, FONT, LINE, linesOf } from './labels.js'
+import { paste } from './paste.js'
 
 export interface ContactSheetOptions {
   split: Split
@@ -59,10 +61,7 @@ const MAX_PIXELS = 50_000_000 // of a sheet: what the product itself can open ag
 const BATCH = 8
 const LEAST_TILE = 128 // pixels: room for a name
 const GAP = 10
-const FONT = 12
-const LINE = 15
 const LABEL = 2 * LINE + 4
-const WIDE = /[\u1100-\uffdc]|[^\0-\uffff]/u // drawn about as wide as it is high
 
 /**
  * The first `count` samples of an epoch in the order the network gets them, as a grid in a PNG: real
@@ -187,25 +186,12 @@ async function seen(batch: Batch, data: SheetConfig['data']): Promise<Image[]> {
   })
 }
 
-/** Every pixel of the image as scale x scale pixels of the sheet. */
-function paste(sheet: Image, image: Image, { left, top }: Tile, scale: number): void {
-  for (let y = 0; y < image.height * scale; y++) {
-    for (let x = 0; x < image.width * scale; x++) {
-      const from = (Math.floor(y / scale) * image.width + Math.floor(x / scale)) * 3
-      sheet.pixels.set(
-        image.pixels.subarray(from, from + 3),
-        ((top + y) * sheet.width + left + x) * 3,
-      )
-    }
-  }
-}
-
 /** The sheet without its tiles: names only, each clipped to its tile's width. */
 function labelsSvg(layout: Layout, tiles: Tile[]): string {
   const { width, height, tileWidth, tileHeight } = layout
   const label = ({ left, top, class: name }: Tile) => {
     const lines = linesOf(name, tileWidth / FONT).map(
-      (line, at) => `<text x="${tileWidth / 2}" y="${(at + 1) * LINE}">${escapeXml(line)}</text>`,
+      (line, at) => `<text x="${tileWidth / 2}" y="${(at + 1) * LINE}">${escaped(line)}</text>`,
     )
     const place = `x="${left}" y="${top + tileHeight}" width="${tileWidth}" height="${LABEL}"`
     return `<svg ${place}>${lines.join('')}</svg>`
@@ -216,40 +202,4 @@ function labelsSvg(layout: Layout, tiles: Tile[]): string {
     `<g font-family="DejaVu Sans, sans-serif" font-size="${FONT}" text-anchor="middle" ` +
     `fill="#222">${tiles.map(label).join('')}</g></svg>`
   )
-}
-
-const widthOf = (letters: string[]) =>
-  letters.reduce((sum, letter) => sum + (WIDE.test(letter) ? 1 : 0.6), 0)
-
-/** A name in one line or two of about `ems` of width, a letter being 0.6 wide. */
-function linesOf(name: string, ems: number): string[] {
-  const letters = [...name]
-  if (widthOf(letters) <= ems) return [name]
-  let most = letters.length
-  while (most > 1 && widthOf(letters.slice(0, most)) > ems) most--
-  const atWord = letters.slice(0, most).findLastIndex((letter) => /[-_ ./]/.test(letter)) + 1
-  const head = atWord > most / 2 ? atWord : most
-  return [letters.slice(0, head).join(''), shortened(letters.slice(head), ems)]
-}
-
-/** Cut in the middle where it is too wide: both ends tell. */
-function shortened(letters: string[], ems: number): string {
-  const cut = (kept: number) =>
-    kept >= letters.length
-      ? letters
-      : [
-          ...letters.slice(0, Math.ceil(kept / 2)),
-          '…',
-          ...letters.slice(letters.length - Math.floor(kept / 2)),
-        ]
-  let kept = letters.length
-  while (kept > 0 && widthOf(cut(kept)) > ems) kept--
-  return cut(kept).join('')
-}
-
-/** A class's name is text, whatever it holds; what XML has no place for becomes a sign for it. */
-function escapeXml(text: string): string {
-  return text
-    .replace(/[^\t\n\r -\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, '\ufffd')
-    .replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
 }

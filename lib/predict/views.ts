@@ -8,19 +8,25 @@ type Predictor = Pick<NativeTrainer, 'predict'>
 /** The logits of one picture, a view each. */
 export type Views = Float32Array[]
 
-/** [count]: one view of each picture, or with `flip` two. */
+/** [count]: one view of each picture, or with `flip` two. `seen`: of the pictures as they are, if known. */
 export async function viewsOf(
   trainer: Predictor,
   batch: NativeBatch,
   flip: boolean,
+  seen?: Float32Array,
 ): Promise<Views[]> {
   if (batch.count === 0) return []
-  const seen = await trainer.predict(batch)
-  const views = flip ? [seen, await trainer.predict(mirror(batch))] : [seen]
-  const classes = seen.length / batch.count
+  const plain = seen ?? (await trainer.predict(batch))
+  const views = flip ? [plain, await trainer.predict(mirror(batch))] : [plain]
   return Array.from({ length: batch.count }, (_, n) =>
-    views.map((logits) => logits.subarray(n * classes, (n + 1) * classes)),
+    views.map((logits) => rowOf(logits, batch.count, n)),
   )
+}
+
+/** Row n of `count` rows, in their memory. */
+export function rowOf(values: Float32Array, count: number, n: number): Float32Array {
+  const width = values.length / count
+  return values.subarray(n * width, (n + 1) * width)
 }
 
 /** [K]: the mean over the views of the softmax. */

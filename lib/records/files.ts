@@ -5,11 +5,11 @@ import { basename, dirname, join } from 'node:path'
 import { McLossError } from '../errors.js'
 import { systemReason } from '../files/system-errors.js'
 
-/** Replaces the file in one step: whoever reads it finds the old or the new text. */
-export async function replaceFile(path: string, text: string): Promise<void> {
+/** Replaces the file in one step: whoever reads it finds all of the old or of the new. */
+export async function replaceFile(path: string, bytes: string | Uint8Array): Promise<void> {
   const unfinished = join(dirname(path), `.${basename(path)}.tmp`)
   await orNotWritten(path, async () => {
-    await writeFile(unfinished, text)
+    await writeFile(unfinished, bytes)
     await rename(unfinished, path)
   })
 }

@@ -9,6 +9,7 @@ import type { EvaluatedBatch } from '../records/answers.js'
 import type { Records } from '../records/index.js'
 import type { Claim } from './claim.js'
 import type { Journal } from './journal.js'
+import type { MapSheets } from './map-sheets.js'
 import type { Session } from './session.js'
 
 export type RunContext = Session & {
@@ -25,5 +26,6 @@ export type RunContext = Session & {
   normalisation: Normalisation
   journal: Journal
   records: Records
+  mapSheets: MapSheets
   claim: Pick<Claim, 'requireHeld'>
 }

@@ -125,6 +125,7 @@ async function finishEpoch(
       emit({ type: 'checkpoint', kind, path: checkpoint, epoch, step: position.step })
     }
   }
+  if (evaluation && isSound) await run.mapSheets.write(run.trainer, run.runDir, position.epoch)
   const seconds = totals.seconds + (performance.now() - began) / 1000
   emit({
     type: 'epoch',

@@ -22,6 +22,7 @@ import { bestPickedOn, emptyClassesWarnings } from './evaluation.js'
 import { EventQueue } from './event-queue.js'
 import { originOf, weightsPlace } from './initial-weights.js'
 import { journalOf } from './journal.js'
+import { openMapSheets } from './map-sheets.js'
 import { outcomeOf } from './outcome.js'
 import { type Ending, type RunResult, tested, type ValidationResult, validated } from './result.js'
 import { runEpochs } from './run.js'
@@ -149,6 +150,7 @@ async function executeClaimed<Result>(
   const train = Array.from(trained, (at) => dataset.train[at] as Sample)
   const classWeights = classWeightsOf(config.data.classWeights, { classes: dataset.classes, train })
   const lrAt = makeSchedule(config, stepsPerEpoch)
+  const mapSheets = await openMapSheets(config, dataset)
   if (checkpoint) requireSameRun(checkpoint, config, dataset, trainSamples, stepsPerEpoch)
   const { trainer, loaded } = await createTrainer(
     config,
@@ -196,6 +198,7 @@ async function executeClaimed<Result>(
         lrAt,
         journal,
         records,
+        mapSheets,
         claim,
       }
       return await runEpochs({ ...context, normalisation, ...session }, signal, ending.resultOf)

@@ -1,10 +1,9 @@
 // A file of weights as safetensors: floats in float32, everything contiguous, names without wrapper
 // and prefix. One tensor at a time is in memory.
 
-import { existsSync } from 'node:fs'
-import { McLossError, reasonOf } from '../errors.js'
+import { McLossError } from '../errors.js'
 import { isFloat, toFloat32 } from './float32.js'
-import { Part } from './part.js'
+import { refuseExisting, writeNew } from './new-file.js'
 import { type ReadOptions, readWeights } from './read.js'
 import { safetensorsHeader } from './safetensors.js'
 import { type Dtype, dtypeBytes } from './table.js'
@@ -33,12 +32,7 @@ export async function convertWeights(
       `mcloss weights convert: expected a name that ends in .safetensors, received ${out}.`,
     )
   }
-  if (existsSync(out)) {
-    throw new McLossError(
-      'E_IO',
-      `weights: ${out} is there already. It is left as it is: move it away, or give another name.`,
-    )
-  }
+  refuseExisting('weights', out)
   return readWeights(path, options, async (weights) => {
     // Wide elements first, as other writers do: then each tensor lies at a multiple of its element.
     const tensors = weights.tensors.toSorted(
@@ -51,8 +45,7 @@ export async function convertWeights(
       )
     }
     const named = tensors.map(({ name, dtype, shape }) => ({ name, dtype: dtypeOut(dtype), shape }))
-    const part = await begin(out)
-    try {
+    const { bytes, sha256 } = await writeNew('weights', out, async (part) => {
       await part.append(safetensorsHeader(named, { format: 'pt' }))
       for (const tensor of tensors) {
         if (options.signal?.aborted) {
@@ -62,20 +55,7 @@ export async function convertWeights(
         const { dtype, name } = tensor
         await part.append(isFloat(dtype) ? toFloat32(bytes, dtype, name) : bytes)
       }
-      const { bytes, sha256 } = part.digest()
-      await part.finish()
-      return { tensors: tensors.length, bytes, sha256, changes: weights.changes }
-    } catch (cause) {
-      await part.remove()
-      throw cause instanceof McLossError ? cause : notMade(out, cause)
-    }
+    })
+    return { tensors: tensors.length, bytes, sha256, changes: weights.changes }
   })
 }
-
-const begin = (out: string) =>
-  Part.begin(out).catch((cause) => {
-    throw notMade(out, cause)
-  })
-
-const notMade = (out: string, cause: unknown) =>
-  new McLossError('E_IO', `weights: ${out} is not made: ${reasonOf(cause)}.`, { cause })

@@ -20,7 +20,10 @@ export class RunningDigest {
   add(bytes: Uint8Array): void {
     this.#hash.update(bytes)
     if (this.#head.length < HEAD_BYTES) {
-      this.#head = Buffer.concat([this.#head, bytes]).subarray(0, HEAD_BYTES)
+      this.#head = Buffer.concat([this.#head, bytes.subarray(0, HEAD_BYTES)]).subarray(
+        0,
+        HEAD_BYTES,
+      )
     }
     this.bytes += bytes.length
   }

@@ -14,7 +14,7 @@ export interface Named {
 const PREFIXES = ['module.', '_orig_mod.', 'model.', 'net.', 'backbone.', 'encoder.']
 
 /** timm's VGG: a linear layer of torchvision's as a convolution over its whole input. */
-const TIMM_VGG = new Map([
+export const TIMM_VGG = new Map([
   ['pre_logits.fc1', 'classifier.0'],
   ['pre_logits.fc2', 'classifier.3'],
   ['head.fc', 'classifier.6'],

@@ -57,10 +57,14 @@ export async function readSafetensors(
   }
 }
 
-/** The file up to its first tensor's bytes, which follow in the order given, without gaps. */
+/**
+ * The file up to its first tensor's bytes, which follow in the order given, without gaps. `least`: bytes that
+ * it has at least, a multiple of 8.
+ */
 export function safetensorsHeader(
   tensors: Pick<StoredTensor, 'name' | 'dtype' | 'shape'>[],
   metadata: Record<string, string>,
+  least = 0,
 ): Buffer {
   let at = 0
   const entries = tensors.map(({ name, dtype, shape }): [string, object] => {
@@ -72,7 +76,7 @@ export function safetensorsHeader(
   // Written member by member: an object would put names that are numbers first.
   const text = members.map((member) => member.map((value) => JSON.stringify(value)).join(':'))
   const json = Buffer.from(`{${text.join(',')}}`)
-  const header = Buffer.alloc(8 + Math.ceil(json.length / 8) * 8, ' ')
+  const header = Buffer.alloc(Math.max(least, 8 + Math.ceil(json.length / 8) * 8), ' ')
   header.writeBigUInt64LE(BigInt(header.length - 8))
   json.copy(header, 8)
   return header

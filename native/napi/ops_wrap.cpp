@@ -179,7 +179,8 @@ Napi::Value gather_augment_js(const Napi::CallbackInfo& info) {
     const auto result = std::make_shared<at::Tensor>();
     const auto run = [=] {
       const at::Device device = batch.store ? batch.store->pixels().device() : at::Device(at::kCPU);
-      *result = batch_input(batch, options, Uploader(device)).to(at::kCPU, at::kFloat).contiguous();
+      *result =
+          batch_input(batch, options, Uploader(device)).input.to(at::kCPU, at::kFloat).contiguous();
     };
     return AsyncOp::start(
         info.Env(), run, [result](Napi::Env env) { return array_of(env, *result); },

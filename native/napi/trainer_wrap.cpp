@@ -34,6 +34,7 @@ Napi::Function TrainerWrap::define(Napi::Env env) {
        InstanceMethod("profile", &TrainerWrap::profile),
        InstanceMethod("evaluate", &TrainerWrap::evaluate),
        InstanceMethod("predict", &TrainerWrap::predict),
+       InstanceMethod("embed", &TrainerWrap::embed),
        InstanceMethod("features", &TrainerWrap::features),
        InstanceMethod("saveFiles", &TrainerWrap::save),
        InstanceMethod("loadFiles", &TrainerWrap::load),
@@ -135,6 +136,18 @@ Napi::Value TrainerWrap::predict(const Napi::CallbackInfo& info) {
     const auto args = infer_args(info[1], "trainer.predict");
     job->run = [=](TrainerPtr& trainer) { *logits = trainer->predict(batch, args); };
     job->result = [logits](Napi::Env env) { return to_js(env, *logits); };
+    return worker_->post(std::move(job));
+  });
+}
+
+Napi::Value TrainerWrap::embed(const Napi::CallbackInfo& info) {
+  return guarded_promise(info.Env(), [&]() -> Napi::Value {
+    auto job = make_job(info.Env());
+    const Batch batch = take_batch(*job, info[0], /*with_labels=*/false);
+    const auto embedded = std::make_shared<Embedded>();
+    const auto args = infer_args(info[1], "trainer.embed");
+    job->run = [=](TrainerPtr& trainer) { *embedded = trainer->embed(batch, args); };
+    job->result = [embedded](Napi::Env env) { return to_js(env, *embedded); };
     return worker_->post(std::move(job));
   });
 }

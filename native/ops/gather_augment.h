@@ -15,7 +15,8 @@ struct GatherOptions {
   at::ScalarType dtype = at::kFloat;  // or kBFloat16, kHalf
 };
 
-// pixels: u8 [M, H, W, 3], anywhere; the result is there too. The rest is on the CPU.
+// pixels: u8 [M, H, W, 3], anywhere; the result is there too. The rest is on the CPU or beside the
+// pixels. A GPU is not waited for.
 // rows: int32 [N], the image of each sample, 0..M-1; none: sample n is image n, and N = M.
 // windows: int32 [N, 3] = (top, left, flip). jitter: float32 [N, 3] = factors of brightness,
 // contrast and saturation, 0..256, 1 = unchanged; none: no jitter. erased: int32 [N, 4] = (top, left,
@@ -29,10 +30,18 @@ struct GatherOptions {
 //      even.
 //   4. Fills the rectangle with 0, which is the mean.
 // -> dtype [N, 3, out_height, out_width], channels_last; the same bits on every processor and GPU.
-// Registered as mcloss::gather_augment. Throws E_ARGUMENT for anything else, before any work.
+// Registered as mcloss::gather_augment. Throws E_ARGUMENT for anything else, before any work; but the
+// values of what lies on a GPU are not looked at, and there a row outside gives NaN.
 at::Tensor gather_augment(const at::Tensor& pixels, const std::optional<at::Tensor>& rows,
                           const at::Tensor& windows, const std::optional<at::Tensor>& jitter,
                           const GatherOptions& options,
                           const std::optional<at::Tensor>& erased = std::nullopt);
+
+// Throws E_ARGUMENT as gather_augment for values out of their ranges, in tables on the CPU that are to
+// go to a GPU. images: M.
+void check_gather_values(const std::optional<at::Tensor>& rows,
+                         const std::optional<at::Tensor>& jitter,
+                         const std::optional<at::Tensor>& erased, int64_t images,
+                         const GatherOptions& options);
 
 }  // namespace mcloss

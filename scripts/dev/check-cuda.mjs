@@ -4,7 +4,7 @@
 //
 //   npm run check:cuda [-- --libtorch PATH]     else LIBTORCH, Python's torch, or pip fetches one
 
-import { statSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { build, describe } from '../setup/build.mjs'
@@ -14,7 +14,6 @@ import { fetchLibtorch } from '../setup/fetch-libtorch.mjs'
 import { findLibtorch, libtorchAt } from '../setup/libtorch.mjs'
 import { packageRoot } from '../setup/paths.mjs'
 import { runAsProgram, SetupError } from '../setup/setup-error.mjs'
-import { architectures } from './cuda-objects.mjs'
 import { strict } from './ensure.mjs'
 
 /** Enough to link; to run it needs the nvidia libraries beside it, as a Python torch has them. */
@@ -37,12 +36,9 @@ await runAsProgram(import.meta.url, async (args) => {
   }
   const libtorch = await cudaLibtorch(values.libtorch)
   const out = join(packageRoot, 'build-cuda')
-  const built = await build(libtorch, {
-    out,
-    defines: { ...strict, CMAKE_CUDA_ARCHITECTURES: architectures.join(';') },
-  })
+  const built = await build(libtorch, { out, defines: strict })
   if (!built) process.stdout.write(`mcloss: nothing to build; ${describe(libtorch)}\n`)
-  return inspect(join(out, 'Release/mcloss.node'))
+  return inspect(join(out, 'Release/mcloss.node'), chosenArchitectures(out))
 })
 
 /** @param {string | undefined} named */
@@ -57,8 +53,14 @@ async function cudaLibtorch(named) {
   return fetchLibtorch({ wheel: cudaWheel })
 }
 
-/** @param {string} addon @returns {Promise<number>} */
-async function inspect(addon) {
+/** What CMakeLists.txt has chosen: all that nvcc and LibTorch share. @param {string} out */
+function chosenArchitectures(out) {
+  const cache = readFileSync(join(out, 'CMakeCache.txt'), 'utf8')
+  return cache.match(/^CMAKE_CUDA_ARCHITECTURES:.*=(.*)$/m)?.[1]?.split(';') ?? []
+}
+
+/** @param {string} addon @param {string[]} architectures @returns {Promise<number>} */
+async function inspect(addon, architectures) {
   process.stdout.write(`${addon}: ${statSync(addon).size} bytes\n`)
   const needed = (await read('readelf', ['-d', addon])).stdout
     .split('\n')
@@ -68,7 +70,7 @@ async function inspect(addon) {
   const architectureList = await embeddedCode(addon)
   process.stdout.write(`GPU code for: ${architectureList.join(', ') || 'none'}\n`)
   const missing = architectures.filter((number) => !architectureList.includes(`sm_${number}`))
-  const ok = needsCuda && missing.length === 0
+  const ok = needsCuda && architectures.length > 0 && missing.length === 0
   process.stdout.write(
     ok
       ? 'check:cuda: ok\n'

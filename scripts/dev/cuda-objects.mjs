@@ -9,7 +9,8 @@ import { read } from '../setup/child.mjs'
 import { findNvcc } from '../setup/compilers.mjs'
 import { packageRoot } from '../setup/paths.mjs'
 
-export const architectures = ['80', '90']
+/** The lowest of CMakeLists.txt's list for a LibTorch of CUDA 13. */
+const lowest = '75'
 
 /**
  * @param {import('../setup/libtorch.mjs').Libtorch} libtorch
@@ -29,7 +30,6 @@ export async function compileCudaFiles(libtorch) {
     ...['-I', join(packageRoot, 'native'), '-isystem', include],
     ...['-isystem', join(include, 'torch/csrc/api/include'), '-isystem', generated],
   ]
-  const [lowest] = architectures
   /** @type {{name: string, ok: boolean, output: string}[]} */
   const results = []
   for (const file of cudaFiles()) {

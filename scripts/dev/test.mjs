@@ -38,7 +38,7 @@ await runAsProgram(import.meta.url, async (args) => {
 /** What looks at sources alone. @param {import('../setup/libtorch.mjs').Libtorch} libtorch */
 async function sources(libtorch) {
   await quiet('lint', 'npm', ['run', '--silent', 'lint'])
-  await quiet('types', tool('tsc'), ['--noEmit'])
+  await quiet('types', 'npm', ['run', '--silent', 'types'])
   await cudaObjects(libtorch)
 }
 

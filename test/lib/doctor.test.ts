@@ -20,7 +20,7 @@ test('an add-on that cannot be loaded is reported, not thrown', async () => {
     ok: false,
     addon: { path: '/nowhere/mcloss.node', loaded: false },
     buildInfo: null,
-    cuda: { deviceCount: 0 },
+    cuda: { deviceCount: 0, fault: null },
     tinyRun: { ok: false },
   })
 })

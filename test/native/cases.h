@@ -23,6 +23,8 @@ void losses();
 void class_weights(const std::string& folder);
 void optimizers(const std::string& folder);
 void step();
+void batch_inputs();
+void device();
 void threads();
 void kernels(const std::string& fixtures);
 

@@ -31,6 +31,8 @@ void all_else(const std::string& fixtures) {
   test::losses();
   test::class_weights(fixtures + "/class-weights");
   test::step();
+  test::batch_inputs();
+  test::device();
   test::optimizers(fixtures + "/optim");
 }
 

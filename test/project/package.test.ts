@@ -91,7 +91,7 @@ test('the package holds what an installation needs, and no more', () => {
       'scripts/setup/proxy.mjs',
       'scripts/setup/zip.mjs',
     ],
-    ...['docs/config.schema.json', 'examples/train.ts'],
+    ...['docs/config.schema.json', 'examples/train.ts', 'page/report.js', 'page/style.css'],
   ]) {
     expect(paths, path).toContain(path)
   }

@@ -1,8 +1,10 @@
-// mcloss demo: the drawn birds, two losses, a table.
+// mcloss demo: the drawn birds, two losses, a table, a report.
 
 import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { runDemo } from '../../demo.js'
+import { makeReport } from '../../report/index.js'
+import { openCommand } from '../open-command.js'
 import { positiveInteger } from '../options.js'
 import { formatDemo } from '../reports/demo.js'
 import { print, stopOnSignals, withProgress } from '../terminal.js'
@@ -33,4 +35,9 @@ async function runDemoCommand(options: {
   print(formatDemo(rows))
   print('')
   for (const { loss, runDir } of rows) print(`${loss}  ${runDir}`)
+  const runs = rows.map(({ runDir }) => runDir)
+  const { path } = await makeReport({ runs, out: join(out, 'report.html') })
+  print('')
+  print(`report  ${path}`)
+  print(`open    ${openCommand(path)}`)
 }

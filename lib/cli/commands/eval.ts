@@ -1,7 +1,8 @@
 // mcloss eval: the figures of a model on a test split.
 
 import type { Command } from 'commander'
-import { evaluate, type ModelOptions } from '../../predict/inference.js'
+import { evaluate } from '../../predict/inference.js'
+import type { ModelOptions } from '../../predict/model.js'
 import { deviceOption } from '../options.js'
 import { accuracyText } from '../reports/result.js'
 import { print, printJson, printWarning } from '../terminal.js'

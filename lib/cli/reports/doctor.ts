@@ -29,6 +29,7 @@ export function formatDoctor(report: DoctorReport): string {
   rows.push(['tiny run', `${tinyRun.ok ? 'ok' : 'FAILED'}: ${tinyRun.detail}`])
   const lines = rows.map(([name, value]) => `${name.padEnd(13)}${value}`)
   if (addon.error) lines.push('', addon.error)
+  if (cuda.fault) lines.push('', cuda.fault)
   if ('error' in report.sharp) lines.push('', report.sharp.error)
   return lines.join('\n')
 }

@@ -29,10 +29,18 @@ export const drawnBirdsOptions = {
   testPerClass: count.optional().describe('test images a class, default 50'),
   size: z.int().min(16).max(1000).optional().describe('side of the images, pixels, default 96'),
   seed: z.int().min(0).optional().describe('other images of the same classes, default 1'),
-  masks: z.boolean().optional().describe("also write each bird's mask"),
+  masks: z
+    .union([z.boolean(), z.literal('parts')], "expected true, false or 'parts'")
+    .optional()
+    .describe(
+      "also write each bird's mask; parts: and that of the parts by which kinds of a family differ",
+    ),
 }
 
-/** Images in ROOT/{train,test}/CLASS, masks in ROOT/masks/{train,test}/CLASS as PNG. */
+/**
+ * Images in ROOT/{train,test}/CLASS, masks in ROOT/masks/{train,test}/CLASS as PNG, those of the parts
+ * by which kinds differ in ROOT/parts/{train,test}/CLASS.
+ */
 export interface DrawnBirdsOptions extends z.output<z.ZodObject<typeof drawnBirdsOptions>> {
   root: string
   /** Stops the drawing with E_ABORTED; nothing of it is left. */
@@ -109,7 +117,7 @@ function parametersOf(options: DrawnBirdsOptions) {
   }
   // `drawing` goes up whenever the same parameters would give other pixels.
   const counts = { classes, firstClass, trainPerClass, testPerClass }
-  return { drawing: 1, ...counts, size, seed, masks: !!options.masks }
+  return { drawing: 1, ...counts, size, seed, masks: options.masks ?? false }
 }
 
 async function drawAll(root: string, parameters: Parameters, signal?: AbortSignal): Promise<void> {
@@ -122,22 +130,32 @@ async function drawAll(root: string, parameters: Parameters, signal?: AbortSigna
       const cls = firstClass + label
       const folder = join(split, name)
       await mkdir(join(root, folder), { recursive: true })
-      if (masks) await mkdir(join(root, 'masks', folder), { recursive: true })
+      for (const kind of maskFolders(masks)) {
+        await mkdir(join(root, kind, folder), { recursive: true })
+      }
       for (let index = 0; index < count; index++) {
         const file = join(folder, String(index).padStart(digits, '0'))
         const drawing = { cls, split: split as 'train' | 'test', index, seed, size, mask: masks }
         drawings.push(async () => {
-          const { pixels, mask } = await drawBird(drawing)
+          const { pixels, mask, parts } = await drawBird(drawing)
           const jpeg = await encodeJpeg({ pixels, width: size, height: size }, JPEG_QUALITY)
           await writeFile(join(root, `${file}.jpg`), jpeg)
-          if (!mask) return
-          await writeFile(join(root, 'masks', `${file}.png`), await encodeGreyPng(mask, size, size))
+          for (const [kind, drawn] of Object.entries({ masks: mask, parts })) {
+            if (!drawn) continue
+            const png = await encodeGreyPng(drawn, size, size)
+            await writeFile(join(root, kind, `${file}.png`), png)
+          }
         })
       }
     }
   }
   if (await forEachOf(drawings, PARALLEL, signal, (draw) => draw())) return
   throw new McLossError('E_ABORTED', `drawn-birds: stopped; nothing of ${root} is kept.`)
+}
+
+function maskFolders(masks: Parameters['masks']): string[] {
+  if (!masks) return []
+  return masks === 'parts' ? ['masks', 'parts'] : ['masks']
 }
 
 /** The sheet of a drawing; undefined for a folder that is empty or not there. */
@@ -165,8 +183,7 @@ async function findSheet(root: string): Promise<Record<string, unknown> | undefi
 
 function requireSame(root: string, found: Record<string, unknown>, wanted: Parameters): void {
   const differences = Object.entries(wanted)
-    // Masks that nobody asked for do no harm.
-    .filter(([key, value]) => found[key] !== value && !(key === 'masks' && found.masks === true))
+    .filter(([key, value]) => found[key] !== value && !(key === 'masks' && hasMasks(found, wanted)))
     .map(([key, value]) => `${key} ${JSON.stringify(found[key])} instead of ${value}`)
   if (differences.length === 0) return
   throw new McLossError(
@@ -174,4 +191,9 @@ function requireSame(root: string, found: Record<string, unknown>, wanted: Param
     `drawn-birds: ${root} holds birds drawn with other options: ${differences.join(', ')}. ` +
       'Give the options it was drawn with, name another root, or delete the folder.',
   )
+}
+
+/** Masks that nobody asked for do no harm. */
+function hasMasks({ masks }: Record<string, unknown>, wanted: Parameters): boolean {
+  return masks === 'parts' || (masks === true && !wanted.masks)
 }

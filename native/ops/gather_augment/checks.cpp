@@ -11,8 +11,9 @@ constexpr const char* kWho = "gather_augment";
 constexpr int64_t kMaxSide = 1 << 24;
 constexpr float kMaxFactor = 256;  // from here on every difference of 1 saturates
 
-bool is_table(const at::Tensor& tensor, at::ScalarType dtype, at::IntArrayRef shape) {
-  return (tensor.is_cpu() || tensor.is_meta()) && tensor.scalar_type() == dtype &&
+bool is_table(const at::Tensor& tensor, const at::Tensor& pixels, at::ScalarType dtype,
+              at::IntArrayRef shape) {
+  return (tensor.is_cpu() || tensor.device() == pixels.device()) && tensor.scalar_type() == dtype &&
          tensor.sizes() == shape;
 }
 
@@ -22,22 +23,25 @@ void check_shapes(const GatherArguments& a) {
                         pixels.size(3) == 3 && pixels.numel() > 0;
   if (!is_store) refuse(kWho, "u8 pixels [M, H, W, 3] of at least one image", describe(pixels));
   const int64_t count = windows.dim() == 2 ? windows.size(0) : 0;
-  if (count < 1 || !is_table(windows, at::kInt, {count, 3})) {
-    refuse(kWho, "int32 windows [N, 3] on the CPU, one or more", describe(windows));
+  if (count < 1 || !is_table(windows, pixels, at::kInt, {count, 3})) {
+    refuse(kWho, "int32 windows [N, 3] on the CPU or beside the pixels, one or more",
+           describe(windows));
   }
-  if (a.rows && !is_table(*a.rows, at::kInt, {count})) {
-    refuse(kWho, "int32 rows [N] on the CPU, one for each window", describe(*a.rows));
+  if (a.rows && !is_table(*a.rows, pixels, at::kInt, {count})) {
+    refuse(kWho, "int32 rows [N] on the CPU or beside the pixels, one for each window",
+           describe(*a.rows));
   }
   if (!a.rows && pixels.size(0) != count) {
     refuse(kWho, "a window for each image where rows are left out",
            c10::str(count, " for ", pixels.size(0)));
   }
-  if (a.jitter && !is_table(*a.jitter, at::kFloat, {count, 3})) {
-    refuse(kWho, "float32 jitter [N, 3] on the CPU, three factors for each window",
+  if (a.jitter && !is_table(*a.jitter, pixels, at::kFloat, {count, 3})) {
+    refuse(kWho,
+           "float32 jitter [N, 3] on the CPU or beside the pixels, three factors for each window",
            describe(*a.jitter));
   }
-  if (a.erased && !is_table(*a.erased, at::kInt, {count, 4})) {
-    refuse(kWho, "int32 erased [N, 4] on the CPU, a rectangle for each window",
+  if (a.erased && !is_table(*a.erased, pixels, at::kInt, {count, 4})) {
+    refuse(kWho, "int32 erased [N, 4] on the CPU or beside the pixels, a rectangle for each window",
            describe(*a.erased));
   }
   const auto is_side = [](int64_t side) { return side >= 1 && side <= kMaxSide; };
@@ -104,6 +108,14 @@ Normalisation normalisation_of(const GatherArguments& a) {
   return result;
 }
 
+// A table on the device of the pixels. The copy is one that the host does not wait for: the stream may
+// hold the whole step before.
+at::Tensor beside(const at::Tensor& pixels, const at::Tensor& table) {
+  if (table.device() == pixels.device()) return table;
+  const at::Tensor from = pixels.is_cuda() ? table.pin_memory() : table;
+  return from.to(pixels.device(), from.scalar_type(), /*non_blocking=*/true);
+}
+
 // Whether each line's bytes follow one another.
 bool has_whole_lines(const at::Tensor& pixels) {
   return pixels.stride(3) == 1 && (pixels.stride(2) == 3 || pixels.size(2) == 1);
@@ -121,37 +133,48 @@ at::Tensor empty_gather(const GatherArguments& a) {
                    a.pixels.options().dtype(a.dtype), at::MemoryFormat::ChannelsLast);
 }
 
+void check_gather_values(const MaybeTensor& rows, const MaybeTensor& jitter,
+                         const MaybeTensor& erased, int64_t images, const GatherOptions& options) {
+  if (rows) check_rows(rows->contiguous(), images);
+  if (jitter) check_jitter(jitter->contiguous());
+  if (erased) check_erased(erased->contiguous(), options.out_height, options.out_width);
+}
+
 GatherTensors prepare_gather(const GatherArguments& a) {
   check_shapes(a);
-  if (a.rows) check_rows(a.rows->contiguous(), a.pixels.size(0));
-  if (a.jitter) check_jitter(a.jitter->contiguous());
-  if (a.erased) check_erased(a.erased->contiguous(), a.out_height, a.out_width);
-  const auto [offset, scale] = normalisation_of(a);
-  const auto there = [&](const at::Tensor& table) {
-    return table.contiguous().to(a.pixels.device());
+  const auto on_cpu = [](const MaybeTensor& table) {
+    return table && table->is_cpu() ? table : std::nullopt;
   };
-  GatherTensors tensors{.pixels = has_whole_lines(a.pixels) ? a.pixels : a.pixels.contiguous(),
-                        .windows = there(a.windows),
-                        .result = empty_gather(a),
-                        .rows = a.rows ? maybe(there(*a.rows)) : std::nullopt,
-                        .jitter = a.jitter ? maybe(there(*a.jitter)) : std::nullopt,
-                        .erased = a.erased ? maybe(there(*a.erased)) : std::nullopt,
-                        .arrays = {}};
-  tensors.arrays = {.pixels = tensors.pixels.const_data_ptr<uint8_t>(),
-                    .image_stride = tensors.pixels.stride(0),
-                    .line_stride = tensors.pixels.stride(1),
-                    .height = a.pixels.size(1),
-                    .width = a.pixels.size(2),
-                    .rows = data_or_null<const int32_t>(tensors.rows),
-                    .windows = tensors.windows.const_data_ptr<int32_t>(),
-                    .jitter = data_or_null<const float>(tensors.jitter),
-                    .erased = data_or_null<const int32_t>(tensors.erased),
-                    .out_height = a.out_height,
-                    .out_width = a.out_width,
-                    .offset = {offset[0], offset[1], offset[2]},
-                    .scale = {scale[0], scale[1], scale[2]},
-                    .out = tensors.result.mutable_data_ptr()};
-  return tensors;
+  check_gather_values(on_cpu(a.rows), on_cpu(a.jitter), on_cpu(a.erased), a.pixels.size(0),
+                      {a.out_height, a.out_width, {}, {}});
+  normalisation_of(a);
+  const auto there = [&](const MaybeTensor& table) {
+    return table ? MaybeTensor(beside(a.pixels, table->contiguous())) : std::nullopt;
+  };
+  return {.pixels = has_whole_lines(a.pixels) ? a.pixels : a.pixels.contiguous(),
+          .windows = *there(a.windows),
+          .result = empty_gather(a),
+          .rows = there(a.rows),
+          .jitter = there(a.jitter),
+          .erased = there(a.erased)};
+}
+
+GatherArrays arrays_of(const GatherTensors& tensors, const GatherArguments& a) {
+  const auto [offset, scale] = normalisation_of(a);
+  return {.pixels = tensors.pixels.const_data_ptr<uint8_t>(),
+          .image_stride = tensors.pixels.stride(0),
+          .line_stride = tensors.pixels.stride(1),
+          .height = a.pixels.size(1),
+          .width = a.pixels.size(2),
+          .rows = data_or_null<const int32_t>(tensors.rows),
+          .windows = tensors.windows.const_data_ptr<int32_t>(),
+          .jitter = data_or_null<const float>(tensors.jitter),
+          .erased = data_or_null<const int32_t>(tensors.erased),
+          .out_height = a.out_height,
+          .out_width = a.out_width,
+          .offset = {offset[0], offset[1], offset[2]},
+          .scale = {scale[0], scale[1], scale[2]},
+          .out = tensors.result.mutable_data_ptr()};
 }
 
 }  // namespace mcloss

@@ -1,6 +1,7 @@
 // What gather_augment takes, checked and ready for its kernels.
 #pragma once
 
+#include "ops/gather_augment.h"
 #include "ops/gather_augment/loops.h"
 #include "ops/operator.h"
 
@@ -25,12 +26,14 @@ void check_gather(const GatherArguments& arguments);
 at::Tensor empty_gather(const GatherArguments& arguments);
 
 // Checked, on the device of the pixels, contiguous but for the strides of samples and lines of
-// `pixels`; and the same as plain memory, which the tensors keep alive.
+// `pixels`.
 struct GatherTensors {
   at::Tensor pixels, windows, result;
   MaybeTensor rows, jitter, erased;
-  GatherArrays arrays;
 };
 GatherTensors prepare_gather(const GatherArguments& arguments);
+
+// The same as plain memory, which the tensors keep alive.
+GatherArrays arrays_of(const GatherTensors& tensors, const GatherArguments& arguments);
 
 }  // namespace mcloss

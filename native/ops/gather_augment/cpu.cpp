@@ -27,13 +27,15 @@ at::Tensor gather_augment_cpu(const at::Tensor& pixels, const MaybeTensor& rows,
                               int64_t out_height, int64_t out_width, at::ArrayRef<double> mean,
                               at::ArrayRef<double> std, at::ScalarType dtype,
                               const MaybeTensor& erased) {
-  const GatherTensors tensors = prepare_gather(
-      {pixels, rows, windows, jitter, out_height, out_width, mean, std, dtype, erased});
+  const GatherArguments arguments{pixels,    rows, windows, jitter, out_height,
+                                  out_width, mean, std,     dtype,  erased};
+  const GatherTensors tensors = prepare_gather(arguments);
+  const GatherArrays arrays = arrays_of(tensors, arguments);
   const GatherLines lines = lines_of(dtype);
   const int64_t grain = std::max<int64_t>(1, kGrainPixels / out_width);
   at::parallel_for(0, windows.size(0) * out_height, grain, [&](int64_t first, int64_t last) {
     std::vector<uint8_t> scratch(gather_scratch_bytes(out_width));
-    lines(tensors.arrays, first, last, scratch.data());
+    lines(arrays, first, last, scratch.data());
   });
   return tensors.result;
 }

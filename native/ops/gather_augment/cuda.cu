@@ -1,6 +1,6 @@
 // gather_augment on CUDA: a thread a pixel, the same bits as gather_augment/loops.cpp gives.
 // Contrast needs the mean grey of a window first: a kernel of its own adds them up in integers, so
-// that their order cannot matter. rows, windows, jitter and erased are copied to the device.
+// that their order cannot matter.
 #include <ATen/ceil_div.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/zeros.h>
@@ -12,6 +12,7 @@
 #include <torch/library.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "ops/gather_augment/checks.h"
 #include "ops/kernel/reductions.cuh"
@@ -27,6 +28,7 @@ using Sum = unsigned long long;  // what atomicAdd takes
 struct Arguments : GatherArrays {
   const Sum* greys;  // [N], or null: the sum of the window's greys
   int64_t count;     // N
+  int64_t images;    // M
 };
 
 struct Pixel {
@@ -50,6 +52,11 @@ __device__ int grey_of(Pixel pixel) {
   return (pixel.level[0] * 19595 + pixel.level[1] * 38470 + pixel.level[2] * 7471 + 32768) >> 16;
 }
 
+// Whether the sample's image is in the store: rows that were on the GPU have not been looked at.
+__device__ bool is_stored(const Arguments& a, int64_t n) {
+  return !a.rows || (a.rows[n] >= 0 && a.rows[n] < a.images);
+}
+
 // Pixel i of the sample's window, in the order of the output.
 __device__ Pixel cut(const Arguments& a, int64_t n, int64_t i) {
   const int32_t* window = a.windows + n * 3;
@@ -66,7 +73,7 @@ __global__ void __launch_bounds__(kThreads) sum_greys_kernel(const Arguments a, 
   const int64_t pixels = a.out_height * a.out_width, stride = int64_t{gridDim.x} * kThreads;
   for (int64_t n = blockIdx.y; n < a.count; n += gridDim.y) {
     const float brightness = a.jitter[n * 3];
-    if (a.jitter[n * 3 + 1] == 1) continue;
+    if (a.jitter[n * 3 + 1] == 1 || !is_stored(a, n)) continue;
     Sum sum = 0;
     for (int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x; i < pixels; i += stride) {
       sum += grey_of(blend({0, 0, 0}, cut(a, n, i), brightness));
@@ -93,6 +100,7 @@ template <typename S>
 __global__ void __launch_bounds__(kThreads) gather_augment_kernel(const Arguments a, S* out) {
   const int64_t pixels = a.out_height * a.out_width, stride = int64_t{gridDim.x} * kThreads;
   for (int64_t n = blockIdx.y; n < a.count; n += gridDim.y) {
+    const bool stored = is_stored(a, n);
     float brightness = 1, contrast = 1, saturation = 1;
     int mean = 0;
     if (a.jitter) {
@@ -102,7 +110,7 @@ __global__ void __launch_bounds__(kThreads) gather_augment_kernel(const Argument
       if (contrast != 1) mean = static_cast<int>((2 * a.greys[n] + pixels) / (2 * pixels));
     }
     for (int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x; i < pixels; i += stride) {
-      Pixel pixel = cut(a, n, i);
+      Pixel pixel = stored ? cut(a, n, i) : Pixel{};
       if (brightness != 1) pixel = blend({0, 0, 0}, pixel, brightness);
       if (contrast != 1) pixel = blend({mean, mean, mean}, pixel, contrast);
       if (saturation != 1) {
@@ -113,7 +121,7 @@ __global__ void __launch_bounds__(kThreads) gather_augment_kernel(const Argument
       for (int channel = 0; channel < 3; ++channel) {
         const float level = static_cast<float>(pixel.level[channel]);
         const float value = __fmul_rn(__fsub_rn(level, a.offset[channel]), a.scale[channel]);
-        store(out + (n * pixels + i) * 3 + channel, erased ? 0.f : value);
+        store(out + (n * pixels + i) * 3 + channel, !stored ? NAN : erased ? 0.f : value);
       }
     }
   }
@@ -124,17 +132,19 @@ at::Tensor gather_augment_cuda(const at::Tensor& pixels, const MaybeTensor& rows
                                int64_t out_height, int64_t out_width, at::ArrayRef<double> mean,
                                at::ArrayRef<double> std, at::ScalarType dtype,
                                const MaybeTensor& erased) {
+  const GatherArguments given{pixels,    rows, windows, jitter, out_height,
+                              out_width, mean, std,     dtype,  erased};
+  check_gather(given);  // also that the pixels are on a GPU, since one of the others is
   const c10::cuda::CUDAGuard guard(pixels.device());
-  const GatherTensors tensors = prepare_gather(
-      {pixels, rows, windows, jitter, out_height, out_width, mean, std, dtype, erased});
+  const GatherTensors tensors = prepare_gather(given);
   const int64_t count = windows.size(0), area = out_height * out_width;
   const dim3 grid(
       static_cast<unsigned>(std::min(at::ceil_div<int64_t>(area, kThreads), kMaxBlocks)),
       static_cast<unsigned>(std::min(count, kMaxSamples)));
   const cudaStream_t stream = c10::cuda::getCurrentCUDAStream();
-  Arguments arguments{tensors.arrays, nullptr, count};
+  Arguments arguments{arrays_of(tensors, given), nullptr, count, pixels.size(0)};
   at::Tensor greys;
-  if (jitter && jitter->select(1, 1).ne(1).any().item<bool>()) {  // on the CPU: nothing waits
+  if (jitter) {
     greys = at::zeros({count}, pixels.options().dtype(at::kLong));
     Sum* const sums = reinterpret_cast<Sum*>(greys.data_ptr<int64_t>());
     sum_greys_kernel<<<grid, kThreads, 0, stream>>>(arguments, sums);

@@ -3,9 +3,9 @@
 #include <ATen/Context.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/detail/CUDAHooksInterface.h>
-#include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
+#include "train/device/gpu_code.h"
 #include "types.h"
 
 namespace mcloss {
@@ -20,11 +20,13 @@ int64_t cuda_free_memory() {
 
 int64_t cuda_peak_memory() {
   const at::Device device = require_device("cuda");
+  return peak_memory(*at::getDeviceAllocator(device.type()), device.index());
+}
+
+int64_t peak_memory(at::DeviceAllocator& allocator, at::DeviceIndex device) {
+  if (!allocator.initialized()) return 0;  // then it has no statistics either
   constexpr auto all_kinds = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
-  return at::getDeviceAllocator(device.type())
-      ->getDeviceStats(device.index())
-      .allocated_bytes[all_kinds]
-      .peak;
+  return allocator.getDeviceStats(device).allocated_bytes[all_kinds].peak;
 }
 
 at::Device require_device(const std::string& name) {
@@ -43,6 +45,11 @@ at::Device require_device(const std::string& name) {
         "E_DEVICE",
         "device: cuda was asked for, but this add-on was built without nvcc and has "
         "no CUDA operators. Install the CUDA toolkit, then run 'npx mcloss setup --force'.");
+  }
+  const std::string refusal = refusal_of(first_gpu(), compiled_architectures());
+  if (!refusal.empty()) {
+    throw Error("E_DEVICE", "device: cuda was asked for, but " + refusal +
+                                ". Use a newer GPU, or set device to cpu.");
   }
   return {at::kCUDA, 0};
 }

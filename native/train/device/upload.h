@@ -6,6 +6,7 @@
 #include <c10/core/Stream.h>
 
 #include <optional>
+#include <vector>
 
 namespace mcloss {
 
@@ -14,13 +15,25 @@ class Uploader {
   explicit Uploader(at::Device device);
   at::Device device() const { return device_; }
 
+  // Memory on the host for what is to be uploaded, pinned for a GPU: from there no further copy on
+  // the host is needed.
+  at::Tensor host_memory(at::IntArrayRef shape, at::ScalarType dtype) const;
+
   // The values of a host tensor on the device; on the CPU, and for what is there already, the tensor
   // itself. From a GPU's upload on, the host's memory is free for other things.
   at::Tensor operator()(const at::Tensor& host) const;
 
+  // Contiguous host tensors of 4-byte elements, as one copy; what is left out stays so.
+  using Tables = std::vector<std::optional<at::Tensor>>;
+  Tables together(const Tables& tables) const;
+
+  // The calling thread's stream is about to read a tensor of the device that another thread made: its
+  // memory serves others only when this stream has read it. On the CPU nothing.
+  void will_read(const at::Tensor& there) const;
+
  private:
   at::Device device_;
-  std::optional<c10::Stream> stream_;
+  std::optional<c10::Stream> stream_;  // of a GPU
 };
 
 }  // namespace mcloss

@@ -1,4 +1,5 @@
-// A batch's images as the network's input: gather_augment on its buffer or its store.
+// A batch on the device: its images as the network's input, by gather_augment on its buffer or its
+// store, and its labels.
 #pragma once
 
 #include "ops/gather_augment.h"
@@ -7,8 +8,13 @@
 
 namespace mcloss {
 
-// -> [count, 3, out_height, out_width] on the device of `upload`, channels_last. Throws E_ARGUMENT for a
-// row that is not in the store, and for a store on a GPU where the device is the CPU.
-at::Tensor batch_input(const Batch& batch, const GatherOptions& options, const Uploader& upload);
+struct BatchInput {
+  at::Tensor input;   // [count, 3, out_height, out_width], channels_last
+  at::Tensor target;  // int64 [count]; undefined without labels
+};
+
+// On the device of `upload`, without a wait for it. Throws E_ARGUMENT for a row that is not in the
+// store, and for a store on a GPU where the device is the CPU.
+BatchInput batch_input(const Batch& batch, const GatherOptions& options, const Uploader& upload);
 
 }  // namespace mcloss

@@ -2,6 +2,10 @@
 
 #include <c10/util/Exception.h>
 
+#include <mutex>
+
+#include "train/device/recording.h"
+
 namespace mcloss {
 namespace {
 
@@ -14,11 +18,19 @@ std::string message_of(const std::exception& error) {
 }  // namespace
 
 std::string GraphedStep::run(const StepBatch& given,
-                             const std::function<void(const StepBatch&)>& update) {
-  const Shape shape{given.input.size(0), given.micro_batch};
-  if (graph_ && warm_ups_ == 0) shape_ = shape;
-  if (!graph_ || shape != shape_ || warm_ups_ < warm_up_steps) {
+                             const std::function<void(const StepBatch&)>& update, bool as_it_is) {
+  const auto run_as_it_is = [&] {
+    const std::shared_lock nobody_records(recording_lock);
     update(given);
+  };
+  if (!graph_ || as_it_is) {
+    run_as_it_is();
+    return {};
+  }
+  const Shape shape{given.input.size(0), given.micro_batch};
+  if (warm_ups_ == 0) shape_ = shape;
+  if (shape != shape_ || warm_ups_ < warm_up_steps) {
+    run_as_it_is();
     if (shape == shape_) ++warm_ups_;
     return {};
   }
@@ -28,11 +40,12 @@ std::string GraphedStep::run(const StepBatch& given,
   } else {
     batch_ = given;
     try {
+      const std::lock_guard nobody_else_launches(recording_lock);
       graph_->record([this, update] { update(batch_); });
     } catch (const std::exception& error) {
-      graph_.reset();
-      update(given);
+      graph_.reset();  // with what the recording has allocated
       batch_ = {};
+      run_as_it_is();
       return "cudaGraph: the step could not be recorded and runs without a graph. " +
              message_of(error);
     }

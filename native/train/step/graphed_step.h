@@ -28,8 +28,10 @@ class GraphedStep {
 
   // Runs `update` on the batch, or replays what it launched. `update` reads from the host nothing
   // that changes from step to step. Returns a warning that says why when a recording fails, after
-  // which every step runs as it is; else an empty text.
-  std::string run(const StepBatch& given, const std::function<void(const StepBatch&)>& update);
+  // which every step runs as it is; else an empty text. as_it_is: no replay and no recording, and
+  // the step does not count as one that warms up.
+  std::string run(const StepBatch& given, const std::function<void(const StepBatch&)>& update,
+                  bool as_it_is = false);
 
   // From now on `update` does other work: it warms up and is recorded anew.
   void forget();

@@ -2,6 +2,7 @@
 
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <ATen/record_function.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <c10/util/ThreadLocalDebugInfo.h>
 
 #include <algorithm>
@@ -30,8 +31,12 @@ class Times : public c10::DebugInfoBase {
     sum.self += self;
   }
 
+  // For the thread's own stream: another trainer may be recording, when a wait for the whole device
+  // is refused.
   void wait_for_device() const {
-    if (device_) at::detail::getCUDAHooks().deviceSynchronize(0);
+    if (!device_) return;
+    const c10::impl::VirtualGuardImpl guard(at::kCUDA);
+    guard.synchronizeStream(guard.getStream({at::kCUDA, 0}));
   }
 
   std::vector<OperatorTime> sorted() const {
@@ -115,7 +120,7 @@ std::vector<OperatorTime> profile_step(Trainer& trainer, const Batch& batch, con
   const ThreadCallback callback;
   {
     RECORD_USER_SCOPE("mcloss::step");
-    trainer.step(batch, args);
+    trainer.step(batch, args, /*as_it_is=*/true);
   }
   return times->sorted();
 }

@@ -22,7 +22,7 @@ struct OperatorTime {
   }
 };
 
-// Takes one step. Longest self time first; mcloss::step is what lies outside every operator, so that on
+// Takes one step, never by a recording of it: a replay has no operators. Longest self time first; mcloss::step is what lies outside every operator, so that on
 // a CPU the times add up to the step. On a GPU each operator is waited for, which a step otherwise is
 // not: the times are the device's with its gaps, and their sum is more than an ordinary step takes.
 std::vector<OperatorTime> profile_step(Trainer& trainer, const Batch& batch, const StepArgs& args);

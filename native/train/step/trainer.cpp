@@ -2,13 +2,14 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
+#include <mutex>
 #include <optional>
 
 #include "losses/loss.h"
@@ -16,6 +17,7 @@
 #include "ops/seed_step.h"
 #include "train/device/device.h"
 #include "train/device/precision.h"
+#include "train/device/recording.h"
 #include "train/device/run_settings.h"
 #include "train/device/upload.h"
 #include "train/device/warnings.h"
@@ -56,6 +58,11 @@ double milliseconds_since(std::chrono::steady_clock::time_point began) {
       .count();
 }
 
+struct Inferred {
+  ClassifierOutput output;
+  at::Tensor target;  // undefined for a batch without labels
+};
+
 }  // namespace
 
 struct Trainer::Impl {
@@ -79,15 +86,14 @@ struct Trainer::Impl {
     if (config.optim.ema.decay > 0) ema.emplace(config.optim.ema, model.state());
   }
 
-  void step(const Batch& batch, const StepArgs& args);
+  void step(const Batch& batch, const StepArgs& args, bool as_it_is);
   void freeze_backbone(bool frozen);
   void update(const StepBatch& batch);
   StepSums accumulate_gradients(const StepBatch& batch);
   NamedTensors resumed();
-  ClassifierOutput infer(const Batch& batch, const InferArgs& args);
-  at::Tensor input_of(const Batch& batch) const;
+  Inferred infer(const Batch& batch, const InferArgs& args);
+  BatchInput input_of(const Batch& batch) const;
   void check_labels(const Batch& batch) const;
-  at::Tensor target_of(const Batch& batch) const;
 
   const TrainerConfig config;
   const at::Device device;
@@ -107,12 +113,13 @@ struct Trainer::Impl {
   GraphedStep graphed;
 };
 
-void Trainer::Impl::step(const Batch& batch, const StepArgs& args) {
+void Trainer::Impl::step(const Batch& batch, const StepArgs& args, bool as_it_is) {
   const auto began = std::chrono::steady_clock::now();
   const c10::WarningUtils::WarningHandlerGuard collected(&warnings);
   check_labels(batch);
   const int64_t micro_batch = args.micro_batch > 0 ? args.micro_batch : batch.count;
-  const StepBatch given{input_of(batch), target_of(batch), micro_batch};
+  const auto [input, target] = input_of(batch);
+  const StepBatch given{input, target, micro_batch};
   if (args.freeze_backbone != frozen) freeze_backbone(args.freeze_backbone);
   model.train(true);
   optimizer->prepare();
@@ -121,7 +128,7 @@ void Trainer::Impl::step(const Batch& batch, const StepArgs& args) {
   scalar.fill_(args.scalar);
   set_seed_step(seed_step, args.seed, args.step);
   const std::string news =
-      graphed.run(given, [this](const StepBatch& samples) { update(samples); });
+      graphed.run(given, [this](const StepBatch& samples) { update(samples); }, as_it_is);
   if (!news.empty()) warnings.add(news);
   sums.count_step();
   ms += milliseconds_since(began);
@@ -147,8 +154,13 @@ void Trainer::Impl::update(const StepBatch& batch) {
     if (config.optim.clip_grad_norm > 0) optimizer->clip_gradients(grad_norm);
     if (step.buffer_sums.defined()) loss->update_buffers(step.buffer_sums);
   } catch (...) {
-    buffers->restore();
-    throw;
+    const std::exception_ptr reason = std::current_exception();
+    try {
+      buffers->restore();
+    } catch (const std::exception&) {
+      // A broken recording refuses every launch; it has changed nothing, and has a reason of its own.
+    }
+    std::rethrow_exception(reason);
   }
   const at::Tensor skip = at::isfinite(grad_norm + step.loss).logical_not();
   optimizer->step(skip.to(at::kFloat));
@@ -187,7 +199,7 @@ NamedTensors Trainer::Impl::resumed() {
                 joined(named(loss->named_parameters()), named(loss->named_buffers())));
 }
 
-ClassifierOutput Trainer::Impl::infer(const Batch& batch, const InferArgs& args) {
+Inferred Trainer::Impl::infer(const Batch& batch, const InferArgs& args) {
   const c10::NoGradGuard no_grad;
   const c10::WarningUtils::WarningHandlerGuard collected(&warnings);
   const Autocast autocast(device.type(), config.precision);
@@ -202,17 +214,20 @@ ClassifierOutput Trainer::Impl::infer(const Batch& batch, const InferArgs& args)
     lent.emplace(*ema);
   }
   model.train(false);
-  ClassifierOutput output = model.forward(input_of(batch), {});
+  const auto [input, target] = input_of(batch);
+  const std::shared_lock nobody_records(recording_lock);
+  ClassifierOutput output = model.forward(input, {});
   output.logits = output.logits.to(at::kFloat);
-  return output;
+  return {output, target};
 }
 
-// [count, 3, crop height, crop width], normalised float32 on the device.
-at::Tensor Trainer::Impl::input_of(const Batch& batch) const {
+// The images normalised, in the type that the first convolution computes in.
+BatchInput Trainer::Impl::input_of(const Batch& batch) const {
+  const at::ScalarType dtype = config.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat;
   const GatherOptions options{config.model.input_height, config.model.input_width, config.mean,
-                              config.std};
-  const at::Tensor input = batch_input(batch, options, upload);
-  return config.channels_last ? input : input.contiguous();
+                              config.std, dtype};
+  auto [input, target] = batch_input(batch, options, upload);
+  return {config.channels_last ? input : input.contiguous(), target};
 }
 
 void Trainer::Impl::check_labels(const Batch& batch) const {
@@ -225,11 +240,6 @@ void Trainer::Impl::check_labels(const Batch& batch) const {
   }
 }
 
-at::Tensor Trainer::Impl::target_of(const Batch& batch) const {
-  return upload(at::from_blob(const_cast<int32_t*>(batch.labels), {batch.count}, at::kInt))
-      .to(at::kLong);
-}
-
 Trainer::Trainer(const TrainerConfig& config) {
   at::set_num_threads(config.threads);
   apply_settings(config.settings);
@@ -239,7 +249,9 @@ Trainer::Trainer(const TrainerConfig& config) {
 
 Trainer::~Trainer() = default;
 
-void Trainer::step(const Batch& batch, const StepArgs& args) { impl_->step(batch, args); }
+void Trainer::step(const Batch& batch, const StepArgs& args, bool as_it_is) {
+  impl_->step(batch, args, as_it_is);
+}
 
 StepStats Trainer::stats() {
   const auto began = std::chrono::steady_clock::now();
@@ -254,17 +266,22 @@ StepStats Trainer::stats() {
 
 EvalStats Trainer::evaluate(const Batch& batch, const InferArgs& args) {
   impl_->check_labels(batch);
-  const at::Tensor target = impl_->target_of(batch);
-  return eval_stats(impl_->infer(batch, args).logits, target);
+  const auto [output, target] = impl_->infer(batch, args);
+  return eval_stats(output.logits, target);
 }
 
 std::vector<float> Trainer::predict(const Batch& batch, const InferArgs& args) {
-  return floats_of(impl_->infer(batch, args).logits);
+  return floats_of(impl_->infer(batch, args).output.logits);
+}
+
+Embedded Trainer::embed(const Batch& batch, const InferArgs& args) {
+  const ClassifierOutput output = impl_->infer(batch, args).output;
+  return {floats_of(output.embedding), floats_of(output.logits)};
 }
 
 std::vector<float> Trainer::features(const Batch& batch, const std::vector<int64_t>& channels,
                                      std::vector<int64_t>& shape) {
-  const at::Tensor maps = maps_of(impl_->infer(batch, {}).features, channels);
+  const at::Tensor maps = maps_of(impl_->infer(batch, {}).output.features, channels);
   shape = maps.sizes().vec();
   return floats_of(maps);
 }

@@ -18,12 +18,15 @@ class Trainer {
   explicit Trainer(const TrainerConfig& config);
   ~Trainer();
 
-  void step(const Batch& batch, const StepArgs& args);
+  // as_it_is: operator by operator, also if a recording could be replayed or made.
+  void step(const Batch& batch, const StepArgs& args, bool as_it_is = false);
   StepStats stats();  // since the last call; waits for the device
   // Both throw E_CONFIG for the average of a trainer without one.
   EvalStats evaluate(const Batch& batch, const InferArgs& args = {});
   // Logits, [count, num_classes] row-major.
   std::vector<float> predict(const Batch& batch, const InferArgs& args = {});
+  // The same with what the last layer made them of.
+  Embedded embed(const Batch& batch, const InferArgs& args = {});
   // Maps of the named channels: float [count, channels.size(), H, W]; shape comes back in `shape`.
   std::vector<float> features(const Batch& batch, const std::vector<int64_t>& channels,
                               std::vector<int64_t>& shape);

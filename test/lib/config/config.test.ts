@@ -92,7 +92,7 @@ const wrong: Record<string, unknown[]> = {
   'data.testPerClass': [-2],
   'data.size': [8],
   'data.seed': [-1],
-  'data.masks': [1],
+  'data.masks': [1, 'part'],
   'data.resize': [0, [64], [64, 64, 64], '64', 64.5],
   'data.crop': [0, [1, 0], 500],
   'data.padding': [-1],
@@ -170,6 +170,7 @@ const wrong: Record<string, unknown[]> = {
   evalEvery: [0],
   'best.metric': ['top3'],
   'best.of': ['average'],
+  'explain.images': ['a.jpg', [''], Array.from({ length: 9 }, () => 'a.jpg')],
   logEvery: [0],
   checkpointEvery: [0],
 }

@@ -5,7 +5,8 @@ import { cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import { defineConfig } from '../../../lib/config/index.js'
-import { type Prediction, predict } from '../../../lib/predict/inference.js'
+import type { Prediction } from '../../../lib/predict/each.js'
+import { predict } from '../../../lib/predict/inference.js'
 import { train } from '../../../lib/train/train.js'
 import { temporaryFolder, toyConfig } from '../../support/small-birds.js'
 

@@ -1,10 +1,12 @@
 // evaluate's counts, its cross entropy and predictions are those of predict's logits.
 
 import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { native } from '../../../lib/binding.js'
 import { toyTrainer, wholeBatch } from '../../support/formula-batch.js'
 import { loadFormulaWeights } from '../../support/formula-weights.js'
+import { numbersOf, type PlainTensor, plainRead } from '../../support/safetensors-files.js'
 import { temporaryFolder } from '../../support/small-birds.js'
 
 test('evaluate agrees with the logits, and changes nothing', async () => {
@@ -59,4 +61,26 @@ test('features are the maps of the channels asked for', async () => {
   }
   expect(Math.max(...two.data)).toBeGreaterThan(0)
   await trainer.dispose()
+})
+
+test('embed is the input of the last layer: with its weights it gives the logits', async () => {
+  const folder = temporaryFolder()
+  const trainer = await native().NativeTrainer.create(toyTrainer())
+  const batch = wholeBatch(3, 32, 5)
+  const { embedding, logits } = await trainer.embed(batch)
+  expect(logits).toEqual(await trainer.predict(batch))
+  await trainer.save(folder, {})
+  await trainer.dispose()
+  const { tensors } = plainRead(join(folder, 'model.safetensors'))
+  rmSync(folder, { recursive: true })
+  const values = (name: string) => numbersOf(tensors.get(name) as PlainTensor)
+  const [weight, bias] = [values('head.fc2.weight'), values('head.fc2.bias')]
+  expect(weight).toHaveLength(5 * 32)
+  expect(embedding).toHaveLength(3 * 32)
+  for (const [at, logit] of logits.entries()) {
+    const [n, k] = [Math.floor(at / 5), at % 5]
+    const row = embedding.subarray(n * 32, (n + 1) * 32)
+    const sum = row.reduce((all, x, d) => all + x * (weight[k * 32 + d] as number), 0)
+    expect(logit).toBeCloseTo(sum + (bias[k] as number), 5)
+  }
 })

@@ -77,6 +77,18 @@ for (const device of ['cpu', 'cuda'] as const) {
       await Promise.all([on.dispose(), off.dispose()])
     })
 
+    test('a profiled step is one with operators, wherever it falls', async () => {
+      const trainer = await create(device, 'auto')
+      for (let step = 0; step < 3; step++) await trainer.step(one, { step, seed: 3, lr: 0.01 })
+      for (let step = 3; step < 7; step++) {
+        const times = await trainer.profile(one, { step, seed: 3, lr: 0.01 })
+        expect(times.map(({ name }) => name)).toContain('aten::convolution_backward')
+        await trainer.step(one, { step, seed: 3, lr: 0.01 })
+      }
+      expect(await trainer.stats()).toMatchObject({ steps: 11, skipped: 0, warnings: [] })
+      await trainer.dispose()
+    })
+
     test('micro-batches, the last one smaller', async () => {
       const [on, off] = [await create(device, 'auto'), await create(device, 'off')]
       for (let step = 0; step < warmUps + 2; step++) {

@@ -157,6 +157,27 @@ void forgotten_step() {
   check(ClosureGraph::replays == 2 * 3, "graph: warmed up anew");
 }
 
+// A profiled step is neither recorded nor replayed, nor counted as one that warms up.
+void steps_as_they_are() {
+  ClosureGraph::recordings = ClosureGraph::replays = 0;
+  ClosureGraph::refuses = false;
+  GraphedStep graphed(std::make_unique<ClosureGraph>());
+  const StepBatch batch{at::zeros({2, 1, 1, 1}), at::zeros({2}, at::kLong), 2};
+  int done = 0;
+  const auto run = [&](bool as_it_is) {
+    graphed.run(batch, [&done](const StepBatch&) { ++done; }, as_it_is);
+  };
+  for (int step = 0; step < 3; ++step) run(false);
+  run(true);  // where the recording would be made
+  check(done == 4 && ClosureGraph::recordings == 0, "graph: not recorded as it is");
+  run(false);
+  check(done == 5 && ClosureGraph::recordings == 1, "graph: recorded after it");
+  run(true);
+  check(done == 6 && ClosureGraph::replays == 1, "graph: not replayed as it is");
+  run(false);
+  check(done == 7 && ClosureGraph::replays == 2, "graph: replayed after it");
+}
+
 void settings() {
   const at::Context& context = at::globalContext();
   mcloss::apply_settings({.cudnn_benchmark = true, .tf32 = false, .deterministic = true});
@@ -184,6 +205,7 @@ void step() {
   test_case("step: sgd", sgd);
   test_case("step: recorded", [] { graphed_step(false); });
   test_case("step: recorded anew", forgotten_step);
+  test_case("step: as it is", steps_as_they_are);
   test_case("step: recording refused", [] { graphed_step(true); });
 }
 

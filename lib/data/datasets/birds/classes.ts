@@ -27,6 +27,7 @@ const CROWNS = [
   { name: 'blue', colour: BLUE },
 ]
 const BARS = ['no', 'one', 'two']
+export const MOST_WING_BARS = BARS.length - 1
 const BEAKS = [YELLOW, BLACK, RED, BROWN]
 const TAIL_BANDS = [undefined, WHITE, BLACK]
 

@@ -20,8 +20,8 @@ export interface BirdDrawing {
   seed: number
   /** Side of the square image, pixels. */
   size: number
-  /** Draw the bird's mask too. */
-  mask?: boolean | undefined
+  /** Draw the bird's mask too; parts: also that of the parts by which kinds of a family differ. */
+  mask?: boolean | 'parts' | undefined
 }
 
 export interface DrawnBird {
@@ -29,6 +29,8 @@ export interface DrawnBird {
   pixels: Uint8Array
   /** u8 [size, size]: 255 where the bird is, also behind twigs, else 0; where it was asked for. */
   mask?: Uint8Array
+  /** The same of the places of these parts, whether or not this kind has them. */
+  parts?: Uint8Array
 }
 
 const BYTES_A_TURN = 30_000 // drawn before the event loop gets its turn, 2-3 ms
@@ -43,7 +45,7 @@ const drawingShape = record({
   index: z.int().min(0),
   seed: z.int().min(0),
   size: count,
-  mask: z.boolean().optional(),
+  mask: z.union([z.boolean(), z.literal('parts')]).optional(),
 })
 
 /** @throws McLossError E_ARGUMENT for a class that is not there. */
@@ -57,11 +59,15 @@ export async function drawBird(drawing: BirdDrawing): Promise<DrawnBird> {
     int: (least: number, end: number) => least + below(next(), end - least),
     real: (least: number, end: number) => least + uniform(next()) * (end - least),
   }
-  const { behind, bird, before } = birdScene(birdClass(cls), random)
+  const { behind, bird, before, parts } = birdScene(birdClass(cls), random)
   const light = random.real(0.75, 1.2)
   const { pixels } = await renderSvg(svgDocument(size, behind + bird + before))
   await addLightAndNoise(pixels, light, draws(seed, step, index, Purpose.drawing, NOISE_DRAWS))
-  return drawing.mask ? { pixels, mask: await birdMask(size, bird) } : { pixels }
+  if (!drawing.mask) return { pixels }
+  const mask = await maskOf(size, bird)
+  return drawing.mask === 'parts'
+    ? { pixels, mask, parts: await maskOf(size, parts) }
+    : { pixels, mask }
 }
 
 async function addLightAndNoise(
@@ -79,9 +85,9 @@ async function addLightAndNoise(
   }
 }
 
-async function birdMask(size: number, bird: string): Promise<Uint8Array> {
+async function maskOf(size: number, elements: string): Promise<Uint8Array> {
   const white = '<style>*{fill:#fff}line{stroke:#fff}</style>'
-  const { pixels } = await renderSvg(svgDocument(size, white + bird))
+  const { pixels } = await renderSvg(svgDocument(size, white + elements))
   const mask = new Uint8Array(size * size)
   for (let at = 0; at < mask.length; at++) mask[at] = (pixels[at * 3] as number) < 128 ? 0 : 255
   return mask

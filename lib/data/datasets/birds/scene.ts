@@ -1,7 +1,7 @@
 // A drawn bird in its scene as SVG: background, clutter, stalks, the bird in a random pose, twigs
 // in front of it. Units are those of a canvas of 192 x 192.
 
-import type { Bird, Colour } from './classes.js'
+import { type Bird, type Colour, MOST_WING_BARS } from './classes.js'
 
 const CANVAS = 192
 
@@ -18,6 +18,8 @@ export interface Scene {
   behind: string
   bird: string
   before: string
+  /** The places of the parts by which kinds of a family differ, whether or not this kind has them. */
+  parts: string
 }
 
 /** A square SVG document of `size` pixels. */
@@ -61,7 +63,24 @@ export function birdScene(kind: Bird, { int, real }: Random): Scene {
     behind: `<rect width="${CANVAS}" height="${CANVAS}" fill="${rgb(ground)}"/>${clutter}${stalks}`,
     bird: `<g transform="${pose}">${parts}</g>`,
     before: times(int(0, 3), twig),
+    parts: `<g transform="${pose}">${tellingParts()}</g>`,
   }
+}
+
+const ANY: Colour = [0, 0, 0] // of a shape whose place alone counts
+
+// The parts by which kinds of a family differ.
+const tailBand = (colour: Colour) => polygon('16,129.5 4,135.5 10,149.5 22,144.5', colour)
+const wingBar = (bar: number, colour: Colour) =>
+  line(62 + 14 * bar, 96.5, 56 + 14 * bar, 118.5, colour, 3)
+const crown = (colour: Colour) =>
+  `<path d="M132 72.5L110.3 69A22 20 0 0 1 151.1 62.5Z" fill="${rgb(colour)}"/>`
+const beak = (colour: Colour) => polygon('151,68.5 170,75.5 151,80.5', colour)
+const eyeRing = (colour: Colour) => ellipse(140, 70.5, 6, 6, colour)
+
+function tellingParts(): string {
+  const bars = times(MOST_WING_BARS, (bar) => wingBar(bar, ANY))
+  return [tailBand, crown, beak, eyeRing].map((part) => part(ANY)).join('') + bars
 }
 
 /** The body plan, facing right; `vary` gives each part its own shade, `legs` the feet's places. */
@@ -75,18 +94,15 @@ function birdParts(
   const leg = (x: number, foot: number) => line(x, 141.5, x + foot, 159.5, [90, 70, 50], 3)
   return [
     polygon('46,112.5 4,135.5 10,149.5 56,129.5', vary(kind.body)),
-    kind.tailBand && polygon('16,129.5 4,135.5 10,149.5 22,144.5', vary(kind.tailBand)),
+    kind.tailBand && tailBand(vary(kind.tailBand)),
     ellipse(88, 110.5, 48, 33, vary(kind.body)),
     ellipse(98, 124.5, 32, 17, vary(kind.belly)),
     polygon('56,93.5 110,95.5 88,123.5 44,119.5', vary(wing)),
-    times(kind.wingBars, (bar) =>
-      line(62 + 14 * bar, 96.5, 56 + 14 * bar, 118.5, vary([245, 245, 245]), 3),
-    ),
+    times(kind.wingBars, (bar) => wingBar(bar, vary([245, 245, 245]))),
     ellipse(132, 73.5, 22, 20, vary(kind.body)),
-    kind.crown &&
-      `<path d="M132 72.5L110.3 69A22 20 0 0 1 151.1 62.5Z" fill="${rgb(vary(kind.crown))}"/>`,
-    polygon('151,68.5 170,75.5 151,80.5', vary(kind.beak)),
-    kind.eyeRing && ellipse(140, 70.5, 6, 6, [250, 250, 250]),
+    kind.crown && crown(vary(kind.crown)),
+    beak(vary(kind.beak)),
+    kind.eyeRing && eyeRing([250, 250, 250]),
     ellipse(140, 70.5, 3, 3, [10, 10, 10]),
     leg(88, legs[0]),
     leg(102, legs[1]),

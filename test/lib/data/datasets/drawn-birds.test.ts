@@ -3,13 +3,16 @@ import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import {
+  type Bird,
   birdClass,
   birdClassNames,
   MAX_BIRD_CLASSES,
 } from '../../../../lib/data/datasets/birds/classes.js'
 import { drawBird } from '../../../../lib/data/datasets/birds/drawing.js'
+import { birdScene, svgDocument } from '../../../../lib/data/datasets/birds/scene.js'
 import { drawnBirds, writeDrawnBirds } from '../../../../lib/data/datasets/drawn-birds.js'
-import { decode } from '../../../../lib/data/images.js'
+import { decode, renderSvg } from '../../../../lib/data/images.js'
+import { below, draws, Purpose, uniform } from '../../../../lib/random.js'
 import { dataError, empty, tree } from '../../../support/tree.js'
 
 const small = { classes: 3, trainPerClass: 2, testPerClass: 2, size: 32, seed: 5 }
@@ -144,6 +147,99 @@ describe('masks', () => {
       expect(birdClass(2).body[0]).toBeGreaterThan(2 * birdClass(2).body[1])
       expect(inside.filter(isRed).length / inside.length).toBeGreaterThan(0.6)
     }
+  })
+})
+
+describe('the masks of the parts', () => {
+  const SIZE = 96
+  const [WHITE, BLACK] = [[255, 255, 255] as const, [0, 0, 0] as const]
+  const plain = { ...birdClass(0), body: WHITE, belly: WHITE, beak: WHITE }
+  const bare = { ...plain, crown: undefined, tailBand: undefined, wingBars: 0, eyeRing: false }
+  const draw = async (svg: string) => (await renderSvg(svgDocument(SIZE, svg))).pixels
+
+  /** Colours as they are, in one of several poses, whatever a kind draws. */
+  const posed = (kind: Bird, turn: number) =>
+    birdScene(kind, {
+      int: (least, end) => Math.floor((least + end) / 2),
+      real: (least, end) => least + (end - least) * turn,
+    })
+
+  /** The twin of a mask: 0..255, how much of each pixel is alike over black and over white. */
+  async function coverOf(elements: string): Promise<number[]> {
+    const white = '<rect width="192" height="192" fill="#fff"/>'
+    const [over, under] = await Promise.all([draw(elements), draw(white + elements)])
+    const step = (pixel: number) => (under[pixel * 3] as number) - (over[pixel * 3] as number)
+    return Array.from({ length: SIZE * SIZE }, (_, pixel) => 255 - step(pixel))
+  }
+
+  test.each([0, 0.3, 0.95])(
+    'are the pixels that differ between such kinds, turned by %d',
+    async (turn) => {
+      const marked = { ...bare, crown: BLACK, tailBand: BLACK, beak: BLACK }
+      const [plainest, ...others] = [
+        bare,
+        marked,
+        { ...bare, eyeRing: true },
+        { ...bare, wingBars: 2 },
+      ]
+      const base = posed(plainest as Bird, turn)
+      const cover = await coverOf(base.parts)
+      const light = await draw(base.bird)
+      let differing = 0
+      for (const [at, kind] of others.entries()) {
+        const other = posed(kind, turn)
+        expect(other.parts).toBe(base.parts)
+        const drawn = await draw(other.bird)
+        for (let pixel = 0; pixel < SIZE * SIZE; pixel++) {
+          const change = Math.abs((drawn[pixel * 3] as number) - (light[pixel * 3] as number))
+          if (change > 0) expect(cover[pixel]).toBeGreaterThan(0)
+          // Crown, band and beak turn from white to black: half of that is half of the pixel.
+          if (at === 0 && change > 140) expect(cover[pixel]).toBeGreaterThanOrEqual(128)
+          if (change > 0) differing++
+        }
+      }
+      const bird = await coverOf(base.bird)
+      const area = (of: number[]) => of.filter((value) => value >= 128).length
+      expect(differing).toBeGreaterThan(0.8 * area(cover))
+      expect(area(cover)).toBeLessThan(0.4 * area(bird))
+    },
+  )
+
+  test('are those of the image: half of a pixel and more', async () => {
+    const drawing = { cls: 6, split: 'train', index: 3, seed: 1, size: 96, mask: 'parts' } as const
+    const { parts } = await drawBird(drawing)
+    const next = draws(1, 12, 3, Purpose.drawing)
+    const scene = birdScene(birdClass(6), {
+      int: (least, end) => least + below(next(), end - least),
+      real: (least, end) => least + uniform(next()) * (end - least),
+    })
+    const cover = await coverOf(scene.parts)
+    expect(Array.from(parts ?? [])).toEqual(cover.map((value) => (value >= 128 ? 255 : 0)))
+  })
+
+  test('are written beside those of the birds, inside them, and do no harm', async () => {
+    const root = await tree()
+    await writeDrawnBirds({ root, ...small, masks: 'parts' })
+    const files = await hashes(root)
+    expect(files).toMatchObject(await drawn({ masks: true }))
+    const of = (kind: string) => Object.keys(files).filter((file) => file.startsWith(kind))
+    expect(of('parts').map((file) => file.replace('parts', 'masks'))).toEqual(of('masks'))
+    const drawing = { cls: 2, split: 'test', index: 1, seed: 5, size: 32 } as const
+    const { mask = [], parts = [] } = await drawBird({ ...drawing, mask: 'parts' })
+    const name = birdClassNames(3)[2]
+    const { pixels } = await decode(join(root, 'parts/test', `${name}`, '001.png'))
+    expect(Array.from(parts, (_, at) => pixels[at * 3])).toEqual([...parts])
+    const [inside, out] = [mask, parts].map((of) => of.filter((value) => value === 255).length)
+    expect(out).toBeGreaterThan(10)
+    expect(out).toBeLessThan(inside as number)
+    for (const masks of [undefined, true, 'parts'] as const) {
+      await writeDrawnBirds({ root, ...small, ...(masks && { masks }) })
+    }
+    const plainMasks = await tree()
+    await writeDrawnBirds({ root: plainMasks, ...small, masks: true })
+    await expect(writeDrawnBirds({ root: plainMasks, ...small, masks: 'parts' })).rejects.toEqual(
+      dataError(plainMasks, 'masks true instead of parts'),
+    )
   })
 })
 

@@ -110,8 +110,36 @@ void refusals() {
     refuse("three finite means", pixels, rows, windows, {}, {5, 6, kMean, {1, bad, 1}});
   }
   refuse("three finite means", pixels, rows, windows, {}, {5, 6, {1, NAN, 1}, kStd});
-  if (at::hasCUDA()) {
-    refuse("int32 windows", pixels.cuda(), {}, windows.cuda(), {}, good);
+  const auto meta = [](const at::Tensor& tensor) { return tensor.to(at::kMeta); };
+  refuse("int32 windows", pixels, {}, meta(windows), {}, good);
+  refuse("int32 rows", pixels, meta(rows), windows, {}, good);
+  refuse("float32 jitter", pixels, rows, windows, meta(jitter), good);
+  refuse("int32 erased", pixels, rows, windows, {}, good, meta(erased));
+  if (at::hasCUDA()) refuse("int32 windows", pixels, {}, windows.cuda(), {}, good);
+}
+
+// Tables that are on the GPU already: the same bits, and NaN for a row that nobody has looked at.
+void tables_on_the_gpu() {
+  const at::Tensor pixels = at::randint(0, 256, {4, 7, 9, 3}, at::kByte);
+  const at::Tensor windows = at::randint(0, 2, {3, 3}, at::kInt);
+  const at::Tensor rows = at::randint(0, 4, {3}, at::kInt);
+  const at::Tensor jitter = at::full({3, 3}, 1.5, at::kFloat);
+  const at::Tensor erased = at::full({3, 4}, 1, at::kInt);
+  const GatherOptions options{5, 6, kMean, kStd};
+  const at::Tensor expected = gather_augment(pixels, rows, windows, jitter, options, erased);
+  const auto on_gpu = [&](const at::Tensor& given_rows) {
+    return gather_augment(pixels.cuda(), given_rows.cuda(), windows.cuda(), jitter.cuda(), options,
+                          erased.cuda())
+        .cpu();
+  };
+  check(on_gpu(rows).equal(expected), "gather_augment with its tables on the GPU");
+  for (const int64_t row : {-1, 4, 0x7fffffff}) {
+    const at::Tensor bad = rows.clone();
+    bad[1] = row;
+    const at::Tensor result = on_gpu(bad);
+    check(result[1].isnan().all().item<bool>() && result[0].equal(expected[0]) &&
+              result[2].equal(expected[2]),
+          "gather_augment of a row outside, on the GPU: NaN");
   }
 }
 
@@ -121,6 +149,7 @@ void gather_augment_edges() {
   test_case("gather_augment: definition", definition);
   test_case("gather_augment: large store", large_store);
   test_case("gather_augment: refusals", refusals);
+  if (at::hasCUDA()) test_case("gather_augment: tables on the GPU", tables_on_the_gpu);
 }
 
 }  // namespace test
