@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <limits>
 #include <string>
@@ -23,8 +24,15 @@ struct Count {
 };
 inline Count count;
 
-// The largest shape, in values, that cases of many shapes take: less for CUDA kernels on the CPU.
+// Less for CUDA kernels on the CPU: the largest shape, in values, that cases of many shapes take, and
+// how many of their random cases run, one of `one_in`.
 inline int64_t most_values = std::numeric_limits<int64_t>::max();
+inline int one_in = 1;
+
+inline bool is_soak() {
+  const char* const soak = std::getenv("MCLOSS_SOAK");
+  return soak && std::string(soak) == "1";
+}
 
 // The CPU, and the GPU where LibTorch sees one.
 inline std::vector<at::DeviceType> devices() {

@@ -27,6 +27,11 @@ struct Thread {
   unsigned mask = 0;
 };
 
+struct Warp {
+  uint32_t phase = 0;    // barriers of its own that it has passed
+  unsigned waiting = 0;  // lanes at a warp operation
+};
+
 struct Variable {
   const void* declaration;
   size_t begin;
@@ -36,8 +41,9 @@ struct Running {
   const char* kernel = "";
   c10::function_ref<void()> thread{};
   std::vector<Thread> threads;
-  std::vector<uint32_t> warp_phases;
-  unsigned char values[kMostThreads][16];  // that threads bring to a warp operation
+  std::vector<Warp> warps;
+  unsigned char brought[kMostThreads][16];  // to a warp operation, by each thread
+  unsigned char taken[kMostThreads][16];    // the same as of when all were there
   unsigned current = 0;
   void* scheduler = nullptr;
   unsigned waiting = 0;                  // at the block's barrier
@@ -84,7 +90,7 @@ void resume(unsigned thread) {
   threadIdx = {thread % blockDim.x, thread / blockDim.x % blockDim.y,
                thread / blockDim.x / blockDim.y};
   now.thread = static_cast<uint16_t>(thread);
-  now.warp_phase = block.warp_phases[thread / kWarpSize];
+  now.warp_phase = block.warps[thread / kWarpSize].phase;
   now.running = true;
   emulation_switch(&block.scheduler, current().stack);
   if (!block.fault.empty()) throw Fault(block.fault);
@@ -113,7 +119,7 @@ void run_block() {
     block.threads[i].stack = new_fiber(i, &entry);
   }
   std::vector<unsigned> warps((block.threads.size() + kWarpSize - 1) / kWarpSize), lanes(kWarpSize);
-  block.warp_phases.assign(warps.size(), 0);
+  block.warps.assign(warps.size(), {});
   block.waiting = 0;
   ++now.run;
   now.phase = 0;
@@ -153,28 +159,28 @@ void for_lanes(unsigned mask, const Body& body) {
   }
 }
 
-// Returns when all lanes of the mask are here; true for the one that came last.
-bool meet(unsigned mask, const char* file, int line) {
-  if (!(mask >> block.current % kWarpSize & 1)) fail("a warp operation whose mask leaves it out");
+bool is_at(const Thread& thread, const char* file, int line) {
+  return thread.line == line && (thread.file == file || std::strcmp(thread.file, file) == 0);
+}
+
+// Returns when all lanes of the mask are here. The last one calls all_here() before any goes on.
+void meet(unsigned mask, const char* file, int line, c10::function_ref<void()> all_here) {
+  const unsigned lane = block.current % kWarpSize;
+  Warp& warp = block.warps[block.current / kWarpSize];
+  if (!(mask >> lane & 1)) fail("a warp operation whose mask leaves it out");
   wait(State::at_warp_operation, file, line);
   current().mask = mask;
-  bool all = true;
+  warp.waiting |= 1u << lane;
+  if ((warp.waiting & mask) != mask) return to_scheduler();
   for_lanes(mask, [&](unsigned thread) {
-    if (thread >= block.threads.size()) fail("a warp operation of a lane that the block lacks");
     const Thread& other = block.threads[thread];
-    if (other.state != State::at_warp_operation) {
-      all = false;
-    } else if (other.line != line || std::strcmp(other.file, file) != 0 || other.mask != mask) {
-      fail(c10::str("a divergent warp operation at ", place(file, line), ", but at ",
-                    place(other.file, other.line), " for ", name_of(thread)));
-    }
+    if (is_at(other, file, line) && other.mask == mask) return;
+    fail(c10::str("a divergent warp operation at ", place(file, line), ", but at ",
+                  place(other.file, other.line), " for ", name_of(thread)));
   });
-  if (!all) {
-    to_scheduler();
-    return false;
-  }
+  all_here();
   for_lanes(mask, [&](unsigned thread) { block.threads[thread].state = State::ready; });
-  return true;
+  warp.waiting &= ~mask;
 }
 
 }  // namespace
@@ -228,7 +234,7 @@ void block_barrier(const char* file, int line) {
   if (++block.waiting < block.threads.size()) return to_scheduler();
   for (unsigned i = 0; i < block.threads.size(); ++i) {
     const Thread& other = block.threads[i];
-    if (other.line == line && std::strcmp(other.file, file) == 0) continue;
+    if (is_at(other, file, line)) continue;
     fail(c10::str("a divergent barrier: __syncthreads at ", place(file, line), ", but at ",
                   place(other.file, other.line), " for ", name_of(i)));
   }
@@ -243,15 +249,21 @@ void block_barrier(const char* file, int line) {
 
 void warp_operation(unsigned mask, const void* value, size_t bytes, const char* file, int line,
                     c10::function_ref<void(unsigned lane, Lanes values)> take) {
-  std::memcpy(block.values[block.current], value, bytes);
-  meet(mask, file, line);
+  std::memcpy(block.brought[block.current], value, bytes);
+  // A copy, since a thread that goes on may bring its next value before others have read this one.
+  meet(mask, file, line, [&] {
+    for_lanes(mask, [](unsigned thread) {
+      std::memcpy(block.taken[thread], block.brought[thread], sizeof block.taken[thread]);
+    });
+  });
   const unsigned lane = block.current % kWarpSize;
-  take(lane, block.values + (block.current - lane));
-  meet(mask, file, line);  // nobody brings the next value before all have read
+  take(lane, block.taken + (block.current - lane));
 }
 
 void warp_barrier(unsigned mask, const char* file, int line) {
-  if (meet(mask, file, line)) now.warp_phase = ++block.warp_phases[block.current / kWarpSize];
+  Warp& warp = block.warps[block.current / kWarpSize];
+  meet(mask, file, line, [&] { ++warp.phase; });
+  now.warp_phase = warp.phase;
 }
 
 void fence() { fence_of_thread(); }

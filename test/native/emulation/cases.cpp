@@ -126,13 +126,17 @@ void left_out_barriers(const std::filesystem::path& native) {
 void kernels(const std::string& fixtures) {
   emulation::take_over_allocations();
   const emulation::Comparison comparison;
-  most_values = 600;
+  most_values = is_soak() ? 20'000 : 600;
+  one_in = is_soak() ? 1 : 10;
   channel_groups();
   mc_loss_fixtures(fixtures + "/mc-loss");
   mc_loss_gradients();
   mc_loss_differential();
+  mc_loss_edges();
   gather_augment_cases(fixtures + "/jitter");
+  gather_augment_edges();
   batch_norm_act_differential();
+  batch_norm_act_edges();
   comparison.report();
   test_case("emulation: planted faults", planted_faults);
   test_case("emulation: left-out barriers", [&] { left_out_barriers(fixtures + "/../../native"); });

@@ -35,20 +35,19 @@ namespace {
 constexpr size_t kStackBytes = 64 * 1024;
 
 // The stacks of all threads, one after the other.
-char* stacks() {
-  static char* const begin = [] {
-    void* const memory = mmap(nullptr, kMostThreads * kStackBytes, PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) throw std::runtime_error("emulation: no memory for the stacks");
-    return static_cast<char*>(memory);
-  }();
-  return begin;
+char* new_stacks() {
+  void* const memory = mmap(nullptr, kMostThreads * kStackBytes, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) throw std::runtime_error("emulation: no memory for the stacks");
+  return static_cast<char*>(memory);
 }
+char* stacks = nullptr;
 
 }  // namespace
 
 void* new_fiber(size_t index, void (*entry)()) {
-  auto* const top = reinterpret_cast<uintptr_t*>(stacks() + (index + 1) * kStackBytes);
+  if (!stacks) stacks = new_stacks();
+  auto* const top = reinterpret_cast<uintptr_t*>(stacks + (index + 1) * kStackBytes);
   // From above: the return address that `entry` never uses, `entry`, the six registers.
   top[-1] = 0;
   top[-2] = reinterpret_cast<uintptr_t>(entry);
@@ -58,7 +57,7 @@ void* new_fiber(size_t index, void (*entry)()) {
 
 bool on_fiber_stack(const void* address) {
   const auto* const at = static_cast<const char*>(address);
-  return at >= stacks() && at < stacks() + kMostThreads * kStackBytes;
+  return at >= stacks && at < stacks + kMostThreads * kStackBytes;
 }
 
 }  // namespace emulation

@@ -3,6 +3,7 @@
 #include <c10/core/CPUAllocator.h>
 #include <c10/util/StringUtil.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <cstring>
@@ -33,10 +34,18 @@ struct Byte {
   enum : uint8_t { one, a_warp, a_block } readers = one;
 };
 
-// A tensor's memory. The bytes' records are made when a kernel first touches it.
+// A tensor's memory. A page of records is made when a kernel first touches one of its bytes.
 struct Allocation {
+  static constexpr size_t kPage = 4096;
   size_t bytes;
-  std::unique_ptr<Byte[]> records = nullptr;
+  std::vector<std::unique_ptr<Byte[]>> pages = {};
+
+  Byte& record(size_t index) {
+    if (pages.empty()) pages.resize(bytes / kPage + 1);
+    const size_t page = index / kPage;
+    if (!pages[page]) pages[page] = std::make_unique<Byte[]>(std::min(kPage, bytes - page * kPage));
+    return pages[page][index % kPage];
+  }
 };
 using Allocations = std::map<uintptr_t, Allocation>;
 Allocations& allocations() {
@@ -47,6 +56,7 @@ Allocations& allocations() {
 // ---- the allocator ----
 
 constexpr size_t kAlignment = 64, kGuard = 4096;  // bytes that belong to nobody, on either side
+constexpr size_t kMostFilled = size_t{1} << 30;   // a larger tensor is one that nobody fills
 
 void give_back(void* data) {
   if (!data) return;
@@ -61,7 +71,7 @@ struct Allocator final : at::Allocator {
     auto* const memory = static_cast<char*>(std::aligned_alloc(kAlignment, whole));
     if (!memory) throw std::bad_alloc();
     char* const data = memory + kGuard;
-    std::memset(data, 0xff, bytes);
+    if (bytes <= kMostFilled) std::memset(data, 0xff, bytes);
     allocations().emplace(reinterpret_cast<uintptr_t>(data), Allocation{bytes});
     return {data, data, &give_back, at::kCPU};
   }
@@ -178,9 +188,8 @@ bool touch_global(uintptr_t at, size_t bytes, Access access) {
   if (found == allocations().begin()) return false;
   auto& [begin, allocation] = *--found;
   if (at + bytes > begin + allocation.bytes) return false;
-  if (!allocation.records) allocation.records = std::make_unique<Byte[]>(allocation.bytes);
   for (size_t i = at - begin; i < at - begin + bytes; ++i) {
-    touch_byte(allocation.records[i], access, false);
+    touch_byte(allocation.record(i), access, false);
   }
   return true;
 }

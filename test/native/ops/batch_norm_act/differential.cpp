@@ -195,7 +195,7 @@ void large_means() {
 void central_differences() {
   constexpr double kStep = 1e-5;
   Random random(77);
-  for (int index = 0; index < 60; ++index) {
+  for (int index = 0; index < 60 / one_in; ++index) {
     const std::array<int64_t, 4> shape{random.between(2, 3), random.between(1, 5),
                                        random.between(1, 4), random.between(1, 4)};
     BnCase input = draw_bn(random, shape, index % 2 == 0, index % 4 < 2);

@@ -6,8 +6,6 @@
 #include <ATen/ops/where.h>
 #include <c10/util/accumulate.h>
 
-#include <cstdlib>
-
 #include "cases.h"
 #include "ops/mc_loss/case.h"
 
@@ -143,8 +141,7 @@ void random_cases(int count) {
 
 void mc_loss_differential() {
   test_case("mc_loss: all shapes", all_shapes);
-  const char* soak = std::getenv("MCLOSS_SOAK");
-  const int how_many = soak && std::string(soak) == "1" ? 50'000 : 2'000;
+  const int how_many = (is_soak() ? 50'000 : 2'000) / one_in;
   test_case("mc_loss: random cases", [&] { random_cases(how_many); });
   std::printf("mc_loss: %lld of %lld groups left out for a near tie\n",
               static_cast<long long>(groups.left_out), static_cast<long long>(groups.all));
