@@ -96,6 +96,10 @@ double largest_term(const c10::FunctionSchema& schema, const std::vector<at::IVa
            (factor("div") + factor("per_xi")) * (output("diversity") + 1);
   }
   if (name == "dis") return output("dis") + output("class_scores");
+  if (name == "grad_weight") {  // the sum of grad times values whose standard deviation is 1
+    const at::Tensor grad = argument(schema, arguments, "grad").toTensor();
+    return largest(grad.to(at::kDouble)) * static_cast<double>(grad.numel() / grad.size(1));
+  }
   if (name == "grad_x") {
     constexpr int64_t kScale = 2;  // a row of `saved`: d y / d x
     return largest(argument(schema, arguments, "grad").toTensor().to(at::kDouble)) *
