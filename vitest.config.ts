@@ -7,7 +7,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     globalSetup: 'test/support/temporary-folders.ts',
     pool: 'forks',
-    maxWorkers: 2,
+    // More than cores: many tests wait for processes and timers of their own.
+    maxWorkers: 3,
     // Only against hanging: ten times what the longest takes on a quiet machine.
     testTimeout: 600_000,
     hookTimeout: 600_000,

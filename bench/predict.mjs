@@ -8,13 +8,14 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { writeDrawnBirds } from '../dist/data/datasets/drawn-birds.js'
 import { imageFolder } from '../dist/data/datasets/image-folder.js'
-import { createPredictor, defineConfig, Trainer } from '../dist/index.js'
+import { createPredictor } from '../dist/index.js'
 import { scratchDir } from './batches.mjs'
 import { readOptions } from './options.mjs'
 import { requirePython, startPeer } from './python.mjs'
 import { record } from './record.mjs'
 import { figure, interleave, ratioOf, spread } from './statistics.mjs'
 import { mean, seed, std } from './train-setup.mjs'
+import { untrainedModel } from './untrained.mjs'
 
 const options = readOptions({
   model: '', // resnet50 or resnet18; left out: both
@@ -42,7 +43,7 @@ for (const model of options.model ? [options.model] : ['resnet50', 'resnet18']) 
 }
 
 /** A model file with initial weights. */
-async function writeModel(backbone) {
+function writeModel(backbone) {
   const config = {
     ...{ seed, threads },
     data: { name: 'image-folder', root, resize, crop: size, mean, std },
@@ -50,14 +51,7 @@ async function writeModel(backbone) {
     loss: { name: 'cross-entropy' },
     optim: { lr: 1, epochs: 1, batchSize: batch },
   }
-  const trainer = await Trainer.create(defineConfig(config), classes)
-  const names = Array.from({ length: classes }, (_, label) => `class ${label}`)
-  await trainer.save(dir, {
-    ...{ format: 'mcloss', preprocessing: '{"cropBottom":0}' },
-    ...{ config: JSON.stringify(config), classes: JSON.stringify(names) },
-  })
-  await trainer.dispose()
-  return join(dir, 'model.safetensors')
+  return untrainedModel(config, classes, dir)
 }
 
 async function measure(model, weights) {

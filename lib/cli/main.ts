@@ -33,6 +33,10 @@ const commands: Record<string, [words: string, load: () => Promise<CommandFile>]
     'one HTML file of a run or of several: curves, classes, confusions, mistakes',
     () => import('./commands/report.js'),
   ],
+  dashboard: [
+    'a live page of the runs below a folder, with a button that stops one',
+    () => import('./commands/dashboard.js'),
+  ],
   weights: ['pretrained weights to start from', () => import('./commands/weights.js')],
   eval: [
     "loss, top-1, top-5 and mean per-class accuracy on the data's test split",

@@ -53,7 +53,9 @@ async function answer(request: Request): Promise<Answer> {
 
 /** Trains to the end; a run that died after its end and before its result was kept begins again. */
 async function finish(config: Config, { kind, runDir }: Request): Promise<Outcome> {
-  const isBegun = (await locate(runDir, 'last')).path !== undefined
+  // A folder that was made but has no folder of checkpoints yet is none of a run.
+  const { runDir: run, path } = await locate(runDir, 'last')
+  const isBegun = run !== undefined && path !== undefined
   const done = isBegun ? (await openCheckpoint(runDir)).state.epoch : 0
   const resumes = isBegun && done < config.optim.epochs
   if (!resumes) await rm(runDir, { recursive: true, force: true })

@@ -11,6 +11,7 @@ import { readWeights, type Weights } from '../weights/read.js'
 import { type SavedModel, savedModel } from './model.js'
 import { type NamesOf, renamed } from './names.js'
 import { type OnnxOptions, onnxOf } from './onnx.js'
+import { writeModel } from './onnx-schema.js'
 import { writeTensors } from './safetensors.js'
 import { Tensors } from './tensors.js'
 
@@ -40,19 +41,23 @@ export interface ExportedModel {
 }
 
 const common = { weights: text, out: text, ema: z.boolean().optional() }
-const optionsShape = z.discriminatedUnion('format', [
-  z.strictObject({
-    ...common,
-    format: z.literal('onnx'),
-    maps: z.boolean().optional(),
-    input: z.enum(['u8', 'f32']).optional(),
-  }),
-  z.strictObject({
-    ...common,
-    format: z.literal('safetensors'),
-    names: z.enum(['torchvision', 'timm']),
-  }),
-])
+const optionsShape = z.discriminatedUnion(
+  'format',
+  [
+    z.strictObject({
+      ...common,
+      format: z.literal('onnx'),
+      maps: z.boolean().optional(),
+      input: z.enum(['u8', 'f32']).optional(),
+    }),
+    z.strictObject({
+      ...common,
+      format: z.literal('safetensors'),
+      names: z.enum(['torchvision', 'timm']),
+    }),
+  ],
+  { error: "expected 'onnx' or 'safetensors'" },
+)
 
 /** Of a protobuf message, and so of an ONNX file. */
 const MAX_ONNX_BYTES = 2 ** 31 - 1
@@ -96,6 +101,6 @@ async function writeOnnx(
         'with a smaller head (model.reduction, head linear), or export it as safetensors.',
     )
   }
-  const bytes = onnxOf(saved, await Tensors.of(weights), options)
-  return writeNew('export', out, (part) => part.append(bytes))
+  const model = onnxOf(saved, await Tensors.of(weights), options)
+  return writeNew('export', out, (part) => writeModel(model, (bytes) => part.append(bytes)))
 }

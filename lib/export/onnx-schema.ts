@@ -123,11 +123,41 @@ export interface Model {
   metadata_props: { key: string; value: string }[]
 }
 
-/** The bytes of an ONNX file. */
-export function encodeModel(model: Model): Uint8Array {
+/**
+ * Hands over the bytes of an ONNX file, each tensor's as they lie: the file is not in memory as a whole.
+ * Fields of a protobuf message may come in any order, so the graph is the last one and its tensors end it.
+ */
+export async function writeModel(
+  { graph: { initializer, ...graph }, ...model }: Model,
+  append: (bytes: Uint8Array) => Promise<void>,
+): Promise<void> {
   const { root } = protobuf.parse(schema, { keepCase: true })
-  return root
-    .lookupType('onnx.ModelProto')
-    .encode({ ...model })
-    .finish()
+  const [modelType, graphType, tensorType] = ['ModelProto', 'GraphProto', 'TensorProto'].map(
+    (name) => root.lookupType(`onnx.${name}`),
+  ) as [protobuf.Type, protobuf.Type, protobuf.Type]
+  const tensors = initializer.map(({ raw_data, ...described }) => {
+    const bytes = tensorType.encode(described).finish()
+    const inside = Buffer.concat([bytes, opening(tensorType, 'raw_data', raw_data.length)])
+    const before = opening(graphType, 'initializer', inside.length + raw_data.length)
+    return { head: Buffer.concat([before, inside]), raw_data }
+  })
+  const rest = graphType.encode(graph).finish()
+  const length = tensors.reduce(
+    (sum, { head, raw_data }) => sum + head.length + raw_data.length,
+    rest.length,
+  )
+  await append(modelType.encode(model).finish())
+  await append(opening(modelType, 'graph', length))
+  await append(rest)
+  for (const { head, raw_data } of tensors) {
+    await append(head)
+    await append(raw_data)
+  }
+}
+
+/** What stands before the `length` bytes of a field. */
+function opening(type: protobuf.Type, field: string, length: number): Uint8Array {
+  const LENGTH_DELIMITED = 2
+  const tag = ((type.fields[field]?.id as number) << 3) | LENGTH_DELIMITED
+  return protobuf.Writer.create().uint32(tag).uint32(length).finish()
 }

@@ -7,7 +7,7 @@ import { Graph } from './graph.js'
 import { head } from './heads.js'
 import type { FeatureMap } from './layers.js'
 import { groupsOf, preprocessingOf, type SavedModel } from './model.js'
-import { dataTypes, encodeModel, type ValueInfo } from './onnx-schema.js'
+import { dataTypes, type Model, type ValueInfo } from './onnx-schema.js'
 import type { Tensors } from './tensors.js'
 
 export interface OnnxOptions {
@@ -21,12 +21,12 @@ export interface OnnxOptions {
 const OPSET = 17
 const IR_VERSION = 8
 
-/** The bytes of the file. `tensors` are used up. */
+/** What the file holds. `tensors` are used up. */
 export function onnxOf(
   saved: SavedModel,
   tensors: Tensors,
   { maps = false, input = 'u8' }: OnnxOptions,
-): Uint8Array {
+): Model {
   const { classes, model } = saved
   const graph = new Graph(saved.file)
   const network = { graph, tensors }
@@ -45,7 +45,7 @@ export function onnxOf(
     preprocessing: preprocessingOf(saved, input),
     groups: groupsOf(saved, map.channels),
   }
-  return encodeModel({
+  return {
     ir_version: IR_VERSION,
     producer_name: 'mcloss',
     producer_version: packageVersion(),
@@ -64,7 +64,7 @@ export function onnxOf(
       key,
       value: JSON.stringify(value),
     })),
-  })
+  }
 }
 
 /** (image - mean) / std, as gather_augment has it: bytes count from 0 to 255. */

@@ -1,10 +1,11 @@
 // Files of answers, written as the answers come, so that none are held. A file is FILE.part until it is
-// whole.
+// whole, and neither takes the place of another.
 
 import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { McLossError } from '../errors.js'
 import { systemReason } from '../files/system-errors.js'
 import { csvText } from '../records/csv.js'
+import { refuseExisting } from '../weights/new-file.js'
 import { safetensorsHeader } from '../weights/safetensors.js'
 import type { Prediction } from './each.js'
 import type { Output } from './outputs.js'
@@ -100,6 +101,8 @@ function embeddingsHeader(names: readonly string[], width: number, length?: numb
 }
 
 class Part {
+  #isFinished = false
+
   private constructor(
     readonly target: string,
     readonly path: string,
@@ -108,7 +111,9 @@ class Part {
 
   static async open(target: string): Promise<Part> {
     const path = `${target}.part`
-    return new Part(target, path, await open(path, 'w').catch(notWritten(path)))
+    // What a stopped call has left is of use, and so is another file of that name.
+    for (const there of [target, path]) refuseExisting('predict', there)
+    return new Part(target, path, await open(path, 'wx').catch(notWritten(path)))
   }
 
   append(bytes: Buffer): Promise<void> {
@@ -124,12 +129,14 @@ class Part {
         await file.writeFile(start).finally(() => file.close())
       }
       await rename(this.path, this.target)
+      this.#isFinished = true
     } catch (cause) {
       notWritten(this.target)(cause)
     }
   }
 
   async stop(isOfUse: boolean): Promise<string | undefined> {
+    if (this.#isFinished) return undefined
     await this.file.close()
     if (isOfUse) return this.path
     await rm(this.path, { force: true })

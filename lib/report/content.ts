@@ -1,7 +1,7 @@
 // The sections of a report in their order.
 
 import type { CompareReport } from '../compare/report.js'
-import type { Chart } from './curves.js'
+import type { Chart } from '../page/content.js'
 import type { Examples } from './examples.js'
 import { type Html, html } from './html.js'
 import type { Pair } from './pairs.js'

@@ -1,27 +1,7 @@
 // The curves of runs by epoch, as the page draws them.
 
 import type { EpochEvent } from '../events.js'
-
-export type Unit = 'share' | 'plain'
-
-export interface Series {
-  label: string
-  /** Which run it is of: its colour. */
-  run: number
-  /** train, test, validation, average of the weights: its dashes, the same in all charts. */
-  kind: number
-  /** By the chart's epochs. */
-  values: (number | null)[]
-}
-
-export interface Chart {
-  id: string
-  title: string
-  unit: Unit
-  /** From 1, as a run prints them. */
-  epochs: number[]
-  series: Series[]
-}
+import type { Chart, Series } from '../page/content.js'
 
 /** What curves need of a run. */
 export interface Curved {
@@ -39,7 +19,7 @@ interface Curve {
 interface Plan {
   id: string
   title: string
-  unit: Unit
+  unit: Chart['unit']
   curves: Curve[]
 }
 
@@ -120,7 +100,7 @@ function rounded(event: EpochEvent | undefined, { of }: Curve): number | null {
 /** A chart in words, for whoever does not see it. */
 export function chartWords(
   { unit, epochs, series }: Chart,
-  text: (value: number, unit: Unit) => string,
+  text: (value: number, unit: Chart['unit']) => string,
 ) {
   const lines = series.map(({ label, values }) => {
     const known = values.flatMap((value, at) => (value === null ? [] : [{ value, at }]))

@@ -111,7 +111,10 @@ async function pageWithPictures(content: Content): Promise<{ page: string; notes
   const { runs, pairs, examples, mistakesPerRun, mapsPerRun } = content
   const data = { runs: runs.length, charts: content.charts }
   const pageWith = (notes: readonly string[], picture: Thumbnails['of']) =>
-    pageOf({ title: content.title, body: contentHtml({ ...content, notes }, picture), data })
+    pageOf({
+      ...{ title: content.title, body: contentHtml({ ...content, notes }, picture), data },
+      scripts: ['chart.js', 'numbers.js', 'sort.js', 'report.js'],
+    })
   const maps = runs.flatMap((run) => chosenMaps(run.maps, mapsPerRun))
   const small = [
     ...pairs.flatMap(({ class: name, other }) => [...examples.of(name), ...examples.of(other)]),

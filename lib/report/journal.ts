@@ -44,10 +44,9 @@ export async function readJournal(path: string): Promise<Journal | undefined> {
   const unread = lines.length - events.length
   const of = <T extends RunEvent['type']>(type: T) =>
     events.filter((found): found is Extract<RunEvent, { type: T }> => found.type === type)
-  const newest = new Map(of('epoch').map((epoch) => [epoch.epoch, epoch]))
   return {
     start: of('start').at(-1),
-    epochs: [...newest.values()].sort((a, b) => a.epoch - b.epoch),
+    epochs: of('epoch').reduce(withEpoch, []),
     bestEpoch: of('checkpoint').findLast(({ kind }) => kind === 'best')?.epoch,
     test: of('test').at(-1),
     warnings: [...new Set(of('warning').map(({ message }) => message))],
@@ -60,7 +59,13 @@ export async function readJournal(path: string): Promise<Journal | undefined> {
   }
 }
 
-function eventIn(text: string): RunEvent | undefined {
+/** One that is trained again after a resume takes the place of the first and of those behind it. */
+export function withEpoch(epochs: readonly EpochEvent[], event: EpochEvent): EpochEvent[] {
+  return [...epochs.filter(({ epoch }) => epoch < event.epoch), event]
+}
+
+/** Of a line; undefined for one that is not as a run writes it. */
+export function eventIn(text: string): RunEvent | undefined {
   try {
     return line.parse(JSON.parse(text)) as unknown as RunEvent
   } catch {

@@ -16,22 +16,26 @@ export interface PageParts {
   body: Html
   /** What the scripts read. */
   data: unknown
+  /** Of lib/page, in their order. */
+  scripts: readonly string[]
+  /** What the page may do beyond showing itself, as directives of its policy. */
+  policy?: readonly string[]
 }
 
 /** @throws what the disk says where a file of the package cannot be read. */
-export async function pageOf({ title, body, data }: PageParts): Promise<string> {
-  const own = (name: string) => readFile(join(packageRoot, 'page', name), 'utf8')
+export async function pageOf(parts: PageParts): Promise<string> {
+  const { title, body, data, scripts, policy: more = ['img-src data:'] } = parts
+  const own = (name: string) => readFile(join(packageRoot, 'lib/page', name), 'utf8')
   const plot = (name: string) =>
     readFile(fileURLToPath(import.meta.resolve(`uplot/${name}`)), 'utf8')
   const style = `${await plot('dist/uPlot.min.css')}\n${await own('style.css')}`
   const library = await plot('dist/uPlot.iife.min.js')
-  const files = ['chart.js', 'numbers.js', 'sort.js', 'report.js']
-  const script = (await Promise.all(files.map(own))).join('\n')
+  const script = (await Promise.all(scripts.map(own))).join('\n')
   const policy = [
     "default-src 'none'",
     `script-src ${hashOf(library)} ${hashOf(script)}`,
     `style-src ${hashOf(style)}`,
-    'img-src data:',
+    ...more,
     "base-uri 'none'",
     "form-action 'none'",
   ].join('; ')
@@ -42,6 +46,7 @@ export async function pageOf({ title, body, data }: PageParts): Promise<string> 
 <meta http-equiv="Content-Security-Policy" content="${policy}">
 <meta name="generator" content="${GENERATOR}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
 <title>${title}</title>
 <style>${new Html(style)}</style>
 </head>

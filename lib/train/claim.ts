@@ -90,6 +90,14 @@ export async function requireFree(runDir: string): Promise<void> {
   })
 }
 
+/** As requireFree asks, but it only reads: the age of a claim from elsewhere is by this clock. */
+export async function isClaimed(runDir: string): Promise<boolean> {
+  const found = await readClaim(join(runDir, CLAIM)).catch(() => undefined)
+  if (!found) return false
+  if (await isOfThisSystem(found.owner)) return isRunning(found.owner as Owner)
+  return Date.now() - found.touched < FORGOTTEN_MS
+}
+
 /** One attempt; false where another process has changed something meanwhile. */
 async function tryTake(runDir: string, text: string): Promise<boolean> {
   const [path, next] = [join(runDir, CLAIM), join(runDir, NEXT)]
@@ -176,8 +184,7 @@ function ownerIn(text: string): Owner | undefined {
 }
 
 async function requireLeftOver(runDir: string, { owner, touched }: Found): Promise<void> {
-  const here = await thisProcess()
-  if (owner && owner.boot === here.boot && owner.pidNamespace === here.pidNamespace) {
+  if (owner && (await isOfThisSystem(owner))) {
     if (!(await isRunning(owner))) return
     const isOwn = owner.pid === process.pid
     throw busy(runDir, nameOf(owner), `Wait until it ends${isOwn ? '' : ' or stop it'}`)
@@ -190,6 +197,12 @@ async function requireLeftOver(runDir: string, { owner, touched }: Found): Promi
     `It touched its ${CLAIM} ${seconds(age)} ago. Stop it, or wait: a claim that nobody touches for ` +
     `${seconds(FORGOTTEN_MS)} is taken over`
   throw busy(runDir, who, advice)
+}
+
+/** Whether its process id means something here. */
+async function isOfThisSystem(owner: Owner | undefined): Promise<boolean> {
+  const here = await thisProcess()
+  return owner?.boot === here.boot && owner.pidNamespace === here.pidNamespace
 }
 
 function busy(runDir: string, who: string, advice: string): McLossError {

@@ -28,10 +28,14 @@ import { type Ending, type RunResult, tested, type ValidationResult, validated }
 import { runEpochs } from './run.js'
 import { makeSchedule } from './schedule.js'
 import { freshSession, misfit, requireSameRun, resumedRunDir, resumedSession } from './session.js'
+import { StopFile } from './stop-file.js'
 import { createTrainer } from './trainer.js'
 
 export interface TrainOptions {
-  /** Ends the run within a step; it is saved, then `result` rejects with E_ABORTED. */
+  /**
+   * Ends the run within a step; it is saved, then `result` rejects with E_ABORTED. A file RUN/stop, made by
+   * anybody, does the same.
+   */
   signal?: AbortSignal
   /** A checkpoint folder or run folder to go on from; the run stays in its run folder. */
   resume?: string
@@ -112,17 +116,25 @@ async function execute<Result>(
   publish: (event: RunEvent) => void,
 ) {
   const claim = new Claim()
+  const stopFile = new StopFile()
+  const hold = async (runDir: string) => {
+    await claim.take(runDir)
+    await stopFile.watch(runDir)
+  }
+  const signal = stopFile.signalWith(options.signal)
   try {
-    return await executeClaimed(claim, config, options, ending, publish)
+    return await executeHeld({ claim, hold }, config, { ...options, signal }, ending, publish)
   } finally {
+    await stopFile.close()
     await claim.release()
   }
 }
 
-async function executeClaimed<Result>(
-  claim: Claim,
+/** `hold` makes the run folder this run's alone. */
+async function executeHeld<Result>(
+  { claim, hold }: { claim: Claim; hold: (runDir: string) => Promise<void> },
   given: Config,
-  options: TrainOptions,
+  options: TrainOptions & { signal: AbortSignal },
   ending: Ending<Result>,
   publish: (event: RunEvent) => void,
 ) {
@@ -130,7 +142,7 @@ async function executeClaimed<Result>(
   requireNotAborted(signal)
   native().checkDevice(given.device) // before data is drawn or read
   const runDir = resume === undefined ? undefined : await resumedRunDir(resume)
-  if (runDir) await claim.take(runDir) // before its checkpoints are read
+  if (runDir) await hold(runDir) // before its checkpoints are read
   const checkpoint = resume === undefined ? undefined : await openCheckpoint(resume)
   const { config: begun, normalisation, weights } = await beginning(given, checkpoint)
   const found = await openDataset({ ...begun.data, signal })
@@ -187,7 +199,7 @@ async function executeClaimed<Result>(
         runDir && checkpoint
           ? resumedSession(runDir, checkpoint)
           : await freshSession(config, weights?.origin)
-      if (!checkpoint) await claim.take(session.runDir)
+      if (!checkpoint) await hold(session.runDir)
       const context = {
         config,
         dataset,
@@ -239,9 +251,9 @@ function emptyClasses(
   ]
 }
 
-function requireNotAborted(signal: AbortSignal | undefined): void {
-  if (!signal?.aborted) return
-  throw new McLossError('E_ABORTED', 'train: the signal was aborted before the run began.')
+function requireNotAborted(signal: AbortSignal): void {
+  if (!signal.aborted) return
+  throw new McLossError('E_ABORTED', 'train: stopped before the run began.')
 }
 
 /** The two-layer head normalises over samples alone, which one sample does not allow. */

@@ -36,10 +36,11 @@ const usage = `Usage: npm run cuda-host -- pack [--out DIR] [--limit MB]
 const name = 'mcloss-cuda-host'
 const runner = 'cuda-host-run.sh'
 
-/** Packages that neither build, tests nor benches load, and what TypeScript and debuggers read; vite
+/** Packages that neither build, test/native nor benches load, and what TypeScript and debuggers read; vite
  * loads lightningcss for style sheets alone. */
 const leftOut = [
   /^node_modules\/(@biomejs|@typescript|@types|typescript|clang-format-node|lightningcss[^/]*)\//,
+  /^node_modules\/(onnxruntime-[^/]*|playwright-core|axe-core|hono|@hono)\//,
   /musl/,
   /\.([cm]?ts|map)$/,
 ]

@@ -94,7 +94,7 @@ describe.skipIf(isSkipped)(`the report in a browser${reason}`, () => {
       direction: getComputedStyle(document.querySelectorAll('#classes bdi.name')[5]).direction,
       selected: (getSelection().selectAllChildren(document.querySelector('#classes tbody')), getSelection().toString()),
     })`)
-    expect(seen).toMatchObject({ ran: null, width: 360, images: 0, direction: 'rtl' })
+    expect(seen).toMatchObject({ ran: null, width: 360, wide: [], images: 0, direction: 'rtl' })
     expect((seen as { selected: string }).selected).toContain(hostile[0])
     await page.locator('#chart-loss summary').click()
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(360)

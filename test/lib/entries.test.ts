@@ -34,6 +34,7 @@ const readers = [
 const entries: Record<string, { call: Call; right: unknown[]; options?: number[] }> = {
   bench: { call: mcloss.bench as Call, right: [config, {}], options: [1] },
   channelGroups: { call: mcloss.channelGroups as Call, right: [4, 2] },
+  channelMaps: { call: mcloss.channelMaps as Call, right: [{ weights: 'none', images: [] }] },
   checkData: { call: mcloss.checkData as Call, right: ['csv', { root: folder }], options: [1] },
   contactSheet: { call: mcloss.contactSheet as Call, right: [dataset, config, sheet] },
   computeLoss: { call: mcloss.computeLoss as Call, right: [{}] },
@@ -41,6 +42,7 @@ const entries: Record<string, { call: Call; right: unknown[]; options?: number[]
   evaluate: { call: mcloss.evaluate as Call, right: [{ weights: 'none' }] },
   exportModel: { call: mcloss.exportModel as Call, right: [{}] },
   loader: { call: mcloss.loader as Call, right: [dataset, config, epoch] },
+  makeReport: { call: mcloss.makeReport as Call, right: [{ runs: ['none'] }] },
   makeSchedule: { call: mcloss.makeSchedule as Call, right: [config, 5] },
   mcLoss: { call: mcloss.mcLoss as Call, right: [{}] },
   openStores: { call: mcloss.openStores as Call, right: [dataset, config, {}], options: [2] },

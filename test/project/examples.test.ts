@@ -1,11 +1,16 @@
 // Every example runs as it stands, on a small set.
 
+import { execFile } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterEach, expect, test, vi } from 'vitest'
 import { defineConfig } from '../../lib/config/index.js'
 import { openDataset } from '../../lib/data/datasets/index.js'
+import type { Prediction } from '../../lib/predict/each.js'
+import { predict } from '../../lib/predict/inference.js'
 import { temporaryFolder, toyConfig } from '../support/small-birds.js'
+import { writeModel } from '../support/untrained-model.js'
 
 const folder = temporaryFolder()
 const argv = process.argv
@@ -57,6 +62,21 @@ test('own-dataset', async () => {
   const lines = await runExample('own-dataset', root, '1')
   expect(lines[0]?.[0]).toMatch(/top-1 [\d.]+ of 15/)
   expect(cwd).toBeDefined()
+})
+
+test('worker: the answers of predict, and what is wrong with a file', async () => {
+  const weights = await writeModel(join(folder, 'model'))
+  const { data } = defineConfig(toyConfig(join(folder, 'worker')))
+  const path = (await openDataset(data)).test[0]?.path ?? ''
+  const [prediction] = await predict([path], { weights, top: 1 })
+  const { class: name, probability = 0 } = (prediction as Prediction).top[0] ?? {}
+  const script = join(import.meta.dirname, '../../examples/worker/main.mjs')
+  const { stdout } = await promisify(execFile)(process.execPath, [script, weights, path, script])
+  expect(stdout.split('\n')).toEqual([
+    `${path} ${name} ${probability.toFixed(3)}`,
+    expect.stringMatching(/^\S+main.mjs images: .* of another format/),
+    '',
+  ])
 })
 
 test("README's training script", async () => {

@@ -8,17 +8,28 @@ import type { Config } from '../../lib/config/index.js'
 import { train } from '../../lib/train/train.js'
 import { plainRead } from './safetensors-files.js'
 
-/** A run stopped within the `count`-th call of its trainer's `method`; its folder. */
-export async function stoppedIn(method: 'step' | 'evaluate', count: number, config: Config) {
+/**
+ * A run stopped within the `count`-th call of its trainer's `method`; its folder. `ask` stops it in another
+ * way than by its signal, before that call goes on.
+ */
+export async function stoppedIn(
+  method: 'step' | 'evaluate',
+  count: number,
+  config: Config,
+  ask?: (runDir: string) => Promise<void>,
+) {
   const addon = native()
   const { NativeTrainer } = addon
   const abort = new AbortController()
+  const runDir = join(config.out, config.name as string)
   const create = async (settings: NativeTrainerConfig) => {
     const trainer = await NativeTrainer.create(settings)
     const call = trainer[method].bind(trainer) as (...args: unknown[]) => Promise<unknown>
     let calls = 0
     const value = (...args: unknown[]) => {
-      if (++calls === count) abort.abort()
+      if (++calls !== count) return call(...args)
+      if (ask) return ask(runDir).then(() => call(...args))
+      abort.abort()
       return call(...args)
     }
     return Object.defineProperty(trainer, method, { value })
@@ -30,7 +41,7 @@ export async function stoppedIn(method: 'step' | 'evaluate', count: number, conf
   } finally {
     addon.NativeTrainer = NativeTrainer
   }
-  return join(config.out, config.name as string)
+  return runDir
 }
 
 /** To the last bit: its tensors and each epoch's figures, without the times. */

@@ -93,6 +93,7 @@ async function runPredict(
       }
       count?.show(done, pictures.length)
     }
+    for (const file of files) await file.finish()
   } catch (error) {
     for (const file of files) {
       const part = await file.stop()
@@ -102,7 +103,6 @@ async function runPredict(
   } finally {
     count?.clear()
   }
-  for (const file of files) await file.finish()
   if (json) return printJson(kept)
   if (files.length > 0)
     print([`${answered} of ${done} images have an answer`, ...toFiles].join('\n'))

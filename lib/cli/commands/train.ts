@@ -3,11 +3,12 @@
 import type { Command } from 'commander'
 import { loadConfigFile } from '../../config/file.js'
 import { type ConfigInput, defineConfig } from '../../config/index.js'
+import { McLossError } from '../../errors.js'
 import { resumedConfig } from '../../train/session.js'
 import { train } from '../../train/train.js'
 import { addConfigFlags, setFlags } from '../config-flags.js'
 import { resultText } from '../reports/result.js'
-import { print, stopOnSignals, withProgress } from '../terminal.js'
+import { print, printError, stopOnSignals, stoppedBy, withProgress } from '../terminal.js'
 
 export function define(command: Command): void {
   command
@@ -29,8 +30,14 @@ async function runTrain(file: string | undefined, options: Record<string, string
       : ({} as ConfigInput)
   const config = defineConfig(setFlags(input, flags))
   const run = train(config, { signal: stopOnSignals(), ...(resume && { resume }) })
-  await withProgress(async (progress) => {
-    for await (const event of run) progress.show(event)
-  })
-  print(resultText(await run.result, config.best.of))
+  try {
+    await withProgress(async (progress) => {
+      for await (const event of run) progress.show(event)
+    })
+    print(resultText(await run.result, config.best.of))
+  } catch (error) {
+    const isAsked = error instanceof McLossError && error.code === 'E_ABORTED' && !stoppedBy()
+    if (!isAsked) throw error
+    printError(error.message) // RUN/stop is the other way to end a run, and no failure
+  }
 }

@@ -1,6 +1,7 @@
 // The charts: a place each that a script draws in, with words for whoever does not see it.
 
-import { type Chart, chartWords } from '../curves.js'
+import type { Chart } from '../../page/content.js'
+import { chartWords } from '../curves.js'
 import { figureText, percentText } from '../figures.js'
 import { type Html, html } from '../html.js'
 
@@ -12,13 +13,18 @@ part, double-click to see all again; a click on a name hides its curve. Epochs c
 <div class="charts">${charts.map(chartHtml)}</div>`
 }
 
-function chartHtml(chart: Chart): Html {
+/** For whoever does not see the chart. */
+export function wordsOf(chart: Chart): string {
   const words = chartWords(chart, (value, unit) =>
     unit === 'share' ? percentText(value) : figureText(value),
   )
+  return `${chart.title}. ${words}`
+}
+
+function chartHtml(chart: Chart): Html {
   return html`<figure class="chart" id="chart-${chart.id}">
 <h3 id="title-${chart.id}">${chart.title}</h3>
-<div class="plot" data-words="${`${chart.title}. ${words}`}"></div>
+<div class="plot" data-words="${wordsOf(chart)}"></div>
 <details><summary>Numbers<span class="hidden"> of ${chart.title}</span></summary>
 <div class="scroll" tabindex="0" role="region" aria-labelledby="title-${chart.id}"></div></details>
 </figure>`

@@ -45,6 +45,7 @@ at::Tensor Uploader::operator()(const at::Tensor& host) const {
 }
 
 Uploader::Tables Uploader::together(const Tables& tables) const {
+  if (device_.is_cpu()) return tables;
   int64_t words = 0;
   for (const auto& table : tables) words += table ? table->numel() : 0;
   const at::Tensor host = host_memory({words}, at::kInt);

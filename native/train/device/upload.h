@@ -23,12 +23,13 @@ class Uploader {
   // itself. From a GPU's upload on, the host's memory is free for other things.
   at::Tensor operator()(const at::Tensor& host) const;
 
-  // Contiguous host tensors of 4-byte elements, as one copy; what is left out stays so.
+  // Contiguous host tensors of 4-byte elements, as one copy; what is left out stays so. On the CPU they
+  // are returned as they are.
   using Tables = std::vector<std::optional<at::Tensor>>;
   Tables together(const Tables& tables) const;
 
-  // The calling thread's stream is about to read a tensor of the device that another thread made: its
-  // memory serves others only when this stream has read it. On the CPU nothing.
+  // The calling thread's stream is about to read a tensor of the device that was made on another stream:
+  // its memory serves others only when this stream has read it. On the CPU nothing.
   void will_read(const at::Tensor& there) const;
 
  private:

@@ -24,7 +24,7 @@ BatchInput batch_input(const Batch& batch, const GatherOptions& options, const U
   const Table erased = view(batch.erased, {batch.count, 4}, at::kInt);
   const Table labels = view(batch.labels, {batch.count}, at::kInt);
   const Table rows = view(batch.rows, {batch.count}, at::kInt);
-  // Whether the images are those of the store that the rows name, or a batch's own.
+  // Whether the images lie in a store on the trainer's device.
   const bool is_there =
       batch.store && batch.store->pixels().device().type() == upload.device().type();
   at::Tensor pixels;

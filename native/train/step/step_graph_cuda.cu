@@ -48,8 +48,11 @@ class CudaStepGraph : public StepGraph {
     graph_.emplace();
     const c10::MempoolId_t pool = at::cuda::graph_pool_handle();
     // Other threads (a store on its way to the GPU) may go on allocating.
-    graph_->capture_begin(pool, cudaStreamCaptureModeThreadLocal);
-    captured(step, [this] { graph_->capture_end(); }, [&] { end_pool(pool); });
+    const auto begin_and_step = [&] {
+      graph_->capture_begin(pool, cudaStreamCaptureModeThreadLocal);
+      step();
+    };
+    captured(begin_and_step, [this] { graph_->capture_end(); }, [&] { end_pool(pool); });
   }
 
   void replay() override { graph_->replay(); }

@@ -2,7 +2,14 @@
 // run that fails, with a torn line. The runs are processes of dist/.
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
@@ -129,6 +136,14 @@ test('killed at random points and started again it gives the same table', async 
   expect((await ended).code).toBe(1) // the broken entry
   const report = JSON.parse(readFileSync(join(folder, 'killed/tiny.json'), 'utf8'))
   expect(figuresOf(report)).toEqual(figuresOf(one.report))
+})
+
+test('a run that was killed before it had a folder of checkpoints begins anew', async () => {
+  for (const name of readdirSync(join(folder, 'one/runs'))) {
+    mkdirSync(join(folder, 'early/runs', name, 'run'), { recursive: true })
+  }
+  const early = await run(withBroken, 'early')
+  expect(figuresOf(early.report)).toEqual(figuresOf(one.report))
 })
 
 test('a torn last line is dropped and told, a changed recipe is run, other lines stay', async () => {

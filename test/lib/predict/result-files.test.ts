@@ -1,7 +1,7 @@
 // mcloss predict over a quoted glob, and its files read back by plain readers.
 
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import { encodePng } from '../../../lib/data/images.js'
@@ -93,6 +93,20 @@ test('the command writes a table, lines of JSON and embeddings; bad files are na
   expect(numbersOf(embeddings)).toEqual(own.map((value) => expect.closeTo(value, 4)))
   expect(readdirSync(folder).filter((name) => name.endsWith('.part'))).toEqual([])
 })
+
+test.each(['kept.csv', 'kept.csv.part'])(
+  '%s that is there is refused and stays as it is, also by a call that fails later',
+  async (name) => {
+    const path = join(folder, name)
+    writeFileSync(path, 'rows of a stopped call')
+    await expect(csvFile(join(folder, 'kept.csv'), 1)).rejects.toMatchObject({
+      code: 'E_IO',
+      message: expect.stringContaining(`${name} is there already`),
+    })
+    expect(readFileSync(path, 'utf8')).toBe('rows of a stopped call')
+    rmSync(path)
+  },
+)
 
 test.each([
   ['*.png', ['a.png', 'x,"y".png']],

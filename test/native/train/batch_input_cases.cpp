@@ -83,7 +83,8 @@ void no_waits() {
     check(Transfers::seen.blocking == 0, what + "no copy is waited for");
     check(Transfers::seen.reads == 0, what + "no value is read");
     check(Transfers::seen.on_host == 0, what + "no further copy on the host");
-    check(input.is_meta() && input.sizes() == at::IntArrayRef{samples, 3, 3, 4}, what + "the input");
+    check(input.is_meta() && input.sizes() == at::IntArrayRef{samples, 3, 3, 4},
+          what + "the input");
     check(target.is_meta() && target.scalar_type() == at::kLong, what + "the labels");
   }
 }
@@ -118,16 +119,17 @@ void same_values() {
             .input.equal(mcloss::gather_augment(all, rows, windows, jitter, options, erased)),
         "batch of a store: the same bits as from separate tables");
   const auto [input, target] = batch_input(own, options, upload);
-  check(input.equal(
-            mcloss::gather_augment(all.narrow(0, 0, samples), {}, windows, jitter, options, erased)),
+  check(input.equal(mcloss::gather_augment(all.narrow(0, 0, samples), {}, windows, jitter, options,
+                                           erased)),
         "batch of its own pixels: the same bits as from separate tables");
   check(target.equal(table(b.labels.data(), {samples}, at::kInt).to(at::kLong)), "the labels");
   mcloss::Batch plain = own;
   plain.jitter = nullptr;
   plain.erased = plain.labels = nullptr;
   const auto few = batch_input(plain, options, upload);
-  check(few.input.equal(mcloss::gather_augment(all.narrow(0, 0, samples), {}, windows, {}, options)),
-        "without jitter and rectangles");
+  check(
+      few.input.equal(mcloss::gather_augment(all.narrow(0, 0, samples), {}, windows, {}, options)),
+      "without jitter and rectangles");
   check(!few.target.defined(), "without labels");
 }
 

@@ -97,18 +97,24 @@ function pointsOf({ epochs, series }) {
  * @param {HTMLElement} place of the page; what it holds in words describes the chart
  * @param {Chart} chart
  * @param {number} runs how many the page shows
- * @returns {{ update(chart: Chart): void }} draws the chart with other points or curves
+ * @returns {{ update(chart: Chart, runs: number): void }} draws the chart with other points or curves
  */
 function drawChart(place, chart, runs) {
   let shown = chart
+  let count = runs
   let plot = make()
 
   function make() {
-    const made = new uPlot(optionsOf(shown, runs, place.clientWidth), pointsOf(shown), place)
-    const picture = made.root.querySelector('.u-wrap')
-    picture?.setAttribute('role', 'img')
-    picture?.setAttribute('aria-label', place.dataset.words ?? shown.title)
+    const made = new uPlot(optionsOf(shown, count, place.clientWidth), pointsOf(shown), place)
+    made.root.querySelector('.u-wrap')?.setAttribute('role', 'img')
+    describe(made)
     return made
+  }
+
+  /** @param {uPlot} made */
+  function describe(made) {
+    const words = place.dataset.words ?? shown.title
+    made.root.querySelector('.u-wrap')?.setAttribute('aria-label', words)
   }
 
   function again() {
@@ -121,13 +127,16 @@ function drawChart(place, chart, runs) {
   }).observe(place)
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', again)
   return {
-    update(next) {
+    update(next, nextCount) {
       const isSame =
+        nextCount === count &&
         next.series.length === shown.series.length &&
         next.series.every(({ label }, at) => label === shown.series[at]?.label)
       shown = next
-      if (isSame) plot.setData(pointsOf(next))
-      else again()
+      count = nextCount
+      if (!isSame) return again()
+      plot.setData(pointsOf(next))
+      describe(plot)
     },
   }
 }

@@ -1,11 +1,22 @@
 // A chart's numbers as a table, made when it is opened: a row an epoch.
 
-/** @param {HTMLDetailsElement} details @param {Chart} chart */
+/**
+ * @param {HTMLDetailsElement} details @param {Chart} chart
+ * @returns {{ update(chart: Chart): void }} shows other numbers
+ */
 function offerNumbers(details, chart) {
   const place = details.querySelector('.scroll')
-  details.addEventListener('toggle', () => {
-    if (details.open && place && !place.firstChild) place.append(numbersOf(chart))
-  })
+  let shown = chart
+  const fill = () => {
+    if (details.open) place?.replaceChildren(numbersOf(shown))
+  }
+  details.addEventListener('toggle', fill)
+  return {
+    update(next) {
+      shown = next
+      fill()
+    },
+  }
 }
 
 /** @param {Chart} chart */
