@@ -164,6 +164,7 @@ void all_shapes() {
 void large_means() {
   Random random(1000);
   for (const double mean_in_sd : {10.0, 100.0, 1000.0}) {
+    if (one_in > 1 && mean_in_sd < 1000) continue;
     double most_of_ours = 0, most_of_theirs = 0;
     for (const std::array<int64_t, 4> shape :
          {std::array<int64_t, 4>{4, 24, 28, 28}, {1, 64, 56, 56}, {16, 100, 7, 7}}) {
@@ -195,7 +196,7 @@ void large_means() {
 void central_differences() {
   constexpr double kStep = 1e-5;
   Random random(77);
-  for (int index = 0; index < 60 / one_in; ++index) {
+  for (int index = 0; index < 60; ++index) {
     const std::array<int64_t, 4> shape{random.between(2, 3), random.between(1, 5),
                                        random.between(1, 4), random.between(1, 4)};
     BnCase input = draw_bn(random, shape, index % 2 == 0, index % 4 < 2);
@@ -241,7 +242,8 @@ void batch_norm_act_differential() {
                 errors[1]);
   }
   test_case("batch_norm_act: large means", large_means);
-  test_case("batch_norm_act: central differences", central_differences);
+  // Thousands of calls of a few shapes.
+  if (one_in == 1) test_case("batch_norm_act: central differences", central_differences);
 }
 
 }  // namespace test
