@@ -1,6 +1,7 @@
 // @ts-check
 // `npm run check:cuda`: builds and links the whole add-on with a CUDA LibTorch, without a GPU, in
-// build-cuda/, and shows that it holds machine code for each GPU and needs libtorch_cuda.
+// build-cuda/, and shows that it holds machine code for each GPU and needs libtorch_cuda, and what each
+// kernel takes.
 //
 //   npm run check:cuda [-- --libtorch PATH]     else LIBTORCH, Python's torch, or pip fetches one
 
@@ -14,6 +15,7 @@ import { fetchLibtorch } from '../setup/fetch-libtorch.mjs'
 import { findLibtorch, libtorchAt } from '../setup/libtorch.mjs'
 import { packageRoot } from '../setup/paths.mjs'
 import { runAsProgram, SetupError } from '../setup/setup-error.mjs'
+import { compileCudaFiles } from './cuda-objects.mjs'
 import { strict } from './ensure.mjs'
 
 /** Enough to link; to run it needs the nvidia libraries beside it, as a Python torch has them. */
@@ -38,6 +40,12 @@ await runAsProgram(import.meta.url, async (args) => {
   const out = join(packageRoot, 'build-cuda')
   const built = await build(libtorch, { out, defines: strict })
   if (!built) process.stdout.write(`mcloss: nothing to build; ${describe(libtorch)}\n`)
+  const compiled = await compileCudaFiles(libtorch)
+  const results = 'results' in compiled ? compiled.results : []
+  for (const { name, ok, output, kernels } of results) {
+    process.stdout.write(`${ok ? 'ok' : 'FAILED'} ${name}\n${output}${kernels.join('\n')}\n`)
+  }
+  if (results.some(({ ok }) => !ok)) return 1
   return inspect(join(out, 'Release/mcloss.node'), chosenArchitectures(out))
 })
 

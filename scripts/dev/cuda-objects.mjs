@@ -1,20 +1,24 @@
 // @ts-check
 // Compiles every CUDA file to objects, without a GPU and with the headers of any LibTorch: so each
-// test run sees whether they still compile. For the lowest architecture: `npm run check:cuda` compiles
-// and links for all.
+// test run sees whether they still compile, and that no kernel spills registers or takes more shared
+// memory than every GPU gives. For the lowest architecture: `npm run check:cuda` compiles and links for
+// all.
 
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { read } from '../setup/child.mjs'
 import { findNvcc } from '../setup/compilers.mjs'
 import { packageRoot } from '../setup/paths.mjs'
+import { kernelResources, resourcesLine, takesTooMuch } from './kernel-resources.mjs'
 
 /** The lowest of CMakeLists.txt's list for a LibTorch of CUDA 13. */
 const lowest = '75'
 
 /**
+ * @typedef {{name: string, ok: boolean, output: string, kernels: string[]}} Compiled `kernels`: what
+ *   each takes
  * @param {import('../setup/libtorch.mjs').Libtorch} libtorch
- * @returns {Promise<{skipped: string} | {results: {name: string, ok: boolean, output: string}[]}>}
+ * @returns {Promise<{skipped: string} | {results: Compiled[]}>}
  */
 export async function compileCudaFiles(libtorch) {
   const nvcc = findNvcc()
@@ -26,17 +30,25 @@ export async function compileCudaFiles(libtorch) {
   const include = join(libtorch.path, 'include')
   const flags = [
     ...['-std=c++20', '--expt-relaxed-constexpr', '-O3', '-c'],
-    ...['-Xcompiler', '-fPIC', '-Werror', 'all-warnings'],
+    ...['-Xcompiler', '-fPIC', '-Werror', 'all-warnings', '-Xptxas', '-v'],
     ...['-I', join(packageRoot, 'native'), '-isystem', include],
     ...['-isystem', join(include, 'torch/csrc/api/include'), '-isystem', generated],
   ]
-  /** @type {{name: string, ok: boolean, output: string}[]} */
+  /** @type {Compiled[]} */
   const results = []
   for (const file of cudaFiles()) {
     const object = join(folder, `${basename(file, '.cu')}.o`)
     const args = [...flags, `-arch=sm_${lowest}`, '-o', object, join(packageRoot, file)]
     const { code, stdout, stderr } = await read(nvcc, args)
-    results.push({ name: `${file} sm_${lowest}`, ok: code === 0, output: stdout + stderr })
+    const name = `${file} sm_${lowest}`
+    if (code !== 0) {
+      results.push({ name, ok: false, output: stdout + stderr, kernels: [] })
+      continue
+    }
+    const kernels = kernelResources(stderr)
+    const tooMuch = kernels.filter(takesTooMuch).map(resourcesLine)
+    const output = tooMuch.map((line) => `${line}\n`).join('')
+    results.push({ name, ok: tooMuch.length === 0, output, kernels: kernels.map(resourcesLine) })
   }
   return { results }
 }

@@ -78,6 +78,7 @@ async function nativeTests() {
   for (const { name, env } of loopsHere()) {
     await nativeTest(name, env ? ['--operators'] : [], env)
   }
+  await nativeTest('the CUDA kernels on the CPU', ['--kernels'])
 }
 
 /**

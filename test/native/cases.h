@@ -27,5 +27,6 @@ void batch_inputs();
 void device();
 void kept_memory();
 void threads();
+void kernels(const std::string& fixtures);
 
 }  // namespace test

@@ -8,7 +8,9 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -21,6 +23,16 @@ struct Count {
   int64_t checks = 0, failed_checks = 0;  // values compared
 };
 inline Count count;
+
+// Less for CUDA kernels on the CPU: the largest shape, in values, that cases of many shapes take, and
+// how many of their random cases run, one of `one_in`.
+inline int64_t most_values = std::numeric_limits<int64_t>::max();
+inline int one_in = 1;
+
+inline bool is_soak() {
+  const char* const soak = std::getenv("MCLOSS_SOAK");
+  return soak && std::string(soak) == "1";
+}
 
 // The CPU, and the GPU where LibTorch sees one.
 inline std::vector<at::DeviceType> devices() {
@@ -37,10 +49,12 @@ inline bool check(bool ok, const std::string& what) {
   return ok;
 }
 
-// Passes if it makes a check, all its checks hold and it ends without an exception.
+// Passes if it makes a check, all its checks hold and it ends without an exception. What a case draws
+// from LibTorch is the same in each run, whichever cases run before it.
 template <typename Body>
 void test_case(const std::string& name, const Body& body) {
   const Count before = count;
+  at::manual_seed(1);
   try {
     body();
     if (count.checks == before.checks) check(false, name + ": nothing was checked");
