@@ -1,7 +1,7 @@
 // Accuracy by class, the classes that are taken for each other, and the most confident mistakes.
 
+import { type Html, html, nameHtml } from '../../html.js'
 import { percentText, pointsText } from '../figures.js'
-import { type Html, html, nameHtml } from '../html.js'
 import type { Mixed, Pair } from '../pairs.js'
 import type { ClassFigures, Mistake, RunRecords } from '../run.js'
 import { pictureHtml, runHtml, type Shown, tableHtml } from './parts.js'
