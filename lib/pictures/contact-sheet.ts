@@ -128,13 +128,13 @@ interface Layout {
   place(index: number): { left: number; top: number }
 }
 
-/** As many columns as make the sheet about 3 wide to 2 high. */
+/** As many columns as make the sheet about 3 wide to 2 high, or a few less. */
 function layoutOf(count: number, height: number, width: number): Layout {
   const scale = Math.max(1, Math.floor(LEAST_TILE / Math.max(height, width)))
   const [tileHeight, tileWidth] = [height * scale, width * scale]
   const columns = Math.max(1, Math.ceil(Math.sqrt((1.5 * count * tileHeight) / tileWidth)))
-  const used = Math.min(columns, count)
-  const rows = Math.ceil(count / used)
+  const rows = Math.ceil(count / columns)
+  const used = Math.ceil(count / rows) // so that the last row is as full as it can be
   return {
     width: GAP + used * (tileWidth + GAP),
     height: GAP + rows * (tileHeight + LABEL + GAP),
