@@ -12,5 +12,6 @@ export default defineConfig({
     // Only against hanging: ten times what the longest takes on a quiet machine.
     testTimeout: 600_000,
     hookTimeout: 600_000,
+    expect: { poll: { timeout: 60_000 } }, // a second is too short for a busy machine
   },
 })

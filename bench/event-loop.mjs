@@ -4,11 +4,11 @@
 
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout } from 'node:timers/promises'
 import { demoConfig } from '../dist/demo.js'
 import { train } from '../dist/index.js'
 import { scratchDir } from './batches.mjs'
+import { delaysDuring } from './loop-delay.mjs'
 import { readOptions } from './options.mjs'
 import { record } from './record.mjs'
 import { figure } from './statistics.mjs'
@@ -28,9 +28,9 @@ const config = (count) =>
   })
 
 await run(1) // draws the images and warms up
-const idle = await delays(() => setTimeout(2000))
+const idle = await delaysDuring(() => setTimeout(2000))
 let last
-const busy = await delays(async () => {
+const busy = await delaysDuring(async () => {
   last = await run(epochs)
 })
 console.log(`idle      p50 ${idle.p50} p99 ${idle.p99} max ${idle.max} ms over the timer's 1 ms`)
@@ -53,21 +53,6 @@ record(
   },
   options.dry,
 )
-
-/** The delays of the event loop while `work` runs, milliseconds above the timer's own 1 ms. */
-async function delays(work) {
-  const monitor = monitorEventLoopDelay({ resolution: 1 })
-  monitor.enable()
-  await work()
-  monitor.disable()
-  const above = (nanoseconds) => Number((nanoseconds / 1e6 - 1).toFixed(2))
-  return {
-    p50: above(monitor.percentile(50)),
-    p99: above(monitor.percentile(99)),
-    max: above(monitor.max),
-    count: monitor.count,
-  }
-}
 
 /** Trains as a user would, reading every event; -> the last epoch's event. */
 async function run(count) {

@@ -2,13 +2,13 @@
 // how much of them lies on the bird and on the parts by which kinds differ. Before and after training, by
 // MC-Loss and by cross entropy in the same network with the same groups. Whatever it shows.
 //
-//   npm run bench -- maps [--epochs N] [--seeds N] [--threads N]
+//   npm run bench -- maps [--epochs N] [--seeds N] [--threads N] [--dry]
 //
 // Each run that is done is a line of bench/maps.jsonl and is not made again; when none is missing,
-// docs/results/maps.md is written from the lines.
+// docs/results/maps.md is written from the lines. --dry keeps both in the working folder.
 
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { decode } from '../dist/data/images.js'
 import { channelGroups, datasets, defineConfig, loader, Trainer, train } from '../dist/index.js'
@@ -19,9 +19,11 @@ import { readOptions } from './options.mjs'
 import { mean } from './statistics.mjs'
 
 const CHANNELS_PER_CLASS = 3
-const options = readOptions({ seeds: 3, epochs: 20, threads: 1, work: 'runs/maps' })
+const options = readOptions({ seeds: 3, epochs: 20, threads: 1, work: 'runs/maps', dry: false })
 const here = (path) => fileURLToPath(new URL(path, import.meta.url))
-const [lines, page] = [here('maps.jsonl'), here('../docs/results/maps.md')]
+const [lines, page] = options.dry
+  ? ['maps.jsonl', 'maps.md'].map((name) => resolve(options.work, name))
+  : [here('maps.jsonl'), here('../docs/results/maps.md')]
 const root = resolve(options.work, 'birds')
 
 /** The demo's rates and weights (lib/demo.ts), which were tuned on both sides alike. */
@@ -65,13 +67,17 @@ const runs = Array.from({ length: options.seeds }, (_, seed) =>
 ).flat()
 const resultOf = ({ name, seed }) => kept().find(({ recipe }) => recipe === recipeOf(name, seed))
 
+for (const folder of [options.work, dirname(page)]) mkdirSync(folder, { recursive: true })
 for (const run of runs) {
   if (resultOf(run)) continue
   const result = await measuredRun(run)
   appendFileSync(lines, `${JSON.stringify(result)}\n`)
-  console.log(`${run.name}, seed ${run.seed}: top-1 ${result.top1}`)
+  const { user, system } = process.cpuUsage()
+  const minutes = ((user + system) / 6e7).toFixed(1)
+  console.log(
+    `${run.name}, seed ${run.seed}: top-1 ${result.top1}; ${minutes} processor minutes so far`,
+  )
 }
-mkdirSync(here('../docs/results'), { recursive: true })
 writeFileSync(page, mapsPage(runs.map(resultOf), configOf('MC-Loss', 0)))
 
 async function measuredRun({ name, seed }) {

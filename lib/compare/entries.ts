@@ -45,6 +45,10 @@ export interface Run {
 /** The name of a run within the file of finished runs, and of its folder. */
 export const keyOf = ({ hash, seed }: Pick<Run, 'hash' | 'seed'>) => `${hash}-${seed}`
 
+/** What the file of finished runs calls the runs of an entry at a point of its tuning. */
+export const labelOf = (label: string, point: Values = {}) =>
+  [label, valuesText(point)].filter(Boolean).join('; ')
+
 /**
  * Checks every configuration of a study before anything is run.
  *

@@ -13,11 +13,10 @@ import {
   runDirOf,
   withComparison,
 } from './comparison.js'
-import { keyOf, type Run } from './entries.js'
+import { keyOf, labelOf, type Run } from './entries.js'
 import type { Outcome, Result } from './ledger.js'
 import { type CompareReport, reportOf } from './report.js'
 import type { Study } from './study.js'
-import { valuesText } from './values.js'
 
 export interface CompareOptions {
   /** Folder of NAME.jsonl and of the run folders. */
@@ -59,7 +58,7 @@ export function compare(study: Study, options: CompareOptions): Promise<CompareR
 async function finish(comparison: Comparison, run: Run, options: CompareOptions): Promise<void> {
   const { signal, onEvent } = options
   const { kind, hash, seed } = run
-  const label = [run.entry.label, valuesText(run.point)].filter(Boolean).join('; ')
+  const label = labelOf(run.entry.label, run.point)
   const runDir = runDirOf(comparison, run)
   const lacking = () => {
     const { now, later } = missingRuns(comparison)

@@ -1,6 +1,6 @@
 // The page of the dashboard; lib/page/dashboard.js fills it.
 
-import { html, nameHtml } from '../report/html.js'
+import { html, nameHtml } from '../html.js'
 import { pageOf } from '../report/page.js'
 
 export function dashboardPage(dir: string): Promise<string> {

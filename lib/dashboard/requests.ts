@@ -7,6 +7,7 @@ import { open, realpath } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { systemReason } from '../files/system-errors.js'
+import { mapsFile, mapsFolder } from '../records/map-files.js'
 import type { Clients } from './clients.js'
 import type { FollowedRun } from './run.js'
 import type { Watch } from './watch.js'
@@ -108,10 +109,10 @@ async function sendMaps(
   run: FollowedRun | undefined,
   epoch: string,
 ): Promise<void> {
-  const folder = run && (await realpath(join(run.dir, 'maps')).catch(() => undefined))
-  const isOwn = run && folder === join(await realpath(run.dir), 'maps')
+  const folder = run && (await realpath(mapsFolder(run.dir)).catch(() => undefined))
+  const isOwn = run && folder === mapsFolder(await realpath(run.dir))
   if (!isOwn || epoch !== run.maps) return refuse(response, 404, 'No such maps.')
-  const path = join(folder, `epoch-${epoch}.png`)
+  const path = join(folder, mapsFile(epoch))
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
   const file = await open(path, flags).catch(() => undefined)
   if (!file) return refuse(response, 404, 'No such maps.')

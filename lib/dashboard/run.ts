@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { EpochEvent, RunEvent, StartEvent } from '../events.js'
 import { systemCodeOf } from '../files/system-errors.js'
 import type { State } from '../page/content.js'
+import { mapsAmong, mapsFolder } from '../records/map-files.js'
 import { withEpoch } from '../report/journal.js'
 import { isClaimed } from '../train/claim.js'
 import { STOP } from '../train/stop-file.js'
@@ -85,7 +86,5 @@ export class FollowedRun {
 }
 
 async function newestMaps(dir: string): Promise<string | undefined> {
-  const names = await readdir(join(dir, 'maps')).catch(() => [])
-  const numbers = names.flatMap((name) => /^epoch-(\d{4,9})\.png$/.exec(name)?.[1] ?? [])
-  return numbers.sort((a, b) => Number(a) - Number(b)).at(-1)
+  return mapsAmong(await readdir(mapsFolder(dir)).catch(() => [])).at(-1)
 }

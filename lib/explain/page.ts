@@ -1,7 +1,7 @@
 // index.html: pictures with the maps of two classes each. It asks for nothing outside its folder.
 
 import { basename } from 'node:path'
-import { escaped } from '../pictures/labels.js'
+import { Html, html, nameHtml } from '../html.js'
 import type { ConfusedPair } from './confused.js'
 import type { Explained, ExplainedClass } from './explained.js'
 import { pageStyle } from './page-style.js'
@@ -16,14 +16,14 @@ export interface PageContent {
 export function pageOf(content: PageContent): string {
   const { weights, pictures } = content
   const policy = "default-src 'none'; img-src 'self' file:; style-src 'unsafe-inline'"
-  return `<!doctype html>
+  const page = html`<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="${policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Channel maps</title>
-<style>${pageStyle}</style>
+<style>${new Html(pageStyle)}</style>
 </head>
 <body>
 <main>
@@ -31,21 +31,20 @@ export function pageOf(content: PageContent): string {
 <p>Each class owns a group of channels in the last feature map of the network. A map shows where one
 of its channels answers to the picture. CCMP is the largest value of the group's channels at each
 position. Each picture has the maps of the class that the model predicts and of the runner-up.</p>
-<p>Weights: <code>${name(weights)}</code></p>
+<p>Weights: <code>${nameHtml(weights)}</code></p>
 ${legend}
-${pictures.map(pictureSection).join('\n')}
-${content.confused ? confusedSection(content.pairs) : ''}
+${pictures.map(pictureSection)}
+${content.confused ? confusedSection(content.pairs) : null}
 </main>
 </body>
 </html>
 `
+  return page.markup
 }
 
-/** Text that is a name: its direction is its own, whatever it holds. */
-const name = (text: string) => `<bdi>${escaped(text)}</bdi>`
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`
 
-const legend = `<div class="legend">
+const legend = html`<div class="legend">
 <span>0</span>
 <span class="scale" role="img" aria-label="colours from black over red to yellow"></span>
 <span>largest value of the class in this picture</span>
@@ -55,21 +54,21 @@ cells of a map are interpolated bilinearly. h goes from 1, if all channels of th
 same places, to the number of channels. Overlap goes from 0, if the maps nowhere meet, to 1, if they
 are alike.</p>`
 
-function pictureSection({ path, file, size, classes, error }: Explained): string {
-  const where = path === basename(path) ? '' : `<p class="facts">${name(path)}</p>`
-  const heading = `<h2>${name(basename(path))}</h2>${where}`
-  if (error) return `<section>${heading}<p class="error">${escaped(error.message)}</p></section>`
+function pictureSection({ path, file, size, classes, error }: Explained): Html {
+  const where = path === basename(path) ? null : html`<p class="facts">${nameHtml(path)}</p>`
+  const heading = html`<h2>${nameHtml(basename(path))}</h2>${where}`
+  if (error) return html`<section>${heading}<p class="error">${error.message}</p></section>`
   const picture = figure(file as string, 'picture', `picture ${basename(path)}`, size)
-  return `<section>
+  return html`<section>
 ${heading}
 <div class="explained">
 <div class="picture">${picture}</div>
-<div>${classes.map((of) => classBlock(of, size)).join('\n')}</div>
+<div>${classes.map((of) => classBlock(of, size))}</div>
 </div>
 </section>`
 }
 
-function classBlock(of: ExplainedClass, size: Explained['size']): string {
+function classBlock(of: ExplainedClass, size: Explained['size']): Html {
   const { role, group, shape, h, overlap, files } = of
   const title = role === 'own' ? 'Predicted' : 'Runner-up'
   const last = group.end - 1
@@ -83,34 +82,32 @@ function classBlock(of: ExplainedClass, size: Explained['size']): string {
     const words = `channel ${group.begin + at}`
     return figure(file, words, alt(words), size)
   })
-  return `<h3>${title}: ${name(of.class)}</h3>
+  return html`<h3>${title}: ${nameHtml(of.class)}</h3>
 <p class="facts">${facts.join(' · ')}</p>
-<div class="maps">${figure(files.ccmp, 'CCMP', alt('CCMP'), size)}${maps.join('')}</div>`
+<div class="maps">${figure(files.ccmp, 'CCMP', alt('CCMP'), size)}${maps}</div>`
 }
 
-function figure(file: string, caption: string, alt: string, size: Explained['size']): string {
+function figure(file: string, caption: string, alt: string, size: Explained['size']): Html {
   const [height, width] = size as [number, number]
-  const image =
-    `<img src="${escaped(file)}" alt="${escaped(alt)}" width="${width}" height="${height}" ` +
-    'loading="lazy">'
-  return `<figure>${image}<figcaption>${escaped(caption)}</figcaption></figure>`
+  return html`<figure><img src="${file}" alt="${alt}" width="${width}" height="${height}" loading="lazy">
+<figcaption>${caption}</figcaption></figure>`
 }
 
-function confusedSection(pairs: readonly ConfusedPair[]): string {
+function confusedSection(pairs: readonly ConfusedPair[]): Html {
   if (pairs.length === 0) {
-    return '<section><h2>Most confused classes</h2><p>No test image was mistaken.</p></section>'
+    return html`<section><h2>Most confused classes</h2><p>No test image was mistaken.</p></section>`
   }
   const rows = pairs.map(
     ({ classes: [one, other], counts }) =>
-      `<tr><td>${name(one)}</td><td>${name(other)}</td><td>${counts[0]}</td><td>${counts[1]}</td></tr>`,
+      html`<tr><td>${nameHtml(one)}</td><td>${nameHtml(other)}</td><td>${counts[0]}</td><td>${counts[1]}</td></tr>`,
   )
-  return `<section>
+  return html`<section>
 <h2>Most confused classes</h2>
 <p>Of the test split of the model's data. The sheet shows, for each pair, the image of the first
 class that was most surely taken for the second, with the maps of both.</p>
 <div class="wide" tabindex="0" role="region" aria-label="most confused classes">
 <table><thead><tr><th>class</th><th>taken for</th><th>times</th><th>the other way round</th></tr></thead>
-<tbody>${rows.join('')}</tbody></table>
+<tbody>${rows}</tbody></table>
 </div>
 <div class="wide" tabindex="0" role="region" aria-label="sheet of the most confused classes">
 <img src="confused.png" alt="maps of the most confused classes, two lines for each pair">

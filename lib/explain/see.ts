@@ -7,8 +7,8 @@ import { gate } from '../data/pool.js'
 import { decodeRows } from '../data/stream.js'
 import { McLossError } from '../errors.js'
 import { type ClassMaps, classMapsOf } from '../maps/class-maps.js'
-import { seenPictures } from '../maps/seen.js'
 import type { ChannelGroup } from '../mc-loss.js'
+import { seenPictures } from '../pictures/seen.js'
 import { cutOf, type Model, notFinite } from '../predict/model.js'
 import { batchOf } from '../predict/outputs.js'
 import type { Picture } from '../predict/pictures.js'
@@ -64,7 +64,7 @@ export async function seeEach(
     const probabilities = views.map(probabilitiesOf)
     const labels = probabilities.map((of, at) => labelsOf(places[at] as number, ranked(of)))
     const maps = await classMapsOf(trainer, batch, groups, labels)
-    const images = seenPictures(batch, data.crop)
+    const images = await seenPictures(batch, data)
     for (const [at, place] of places.entries()) {
       await see(place, {
         picture: images[at] as Image,

@@ -2,7 +2,7 @@
 // channels and their maximum, and the scale of the colours below.
 
 import { encodePng, type Image, renderSvg } from '../data/images.js'
-import { escaped, FONT, LINE, shortened } from '../pictures/labels.js'
+import { FONT, LINE, shortened, xmlText } from '../pictures/labels.js'
 import { fitted, paste } from '../pictures/paste.js'
 import type { ClassMaps } from './class-maps.js'
 import { heatOver, INFERNO } from './heat.js'
@@ -87,5 +87,5 @@ function legendSvg(top: number): string {
 }
 
 function words(x: number, y: number, text: string, attributes = ''): string {
-  return `<text x="${x}" y="${y}" ${attributes}>${escaped(text)}</text>`
+  return `<text x="${x}" y="${y}" ${attributes}>${xmlText(text)}</text>`
 }

@@ -123,7 +123,8 @@ function drawChart(place, chart, runs) {
   }
 
   new ResizeObserver(() => {
-    if (place.clientWidth > 0) plot.setSize({ width: place.clientWidth, height: HEIGHT })
+    const width = place.clientWidth
+    if (width > 0 && width !== plot.width) plot.setSize({ width, height: HEIGHT })
   }).observe(place)
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', again)
   return {

@@ -2,10 +2,8 @@
 // native pixel path make it, with its class's name below.
 
 import { checkArgument } from '../arguments.js'
-import { native } from '../binding.js'
-import { half } from '../config/normalisation.js'
 import { badImages, type OnBadImage } from '../data/bad-images.js'
-import type { Batch, Dataset, Split } from '../data/batch.js'
+import type { Dataset, Split } from '../data/batch.js'
 import { datasetShape } from '../data/datasets/lists/check.js'
 import { encodePng, type Image, renderSvg } from '../data/images.js'
 import { type LoaderOptions, loader } from '../data/loader.js'
@@ -13,8 +11,9 @@ import { sheetConfigShape, sheetShape } from '../data/shapes.js'
 import { positionsOf } from '../data/validation.js'
 import { McLossError } from '../errors.js'
 import type { WarningEvent } from '../events.js'
-import { escaped, FONT, LINE, linesOf } from './labels.js'
+import { FONT, LINE, linesOf, xmlText } from './labels.js'
 import { paste } from './paste.js'
+import { seenPictures } from './seen.js'
 
 export interface ContactSheetOptions {
   split: Split
@@ -96,7 +95,7 @@ export async function contactSheet(
   )
   const shown: { image: Image; sample: number; class: string }[] = []
   for await (const batch of batches) {
-    const images = await seen(batch, config.data)
+    const images = await seenPictures(batch, config.data)
     for (const [row, image] of images.entries()) {
       const name = dataset.classes[batch.labels[row] as number] as string
       if (shown.length < count) {
@@ -129,13 +128,13 @@ interface Layout {
   place(index: number): { left: number; top: number }
 }
 
-/** As many columns as make the sheet about 3 wide to 2 high. */
+/** As many columns as make the sheet about 3 wide to 2 high, or a few less. */
 function layoutOf(count: number, height: number, width: number): Layout {
   const scale = Math.max(1, Math.floor(LEAST_TILE / Math.max(height, width)))
   const [tileHeight, tileWidth] = [height * scale, width * scale]
   const columns = Math.max(1, Math.ceil(Math.sqrt((1.5 * count * tileHeight) / tileWidth)))
-  const used = Math.min(columns, count)
-  const rows = Math.ceil(count / used)
+  const rows = Math.ceil(count / columns)
+  const used = Math.ceil(count / rows) // so that the last row is as full as it can be
   return {
     width: GAP + used * (tileWidth + GAP),
     height: GAP + rows * (tileHeight + LABEL + GAP),
@@ -161,37 +160,12 @@ function checkLayout(count: number, { width, height }: Layout): void {
   )
 }
 
-/** The network's input of a batch, the normalisation undone: u8 RGB images. */
-async function seen(batch: Batch, data: SheetConfig['data']): Promise<Image[]> {
-  const { crop, mean = half, std = half } = data
-  const [height, width] = crop
-  const area = height * width
-  const planes = await native().gatherAugment(batch, {
-    outHeight: height,
-    outWidth: width,
-    mean: [...mean],
-    std: [...std],
-  })
-  return Array.from({ length: batch.count }, (_, row) => {
-    const pixels = new Uint8Array(area * 3)
-    for (let channel = 0; channel < 3; channel++) {
-      const [offset, factor] = [mean[channel] as number, std[channel] as number]
-      const plane = (row * 3 + channel) * area
-      for (let at = 0; at < area; at++) {
-        const level = ((planes[plane + at] as number) * factor + offset) * 255
-        pixels[at * 3 + channel] = Math.round(Math.min(Math.max(level, 0), 255))
-      }
-    }
-    return { pixels, width, height }
-  })
-}
-
 /** The sheet without its tiles: names only, each clipped to its tile's width. */
 function labelsSvg(layout: Layout, tiles: Tile[]): string {
   const { width, height, tileWidth, tileHeight } = layout
   const label = ({ left, top, class: name }: Tile) => {
     const lines = linesOf(name, tileWidth / FONT).map(
-      (line, at) => `<text x="${tileWidth / 2}" y="${(at + 1) * LINE}">${escaped(line)}</text>`,
+      (line, at) => `<text x="${tileWidth / 2}" y="${(at + 1) * LINE}">${xmlText(line)}</text>`,
     )
     const place = `x="${left}" y="${top + tileHeight}" width="${tileWidth}" height="${LABEL}"`
     return `<svg ${place}>${lines.join('')}</svg>`

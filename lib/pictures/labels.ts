@@ -1,4 +1,6 @@
-// Text in a picture: names cut to a width, and as the characters that XML and HTML have for them.
+// Text in a picture: names cut to a width, and as the characters that XML has for them.
+
+import { escaped } from '../html.js'
 
 /** Of labels, pixels. */
 export const FONT = 12
@@ -35,9 +37,7 @@ export function shortened(name: string, ems: number): string {
   return cut(kept).join('')
 }
 
-/** Text of XML or HTML, whatever it holds; what XML has no place for becomes a sign for it. */
-export function escaped(text: string): string {
-  return text
-    .replace(/[^\t\n\r -\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, '\ufffd')
-    .replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
+/** Text of XML, whatever it holds; what XML has no place for becomes a sign for it. */
+export function xmlText(text: string): string {
+  return escaped(text.replace(/[^\t\n\r -\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]/gu, '\ufffd'))
 }

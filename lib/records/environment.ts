@@ -8,7 +8,7 @@ import { McLossError } from '../errors.js'
 import { unlessMissing } from '../files/system-errors.js'
 import { packageVersion } from '../machine.js'
 import { gpusOf, output } from '../programs.js'
-import { replaceFile } from './files.js'
+import { replaceRecord } from './files.js'
 
 /** What a run knows of itself when it starts or goes on. */
 export interface Beginning {
@@ -24,7 +24,7 @@ export interface Beginning {
 /** Adds an entry; those of earlier starts stay as they are. */
 export async function recordEnvironment(path: string, beginning: Beginning): Promise<void> {
   const entries = [...(await earlierEntries(path)), await environmentOf(beginning)]
-  await replaceFile(path, `${JSON.stringify(entries, null, 2)}\n`)
+  await replaceRecord(path, `${JSON.stringify(entries, null, 2)}\n`)
 }
 
 async function earlierEntries(path: string): Promise<unknown[]> {

@@ -1,17 +1,13 @@
 // How records are written: whole, or appended to; what the disk refuses is an E_IO that names the file.
 
-import { appendFile, rename, writeFile } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { appendFile } from 'node:fs/promises'
 import { McLossError } from '../errors.js'
+import { replaceFile } from '../files/replace.js'
 import { systemReason } from '../files/system-errors.js'
 
-/** Replaces the file in one step: whoever reads it finds all of the old or of the new. */
-export async function replaceFile(path: string, bytes: string | Uint8Array): Promise<void> {
-  const unfinished = join(dirname(path), `.${basename(path)}.tmp`)
-  await orNotWritten(path, async () => {
-    await writeFile(unfinished, bytes)
-    await rename(unfinished, path)
-  })
+/** In one step. @throws McLossError E_IO */
+export function replaceRecord(path: string, bytes: string | Uint8Array): Promise<void> {
+  return orNotWritten(path, () => replaceFile(path, bytes))
 }
 
 export function appendTo(path: string, bytes: string | Uint8Array): Promise<void> {

@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises'
 import { unlessMissing } from '../files/system-errors.js'
 import { csvText } from './csv.js'
 import { figuresOf } from './figures.js'
-import { appendTo, replaceFile } from './files.js'
+import { appendTo, replaceRecord } from './files.js'
 
 type Row = Map<string, number>
 
@@ -43,7 +43,7 @@ export class MetricsCsv {
   #replace(): Promise<void> {
     const header = this.#columns.length > 0 ? [this.#columns] : []
     const rows = this.#rows.map((row) => this.#cells(row))
-    return replaceFile(this.#path, csvText([...header, ...rows]))
+    return replaceRecord(this.#path, csvText([...header, ...rows]))
   }
 
   #cells(row: Row): (number | undefined)[] {

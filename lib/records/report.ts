@@ -5,7 +5,7 @@ import { access, constants, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Answers } from './answers.js'
 import { type Cell, csvText } from './csv.js'
-import { orNotWritten, replaceFile } from './files.js'
+import { orNotWritten, replaceRecord } from './files.js'
 
 const MISTAKES = 50
 
@@ -24,12 +24,12 @@ export async function writeReport(folder: string, answers: Answers): Promise<voi
   const counts = confusion(answers)
   await writeTable(folder, 'per-class', PER_CLASS, perClass(classes, counts))
   await writeTable(folder, 'mistakes', MISTAKE, mistakes(answers))
-  await replaceFile(
+  await replaceRecord(
     join(folder, 'confusion.json'),
     `{"classes":${JSON.stringify(classes)},"counts":${lines(counts)}}\n`,
   )
   const rows = counts.map((row, label) => [classes[label], ...row])
-  await replaceFile(join(folder, 'confusion.csv'), csvText([['class', ...classes], ...rows]))
+  await replaceRecord(join(folder, 'confusion.csv'), csvText([['class', ...classes], ...rows]))
 }
 
 async function writeTable<Column extends string>(
@@ -39,8 +39,8 @@ async function writeTable<Column extends string>(
   records: readonly Record<Column, Cell>[],
 ): Promise<void> {
   const rows = records.map((record) => columns.map((column) => record[column]))
-  await replaceFile(join(folder, `${name}.json`), `${lines(records)}\n`)
-  await replaceFile(join(folder, `${name}.csv`), csvText([columns, ...rows]))
+  await replaceRecord(join(folder, `${name}.json`), `${lines(records)}\n`)
+  await replaceRecord(join(folder, `${name}.csv`), csvText([columns, ...rows]))
 }
 
 /** A JSON array, an element a line. */

@@ -1,15 +1,15 @@
 // The sections of a report in their order.
 
 import type { CompareReport } from '../compare/report.js'
+import { type Html, html } from '../html.js'
 import type { Chart } from '../page/content.js'
 import type { Examples } from './examples.js'
-import { type Html, html } from './html.js'
 import type { Pair } from './pairs.js'
 import type { RunRecords } from './run.js'
 import { classesHtml, mistakesHtml, pairsHtml } from './sections/classes.js'
 import { curvesHtml } from './sections/curves.js'
 import { mapsHtml } from './sections/maps.js'
-import { runHtml, type Shown } from './sections/parts.js'
+import { type Pictures, runHtml, type Shown } from './sections/parts.js'
 import { configHtml, environmentHtml } from './sections/settings.js'
 import { comparisonHtml, notesHtml, summaryHtml, testHtml } from './sections/summary.js'
 
@@ -26,9 +26,9 @@ export interface Content {
   mapsPerRun: number
 }
 
-export function contentHtml(content: Content, picture: Shown['picture']): Html {
+export function contentHtml(content: Content, pictures: Pictures): Html {
   const { title, runs, study, charts, pairs, examples, notes } = content
-  const shown: Shown = { names: runs.map(({ name }) => name), picture }
+  const shown: Shown = { names: runs.map(({ name }) => name), ...pictures }
   const ofRuns = (of: (run: RunRecords) => readonly string[]) =>
     runs.flatMap((run, at) => of(run).map((text) => html`${runHtml(shown, at)}: ${text}`))
   const missing = [...notes.map((note) => html`${note}`), ...ofRuns((run) => run.notes)]

@@ -1,8 +1,9 @@
 // Where a report goes. An earlier report is replaced; another file is not.
 
-import { open, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { McLossError } from '../errors.js'
+import { replaceFile } from '../files/replace.js'
 import { faultAt, systemReason, unlessMissing } from '../files/system-errors.js'
 import { GENERATOR } from './page.js'
 
@@ -43,19 +44,14 @@ async function isReport(path: string): Promise<boolean> {
   }
 }
 
-/** In one step: whoever opens the file finds the old or the new page. @throws McLossError E_IO */
+/** @throws McLossError E_IO */
 export async function writePage(out: string, page: string): Promise<void> {
   const path = resolve(out)
-  const unfinished = `${path}.${process.pid}.part`
-  try {
-    await writeFile(unfinished, page, { flag: 'wx' })
-    await rename(unfinished, path)
-  } catch (cause) {
-    await rm(unfinished, { force: true }).catch(() => {}) // the first error counts
+  await replaceFile(path, page).catch((cause) => {
     throw new McLossError(
       'E_IO',
       `report: ${path} cannot be written: ${systemReason(cause)} --out can name another file.`,
       { cause },
     )
-  }
+  })
 }

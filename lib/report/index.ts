@@ -11,7 +11,7 @@ import { checkPlace, writePage } from './file.js'
 import { pageOf } from './page.js'
 import { nearestPairs } from './pairs.js'
 import { type RunRecords, readRun } from './run.js'
-import { chosenMaps } from './sections/maps.js'
+import type { Pictures } from './sections/parts.js'
 import { readStudyFolder, type StudyRecords } from './study.js'
 import { type Thumbnails, thumbnailsOf } from './thumbnails.js'
 
@@ -106,40 +106,39 @@ async function contentOf(
   }
 }
 
-/** Text first; what it leaves of the page's size is for pictures, which are made small enough. */
+/**
+ * Text first; what it leaves of the page's size is for pictures, which are made small enough. Which ones
+ * they are says the page itself.
+ */
 async function pageWithPictures(content: Content): Promise<{ page: string; notes: string[] }> {
-  const { runs, pairs, examples, mistakesPerRun, mapsPerRun } = content
+  const { runs } = content
   const data = { runs: runs.length, charts: content.charts }
-  const pageWith = (notes: readonly string[], picture: Thumbnails['of']) =>
+  const pageWith = (notes: readonly string[], pictures: Pictures) =>
     pageOf({
-      ...{ title: content.title, body: contentHtml({ ...content, notes }, picture), data },
+      ...{ title: content.title, body: contentHtml({ ...content, notes }, pictures), data },
       scripts: ['chart.js', 'numbers.js', 'sort.js', 'report.js'],
     })
-  const maps = runs.flatMap((run) => chosenMaps(run.maps, mapsPerRun))
-  const small = [
-    ...pairs.flatMap(({ class: name, other }) => [...examples.of(name), ...examples.of(other)]),
-    ...runs.flatMap(({ mistakes = [] }) =>
-      mistakes
-        .slice(0, mistakesPerRun)
-        .flatMap(({ path, predicted }) => [path, ...examples.of(predicted).slice(0, 1)]),
-    ),
-  ]
-  const empty = { address: '', width: 1000, height: 1000 }
-  const bare = Buffer.byteLength(await pageWith(content.notes, () => empty))
+  const wanted: Record<keyof Pictures, string[]> = { maps: [], picture: [] }
+  const noted = (kind: keyof Pictures) => (path: string) => {
+    wanted[kind].push(path)
+    return { address: '', width: 1000, height: 1000 }
+  }
+  const blank = { maps: noted('maps'), picture: noted('picture') }
+  const bare = Buffer.byteLength(await pageWith(content.notes, blank))
   const room = MAX_BYTES - bare - NOTE_BYTES
   if (room < 0) throw tooLarge(bare, runs.length)
-  const large = await thumbnailsOf(maps, {
+  const maps = await thumbnailsOf(wanted.maps, {
     ...{ sides: [1200, 900, 600, 400], quality: 85, budgetBytes: MAP_SHARE * room },
   })
-  const thumbnails = await thumbnailsOf(small, {
+  const pictures = await thumbnailsOf(wanted.picture, {
     ...{ sides: [160, 128, 96, 64, 48], quality: 80, budgetBytes: (1 - MAP_SHARE) * room },
   })
   const notes = [
     ...content.notes,
-    ...pictureNotes(large, 'channel maps'),
-    ...pictureNotes(thumbnails, 'pictures'),
+    ...pictureNotes(maps, 'channel maps'),
+    ...pictureNotes(pictures, 'pictures'),
   ]
-  return { page: await pageWith(notes, (path) => large.of(path) ?? thumbnails.of(path)), notes }
+  return { page: await pageWith(notes, { maps: maps.of, picture: pictures.of }), notes }
 }
 
 const NOTE_BYTES = 20_000 // for what is then said of pictures

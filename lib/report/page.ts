@@ -5,8 +5,8 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { Html, html, scriptJson } from '../html.js'
 import { packageRoot, packageVersion } from '../machine.js'
-import { Html, html, scriptJson } from './html.js'
 
 /** What marks a file as a page of ours. */
 export const GENERATOR = 'mcloss report'

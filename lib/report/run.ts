@@ -8,6 +8,7 @@ import { McLossError, reasonOf } from '../errors.js'
 import type { EpochEvent, StartEvent, TestEvent } from '../events.js'
 import { faultAt, unlessMissing } from '../files/system-errors.js'
 import { textOf } from '../files/text.js'
+import { mapsAmong, mapsFile, mapsFolder } from '../records/map-files.js'
 import { readJournal } from './journal.js'
 
 const perClass = z.array(
@@ -56,7 +57,7 @@ export interface RunRecords {
   perClass: ClassFigures[] | undefined
   confusion: Confusion | undefined
   mistakes: Mistake[] | undefined
-  /** Paths, in the order of their names, which have the epoch. */
+  /** Paths, in the order of their epochs. */
   maps: string[]
   notes: string[]
 }
@@ -96,7 +97,7 @@ export async function readRun(given: string, name = basename(resolve(given))): P
     perClass: await table('per-class', perClass, 'figures by class are left out.'),
     confusion: await table('confusion', confusion, 'confusions are left out.'),
     mistakes: await table('mistakes', mistakes, 'mistakes are left out.'),
-    maps: await mapsIn(join(dir, 'maps')),
+    maps: await mapsIn(mapsFolder(dir)),
     notes,
   }
 }
@@ -149,8 +150,5 @@ function stateNotes(
 async function mapsIn(folder: string): Promise<string[]> {
   const what = `report: ${folder} cannot be read`
   const names = (await unlessMissing(readdir(folder), 'E_IO', what)) ?? []
-  return names
-    .filter((name) => name.endsWith('.png'))
-    .sort()
-    .map((name) => join(folder, name))
+  return mapsAmong(names).map((epochs) => join(folder, mapsFile(epochs)))
 }

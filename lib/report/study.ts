@@ -3,7 +3,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
-import { keyOf } from '../compare/entries.js'
+import { keyOf, labelOf } from '../compare/entries.js'
 import type { CompareReport } from '../compare/report.js'
 import { unlessMissing } from '../files/system-errors.js'
 import { type RunRecords, readRun } from './run.js'
@@ -15,6 +15,7 @@ const table = z.looseObject({
     z.looseObject({
       ...{ label: z.string(), seeds: z.array(z.number()), mean: figure, sd: figure },
       ...{ seconds: figure, baseline: z.string().optional() },
+      tuned: z.record(z.string(), z.unknown()).optional(),
       difference: z.looseObject({ mean: z.number(), low: figure, high: figure }).optional(),
     }),
   ),
@@ -59,8 +60,9 @@ async function runsOf(dir: string, report: CompareReport) {
   const results = text.split('\n').flatMap(resultIn)
   const runs: RunRecords[] = []
   const notes: string[] = []
-  for (const { label, seeds } of report.entries) {
-    const own = results.filter((one) => one.kind === 'figure' && one.label === label)
+  for (const { label, seeds, tuned } of report.entries) {
+    const itsLabel = labelOf(label, tuned)
+    const own = results.filter((one) => one.kind === 'figure' && one.label === itsLabel)
     const [first] = own.sort((a, b) => a.seed - b.seed)
     const name = first && `${label}, seed ${first.seed}`
     const runDir = first && join(dir, 'runs', keyOf(first), 'run')

@@ -11,12 +11,10 @@ import { decodeTo } from '../data/images.js'
 import { preprocessingOf } from '../data/preprocessing.js'
 import { classMapsOf } from '../maps/class-maps.js'
 import { groupsOf } from '../maps/groups.js'
-import { seenPictures } from '../maps/seen.js'
 import { mapsSheet } from '../maps/sheet.js'
-import { orNotWritten, replaceFile } from '../records/files.js'
-
-/** Of the run folder. */
-const MAPS = 'maps'
+import { seenPictures } from '../pictures/seen.js'
+import { orNotWritten, replaceRecord } from '../records/files.js'
+import { mapsFile, mapsFolder } from '../records/map-files.js'
 
 export interface MapSheets {
   /** Writes RUN/maps/epoch-NNNN.png. `epochs`: how many are done. @throws McLossError E_IO */
@@ -35,7 +33,7 @@ export async function openMapSheets(config: Config, dataset: Dataset): Promise<M
   const { classes } = dataset
   const groups = groupsOf('explain.images', nativeConfig(config, classes.length).model)
   const batch = await batchOf(images, config, dataset)
-  const pictures = seenPictures(batch, config.data.crop)
+  const pictures = await seenPictures(batch, config.data)
   return {
     async write(trainer, runDir, epochs) {
       const { predictions, predictedProbabilities } = await trainer.evaluate(batch)
@@ -47,10 +45,9 @@ export async function openMapSheets(config: Config, dataset: Dataset): Promise<M
         const title = `${name}, h ${maps.h.toFixed(2)} of ${maps.shape[0]}`
         return { picture: pictures[n] as (typeof pictures)[0], title, maps }
       })
-      const folder = join(runDir, MAPS)
+      const folder = mapsFolder(runDir)
       await orNotWritten(folder, () => mkdir(folder, { recursive: true }))
-      const name = `epoch-${String(epochs).padStart(4, '0')}.png`
-      await replaceFile(join(folder, name), await mapsSheet(lines))
+      await replaceRecord(join(folder, mapsFile(epochs)), await mapsSheet(lines))
     },
   }
 }

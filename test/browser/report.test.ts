@@ -134,14 +134,35 @@ describe.skipIf(isSkipped)(`the report in a browser${reason}`, () => {
     await page.close()
   })
 
-  test('300 epochs and 200 classes: less than 5 MB, and how long it takes to open', async () => {
+  test('a chart is drawn when it comes near the view, or all for print, with its words before', async () => {
+    const { page, faults } = await openPage(browser, address)
+    const last = page.locator('#chart-data-wait')
+    await page.locator('#chart-top1 canvas').waitFor()
+    expect(await last.locator('canvas').count()).toBe(0)
+    const words = 'Share of the time spent waiting for data. i>: 1.0 % at epoch 1'
+    expect(await last.getByRole('img').getAttribute('aria-label')).toContain(words)
+    await last.scrollIntoViewIfNeeded()
+    await last.locator('canvas').waitFor()
+    expect(await last.getByRole('img').getAttribute('aria-label')).toContain(words)
+    expect(await last.getByRole('img').count()).toBe(1)
+    await page.close()
+    const printed = await openPage(browser, address)
+    expect(await printed.page.locator('#chart-data-wait canvas').count()).toBe(0)
+    await printed.page.pdf()
+    expect(await printed.page.locator('.chart:not(:has(canvas, img))').count()).toBe(0)
+    expect([...faults, ...printed.faults]).toEqual([])
+    await printed.page.close()
+  })
+
+  test('300 epochs and 200 classes: less than 5 MB; what is far from the view waits', async () => {
     const classes = Array.from({ length: 200 }, (_, at) => `${at}.Some_kind_of_bird_with_a_name`)
     const dir = await writeRecords(temporaryFolder(), { classes, epochs: 300, mistakes: 50 })
     const { path } = await makeReport({ runs: [dir] })
     const before = await processorSeconds(browser)
     const began = performance.now()
     const { page, faults } = await openPage(browser, pathToFileURL(path).href)
-    await page.locator('#chart-data-wait canvas').waitFor()
+    await page.locator('#chart-top1 canvas').waitFor()
+    await page.evaluate('new Promise((seen) => requestAnimationFrame(() => setTimeout(seen)))')
     const seconds = ((performance.now() - began) / 1000).toFixed(2)
     const megabytes = (statSync(path).size / 1e6).toFixed(2)
     const busy = ((await processorSeconds(browser)) - before).toFixed(2)
@@ -149,6 +170,15 @@ describe.skipIf(isSkipped)(`the report in a browser${reason}`, () => {
       `300 epochs, 200 classes: ${megabytes} MB, opened in ${seconds} s, ${busy} s of the processor\n`,
     )
     expect(statSync(path).size).toBeLessThan(5_000_000)
+    expect(await page.locator('.chart canvas').count()).toBeLessThan(
+      await page.locator('.chart').count(),
+    )
+    const isLaidOut = (id: string) =>
+      page.evaluate(
+        `document.querySelector('#${id} > :last-child').checkVisibility({ contentVisibilityAuto: true })`,
+      )
+    expect(await isLaidOut('runs')).toBe(true)
+    expect(await isLaidOut('classes')).toBe(false)
     expect(await page.locator('#classes tbody tr').count()).toBe(200)
     expect(faults).toEqual([])
     await page.close()

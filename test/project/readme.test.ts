@@ -1,8 +1,8 @@
 // Every command in a ```sh block of the documentation exists: npm scripts, mcloss subcommands,
 // programs and recipes of this repository.
 
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 
 const root = join(import.meta.dirname, '../..')
@@ -62,6 +62,25 @@ test.each(pages)('%s names commands that exist', (page) => {
     for (const path of paths) {
       expect(existsSync(join(root, path)), where).toBe(true)
     }
+  }
+})
+
+const picturesOf = (page: string) =>
+  [...read(page).matchAll(/!\[([^\]]*)\]\(([^)]+)\)/g)].map(([, words = '', path = '']) => ({
+    words,
+    path: join(dirname(page), path),
+  }))
+
+test('every picture of the documentation is there, in less than 200 KB, and said in words', () => {
+  const pictures = pages.flatMap(picturesOf)
+  expect(picturesOf('README.md').length).toBeGreaterThan(3)
+  for (const { words, path } of pictures) {
+    expect(words.split(' ').length, path).toBeGreaterThan(4)
+    expect(statSync(join(root, path)).size, path).toBeLessThan(200_000)
+  }
+  const shown = pictures.map(({ path }) => path)
+  for (const name of readdirSync(join(root, 'docs/images'))) {
+    expect(shown).toContain(`docs/images/${name}`)
   }
 })
 

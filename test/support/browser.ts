@@ -1,29 +1,15 @@
-// A real browser for the tests of pages: Debian's chromium, or the one that MCLOSS_CHROMIUM names. What a
-// page must never do is collected while it is open.
+// A real browser for the tests of pages. What a page must never do is collected while it is open.
 
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { delimiter, join } from 'node:path'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
+import { browserPath } from '../../scripts/dev/chromium.mjs'
 
-const NAMES = ['chromium', 'chromium-browser', 'google-chrome']
-
-/** Its path; undefined where there is none. */
-export const browserPath = process.env.MCLOSS_CHROMIUM ?? inPath()
+export { openBrowser } from '../../scripts/dev/chromium.mjs'
 
 /** Why tests are skipped, for their names. `npm run test:browser` skips none. */
 export const isSkipped = !browserPath && process.env.MCLOSS_NEEDS_BROWSER !== '1'
 export const reason = isSkipped ? ' (there is no chromium here: apt-get install chromium)' : ''
-
-function inPath(): string | undefined {
-  const folders = (process.env.PATH ?? '').split(delimiter)
-  return NAMES.flatMap((name) => folders.map((folder) => join(folder, name))).find(existsSync)
-}
-
-export function openBrowser(): Promise<Browser> {
-  if (!browserPath) throw new Error('no chromium: apt-get install chromium, or set MCLOSS_CHROMIUM')
-  return chromium.launch({ executablePath: browserPath, args: ['--no-sandbox'] })
-}
 
 export interface Opened {
   page: Page

@@ -7,7 +7,7 @@ import { plan } from '../../compare/plan.js'
 import { readStudy, type StudyInput } from '../../compare/study.js'
 import { parsedValue, splitValues } from '../../compare/values.js'
 import { McLossError } from '../../errors.js'
-import { replaceFile } from '../../records/files.js'
+import { replaceRecord } from '../../records/files.js'
 import { positiveInteger } from '../options.js'
 import { compareCsv, compareMarkdown, eventText, planText } from '../reports/compare.js'
 import { exitCodes, print, printError, stopOnSignals } from '../terminal.js'
@@ -55,9 +55,9 @@ async function runCompare(file: string, { axis: axes = {}, baseline, jobs, out, 
   }
   const report = await compare(study, { out, jobs, signal, onEvent })
   const markdown = compareMarkdown(report)
-  await replaceFile(join(out, `${report.name}.md`), markdown)
-  await replaceFile(join(out, `${report.name}.csv`), compareCsv(report))
-  await replaceFile(join(out, `${report.name}.json`), `${JSON.stringify(report, null, 2)}\n`)
+  await replaceRecord(join(out, `${report.name}.md`), markdown)
+  await replaceRecord(join(out, `${report.name}.csv`), compareCsv(report))
+  await replaceRecord(join(out, `${report.name}.json`), `${JSON.stringify(report, null, 2)}\n`)
   print('')
   print(markdown.trimEnd())
   if (report.failed.length > 0) process.exitCode = exitCodes.failure

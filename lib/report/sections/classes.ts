@@ -1,7 +1,7 @@
 // Accuracy by class, the classes that are taken for each other, and the most confident mistakes.
 
+import { type Html, html, nameHtml } from '../../html.js'
 import { percentText, pointsText } from '../figures.js'
-import { type Html, html, nameHtml } from '../html.js'
 import type { Mixed, Pair } from '../pairs.js'
 import type { ClassFigures, Mistake, RunRecords } from '../run.js'
 import { pictureHtml, runHtml, type Shown, tableHtml } from './parts.js'
@@ -106,7 +106,7 @@ function mistakeHtml(mistake: Mistake, examples: Examples, shown: Shown): Html {
   const { path, label, predicted, probability, labelProbability } = mistake
   const [example] = examples(predicted)
   const other = example ? pictureHtml(shown, example, `An image of ${predicted}`) : null
-  const share = (value: number) => html`<span class="muted">(${percentText(value)})</span>`
+  const share = (value: number) => html`<span class="muted share">(${percentText(value)})</span>`
   return html`<li><div class="two">
 <div>${pictureHtml(shown, path, `An image of ${label}`)}
 <p>${nameHtml(label)} ${share(labelProbability)}</p></div>

@@ -1,9 +1,9 @@
 // The charts: a place each that a script draws in, with words for whoever does not see it.
 
+import { type Html, html } from '../../html.js'
 import type { Chart } from '../../page/content.js'
 import { chartWords } from '../curves.js'
 import { figureText, percentText } from '../figures.js'
-import { type Html, html } from '../html.js'
 
 export function curvesHtml(charts: readonly Chart[]): Html {
   if (charts.length === 0) return html`<p>There are no curves: no epoch is finished.</p>`

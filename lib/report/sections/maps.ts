@@ -1,12 +1,12 @@
 // The channel maps that a run wrote while it was trained.
 
 import { basename } from 'node:path'
-import { type Html, html } from '../html.js'
+import { type Html, html } from '../../html.js'
 import type { RunRecords } from '../run.js'
 import { runHtml, type Shown } from './parts.js'
 
 /** The first and the last of a run, and others evenly between; at most `most`. */
-export function chosenMaps(maps: readonly string[], most: number): string[] {
+function chosenMaps(maps: readonly string[], most: number): string[] {
   if (maps.length <= most) return [...maps]
   const step = (maps.length - 1) / (most - 1)
   return Array.from({ length: most }, (_, at) => maps[Math.round(at * step)] as string)
@@ -24,9 +24,9 @@ ${chosen.map((path) => mapHtml(path, shown))}`
   })}`
 }
 
-function mapHtml(path: string, { picture }: Shown): Html {
+function mapHtml(path: string, { maps }: Shown): Html {
   const name = basename(path, '.png')
-  const found = picture(path)
+  const found = maps(path)
   const content = found
     ? html`<img class="map" src="${found.address}" width="${found.width}" height="${found.height}" alt="Channel maps, ${name}">`
     : html`<span class="no-thumb">no picture</span>`

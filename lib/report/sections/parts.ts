@@ -1,12 +1,19 @@
 // What sections of the page have in common: tables, runs' names, pictures.
 
-import { type Html, html, nameHtml } from '../html.js'
+import { type Html, html, nameHtml } from '../../html.js'
 import type { Thumbnail } from '../thumbnails.js'
 
-export interface Shown {
+/** Of files, as the page can hold them. */
+export interface Pictures {
+  /** Sheets of channel maps. */
+  maps(path: string): Thumbnail | undefined
+  /** All others. */
+  picture(path: string): Thumbnail | undefined
+}
+
+export interface Shown extends Pictures {
   /** Names of all runs of the page, in order. */
   names: readonly string[]
-  picture(path: string): Thumbnail | undefined
 }
 
 /** With the colour of its curves, where the page has several. */

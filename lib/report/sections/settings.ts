@@ -1,6 +1,6 @@
 // What the runs were told and computed with.
 
-import { type Html, html } from '../html.js'
+import { type Html, html } from '../../html.js'
 import type { RunRecords, Settings } from '../run.js'
 import { runHtml, type Shown, tableHtml } from './parts.js'
 

@@ -2,8 +2,8 @@
 
 import type { CompareReport } from '../../compare/report.js'
 import type { EpochEvent } from '../../events.js'
+import { type Html, html, nameHtml } from '../../html.js'
 import { durationText, figureText, percentText, pointsText } from '../figures.js'
-import { type Html, html, nameHtml } from '../html.js'
 import type { RunRecords } from '../run.js'
 import { runHtml, type Shown, tableHtml } from './parts.js'
 

@@ -1,7 +1,7 @@
 // Tuning: the same trials for the same grid, on validation images and other seeds; the winner is chosen
 // by them alone.
 
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { entriesOf, keyOf, type Run } from '../../../lib/compare/entries.js'
@@ -11,6 +11,7 @@ import type { Result } from '../../../lib/compare/ledger.js'
 import { defineStudy } from '../../../lib/compare/study.js'
 import { standingOf } from '../../../lib/compare/tuning.js'
 import { defineConfig } from '../../../lib/config/index.js'
+import { readStudyFolder } from '../../../lib/report/study.js'
 import { temporaryFolder } from '../../support/small-birds.js'
 import { crossEntropy, mc, tinyConfig, tinyStudy } from '../../support/tiny-study.js'
 
@@ -106,9 +107,16 @@ test('trials see no test image, their seeds are others, and the chosen point mak
     }),
   )
   const out = join(folder, 'tuned')
-  const { entries, failed } = await compare(study, { out, jobs: 2, onEvent: () => {} })
+  const report = await compare(study, { out, jobs: 2, onEvent: () => {} })
+  const { entries, failed } = report
   expect(failed).toEqual([]) // a rate that is too high is a bad trial, no failure
   expect(entries[0]).toMatchObject({ tuned: { 'optim.lr': 0.05 }, seeds: [0] })
+  writeFileSync(join(out, 'tiny.json'), JSON.stringify(report)) // as the command does
+  const reported = await readStudyFolder(out)
+  expect(reported?.notes).toEqual([])
+  expect(reported?.runs.map(({ name, config }) => [name, config?.optim])).toEqual([
+    ['ce, seed 0', expect.objectContaining({ lr: 0.05 })],
+  ])
   const lines: Result[] = readFileSync(join(out, 'tiny.jsonl'), 'utf8')
     .trimEnd()
     .split('\n')

@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest'
 import { diversityOf, maximaOf } from '../../../lib/maps/class-maps.js'
-import { heatColour, INFERNO, upsampled } from '../../../lib/maps/heat.js'
+import { heatColour, heatOver, INFERNO, upsampled } from '../../../lib/maps/heat.js'
 import { areaInside, massInside, overlapOf } from '../../../lib/maps/overlap.js'
 
 const maps = (...rows: number[][]) => Float32Array.from(rows.flat())
@@ -51,6 +51,22 @@ test('bilinear interpolation is that of PyTorch without align_corners', () => {
   const rows = [0, 2, 6, 8].map((row) => [0, 1, 3, 4].map((column) => row + column))
   expect([...upsampled(maps([0, 4, 8, 12]), [2, 2], [4, 4])]).toEqual(rows.flat())
   expect([...upsampled(maps([5]), [1, 1], [2, 3])]).toEqual([5, 5, 5, 5, 5, 5])
+})
+
+test('heat over a picture: 65 % of the colour, 35 % of the grey, by hand', () => {
+  const colours = [255, 0, 0, 0, 255, 0, 0, 0, 255, 100, 100, 100]
+  const picture = { pixels: Uint8Array.from(colours), width: 2, height: 2 }
+  // Inferno at 0 is 000004, at 8 of its 16 steps bc3754, at 16 fcffa4; 3.5 lies between 3d0965 and 57106e.
+  const found = heatOver(picture, maps([0, 4], [8, 1.75]), [2, 2], 8)
+  const expected = [
+    ...[27, 27, 29], // 0.35 * 76.245 (grey of red) + 0.65 * (0, 0, 4)
+    ...[175, 88, 107], // 0.35 * 149.685 + 0.65 * (188, 55, 84)
+    ...[174, 176, 117], // 0.35 * 29.07 + 0.65 * (252, 255, 164)
+    ...[83, 43, 104], // 35 + 0.65 * (74, 12.5, 105.5)
+  ]
+  expect({ ...found, pixels: [...found.pixels] }).toEqual({ ...picture, pixels: expected })
+  const silent = heatOver(picture, maps([0, 0], [0, 0]), [2, 2], 0)
+  expect([...silent.pixels.subarray(9)]).toEqual([35, 35, 38])
 })
 
 test('the colours rise evenly in lightness (CIE L*), from black to nearly white', () => {

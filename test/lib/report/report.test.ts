@@ -1,12 +1,13 @@
 // The report as a file: what it is made of, what it says is missing, where it goes. A browser looks at it
 // in test/browser.
 
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { expect, test } from 'vitest'
+import { writeDrawnBirds } from '../../../lib/data/datasets/drawn-birds.js'
+import { html, scriptJson } from '../../../lib/html.js'
 import { chartsOf } from '../../../lib/report/curves.js'
-import { html, scriptJson } from '../../../lib/report/html.js'
 import { makeReport } from '../../../lib/report/index.js'
 import { nearestPairs } from '../../../lib/report/pairs.js'
 import { readRun } from '../../../lib/report/run.js'
@@ -128,6 +129,30 @@ test('what is missing is said, by the page and by the result; the rest is there'
   expect((await makeReport({ runs: [dir] })).notes.join('\n')).toContain('report/ is not there')
 })
 
+test('drawn birds that are gone are not drawn again; those that are there are shown', async () => {
+  const dir = await madeRun()
+  const config = JSON.parse(readFileSync(join(dir, 'config.json'), 'utf8'))
+  const root = join(dir, 'drawn')
+  config.data = {
+    name: 'drawn-birds',
+    root,
+    classes: 3,
+    trainPerClass: 1,
+    testPerClass: 1,
+    size: 16,
+  }
+  writeFileSync(join(dir, 'config.json'), JSON.stringify(config))
+  mkdirSync(root)
+  const { notes } = await makeReport({ runs: [dir] })
+  expect(readdirSync(root)).toEqual([])
+  expect(notes).toEqual([expect.stringContaining('The data set could not be opened')])
+  rmSync(root, { recursive: true })
+  await makeReport({ runs: [dir] })
+  expect(existsSync(root)).toBe(false)
+  await writeDrawnBirds(config.data)
+  expect((await makeReport({ runs: [dir] })).notes).toEqual([])
+})
+
 test('an earlier report is replaced; another file is refused and left; nothing else stays', async () => {
   const dir = await madeRun()
   const files = () => readdirSync(dir).sort()
@@ -182,12 +207,13 @@ test('channel maps are shown, the first and the last of many', async () => {
     .png()
     .toBuffer()
   const name = (epoch: number) => `epoch-${String(epoch).padStart(4, '0')}`
-  for (let epoch = 1; epoch <= 9; epoch++)
+  for (const epoch of [1, 2, 3, 4, 5, 6, 7, 9_999, 10_000])
     writeFileSync(join(dir, 'maps', `${name(epoch)}.png`), png)
+  writeFileSync(join(dir, 'maps', 'another.png'), png)
   const page = readFileSync((await makeReport({ runs: [dir] })).path, 'utf8')
   const shown = [...page.matchAll(/alt="Channel maps, ([^"]+)"/g)].map(([, found]) => found)
   expect(shown).toHaveLength(6)
-  expect([shown[0], shown[5]]).toEqual([name(1), name(9)])
+  expect([shown[0], shown[5]]).toEqual([name(1), name(10_000)])
 })
 
 test('pictures get smaller until they fit, each counted as often as it is used', async () => {

@@ -27,7 +27,8 @@ const entities: Record<string, string> = {
   "'": '&#39;',
 }
 
-function escaped(text: string): string {
+/** Text of HTML, or of XML. */
+export function escaped(text: string): string {
   return text.replace(/[&<>"']/g, (character) => entities[character] as string)
 }
 
