@@ -15,6 +15,10 @@ import { words } from './formula-weights.js'
 
 ort.env.wasm.numThreads = 1
 
+/** Of a saved case. */
+export const MEAN: [number, number, number] = [0.485, 0.456, 0.406]
+export const STD: [number, number, number] = [0.229, 0.224, 0.225]
+
 /** What the file makes of pictures. */
 export async function runOnnx(path: string, image: ort.Tensor) {
   // Weights are used once: packing them anew would take longer than the computation.
@@ -93,7 +97,7 @@ export async function savedCase(folder: string, given: Case, count: number) {
   const { model, loss, side, classes } = given
   const config = defineConfig({
     threads: 1,
-    data: { name: 'own', resize: side, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
+    data: { name: 'own', resize: side, mean: MEAN, std: STD },
     model,
     loss,
     optim: { lr: 0.1, epochs: 1, batchSize: 2 },
