@@ -5,10 +5,11 @@
 //   npx mcloss export runs/birds --format onnx --maps --out birds.onnx
 //   node serve.mjs birds.onnx [PORT]
 
-import { readFileSync } from 'node:fs'
+import { createReadStream, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
 import { dirname, extname, join } from 'node:path'
+import { pipeline } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import protobuf from 'protobufjs'
 
@@ -56,7 +57,8 @@ const server = createServer(({ url = '/' }, response) => {
   const path = files.get(pathname === '/' ? '/index.html' : pathname)
   if (path === undefined) return response.writeHead(404).end()
   response.setHeader('Content-Type', types[extname(path)] ?? 'application/octet-stream')
-  response.end(readFileSync(path))
+  // A model is large, so it goes piece by piece. Where it cannot be read, the connection ends.
+  pipeline(createReadStream(path), response, () => {})
 })
 server.listen(Number(port), '127.0.0.1', () => {
   const address = /** @type {import('node:net').AddressInfo} */ (server.address())

@@ -40,16 +40,16 @@ function onAverage(network: Network, map: FeatureMap, model: ModelConfig, layer:
   return lastLayer(network, layer, flat(network, { ...map, name, height: 1, width: 1 }), model)
 }
 
-const VGG_HIDDEN = 4096
 const VGG_SIDE = 7
 
 function vggHead(network: Network, map: FeatureMap, model: ModelConfig): string {
-  const { graph } = network
+  const { graph, tensors } = network
+  const [hidden = 0] = tensors.shapeOf('classifier.0.weight')
   const halved = maxPool(network, map, { kernel: 2, stride: 2, padding: 0 })
   const pooled = flat(network, adaptiveAveragePool(network, halved, VGG_SIDE))
-  let name = linear(network, 'classifier.0', pooled.name, [VGG_HIDDEN, pooled.width])
-  name = linear(network, 'classifier.3', graph.node('Relu', [name]), [VGG_HIDDEN, VGG_HIDDEN])
-  const embedding = { name: graph.node('Relu', [name]), width: VGG_HIDDEN }
+  let name = linear(network, 'classifier.0', pooled.name, [hidden, pooled.width])
+  name = linear(network, 'classifier.3', graph.node('Relu', [name]), [hidden, hidden])
+  const embedding = { name: graph.node('Relu', [name]), width: hidden }
   return lastLayer(network, 'classifier.6', embedding, model)
 }
 

@@ -14,9 +14,14 @@ export interface Stages<Item, Ready, Result> {
   compute(ready: Ready): Promise<Outcome<Result>[]>
 }
 
+export interface Stop {
+  signal: AbortSignal | undefined
+  aborted(): Error
+}
+
 export interface Batching<Item, Result> {
   /** Results in the order of the items. An abort rejects with `aborted()` at once. */
-  submit(items: readonly Item[], signal?: AbortSignal): Promise<Result[]>
+  submit(items: readonly Item[], stop?: Stop): Promise<Result[]>
   /** Settles when nothing that was submitted is waiting or worked on. */
   idle(): Promise<void>
 }
@@ -40,7 +45,6 @@ export function batching<Item, Ready, Result>(
   most: number,
   ahead: number,
   { prepare, compute }: Stages<Item, Ready, Result>,
-  aborted: () => Error,
 ): Batching<Item, Result> {
   type Place = { call: Call<Item, Result>; at: number }
   let queue: Call<Item, Result>[] = []
@@ -116,12 +120,13 @@ export function batching<Item, Ready, Result>(
   }
 
   return {
-    async submit(items, signal) {
-      if (signal?.aborted) throw aborted()
+    async submit(items, stop) {
+      const signal = stop?.signal
+      if (signal?.aborted) throw stop?.aborted()
       if (items.length === 0) return []
       const { promise, resolve, reject } = withResolvers<Result[]>()
       const call = { items, results: [], taken: 0, done: 0, isOver: false, resolve, reject }
-      const abort = () => end(call, () => reject(aborted()))
+      const abort = () => end(call, () => reject(stop?.aborted()))
       signal?.addEventListener('abort', abort, { once: true })
       queue.push(call)
       pumpSoon()

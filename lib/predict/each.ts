@@ -33,11 +33,14 @@ export async function* predictEach(
   const { top = 5, embeddings: embedding = false } = options
   const left = new AbortController() // the reader may leave early
   const signal = AbortSignal.any([left.signal, ...(options.signal ? [options.signal] : [])])
-  const outputs = await openOutputs(options)
+  const outputs = await openOutputs('predict', options)
   const ahead: Promise<(Prediction & Output)[]>[] = []
   try {
     for (const chunk of chunksOf(pictures, outputs.batchSize)) {
-      const answers = answersTo(chunk, outputs.of(filesOf(chunk), { top, embedding }, signal))
+      const answers = answersTo(
+        chunk,
+        outputs.of(filesOf(chunk), { who: 'predict', top, embedding }, signal),
+      )
       answers.catch(() => {}) // seen by whoever awaits it in turn
       ahead.push(answers)
       if (ahead.length > outputs.ahead) yield* await (ahead.shift() as (typeof ahead)[0])

@@ -14,6 +14,8 @@ import { probabilitiesOf, ranked, rowOf, type Views, viewsOf } from './views.js'
 
 /** What is asked of a picture. */
 export interface Wish {
+  /** Who asks, for errors. */
+  who: string
   /** How many classes; 0: none. */
   top: number
   embedding: boolean
@@ -56,11 +58,11 @@ interface Decoded {
 }
 
 /** @throws McLossError E_CHECKPOINT, E_WEIGHTS, E_CONFIG, E_DEVICE. */
-export async function openOutputs(options: ModelOptions): Promise<Outputs> {
+export async function openOutputs(who: string, options: ModelOptions): Promise<Outputs> {
   const model = await openModel(options)
   const { data, optim } = model.config
   const { batchSize } = optim
-  const cropBottom = cutOf('predict', model)
+  const cropBottom = cutOf(who, model)
   const size = heightWidth(data.resize)
   const decoding = gate(data.decoders)
   const staging: Uint8Array[] = []
@@ -82,7 +84,7 @@ export async function openOutputs(options: ModelOptions): Promise<Outputs> {
     }
   }
 
-  const { submit, idle } = batching(batchSize, data.prefetch, { prepare, compute }, stopped)
+  const { submit, idle } = batching(batchSize, data.prefetch, { prepare, compute })
   return {
     classes: model.classes,
     batchSize,
@@ -91,7 +93,7 @@ export async function openOutputs(options: ModelOptions): Promise<Outputs> {
     of: (pictures, wish, signal) =>
       submit(
         pictures.map((picture) => ({ ...wish, picture })),
-        signal,
+        { signal, aborted: () => stopped(wish.who) },
       ),
     async close() {
       await idle()
@@ -124,12 +126,12 @@ async function outcomesOf(
   const mirrored = flip && wishes.some(({ top }) => top > 0)
   const pictures = await viewsOf(trainer, batch, mirrored, embedded?.logits)
   for (const [row, views] of pictures.entries()) {
-    const { top, embedding } = wishes[row] as Asked
+    const { who, top, embedding } = wishes[row] as Asked
     const value: Output = { top: top > 0 ? topClasses(views, model.classes, top) : [] }
     // A copy: a row of the batch's memory would hold all of it.
     if (embedding && embedded) value.embedding = rowOf(embedded.embedding, batch.count, row).slice()
     const isUsable = views.every((logits) => logits.every(Number.isFinite))
-    outcomes[good[row] as number] = isUsable ? { value } : { error: notFinite('predict', model) }
+    outcomes[good[row] as number] = isUsable ? { value } : { error: notFinite(who, model) }
   }
   return outcomes
 }
@@ -159,6 +161,6 @@ function topClasses(views: Views, classes: string[], top: number): Answer['top']
     }))
 }
 
-function stopped(): McLossError {
-  return new McLossError('E_ABORTED', 'predict: stopped by its AbortSignal.')
+function stopped(who: string): McLossError {
+  return new McLossError('E_ABORTED', `${who}: stopped by its AbortSignal.`)
 }

@@ -16,6 +16,8 @@ export interface Picture {
 /**
  * What is there is taken as it is, whatever its name: a file itself, a folder its images. Of the rest, globs
  * are the images that they match.
+ *
+ * @throws McLossError E_ARGUMENT for a glob that says what it does not match.
  */
 export async function picturesOf(
   who: string,
@@ -25,7 +27,7 @@ export async function picturesOf(
   const pictures: Picture[] = []
   for (const path of paths) {
     const info = await stat(path).catch(() => undefined) // decoding says what a missing file is
-    const found = info?.isDirectory() ? imagesIn(path) : info ? undefined : matchedBy(path)
+    const found = info?.isDirectory() ? imagesIn(path) : info ? undefined : matchedBy(who, path)
     if (!found) pictures.push({ path })
     else for (const picture of picturesIn(who, path, await found, warn)) pictures.push(picture)
   }
@@ -33,9 +35,15 @@ export async function picturesOf(
 }
 
 /** Undefined for a path that is no glob. */
-function matchedBy(path: string): Promise<FolderImages> | undefined {
-  const { base, glob, isGlob } = picomatch.scan(path, { unescape: true })
-  return isGlob ? imagesMatching(base || '.', glob) : undefined
+function matchedBy(who: string, path: string): Promise<FolderImages> | undefined {
+  const { base, glob, isGlob, negated } = picomatch.scan(path)
+  if (!isGlob) return undefined
+  if (!negated) return imagesMatching(base.replace(/\\(.)/g, '$1') || '.', glob)
+  throw new McLossError(
+    'E_ARGUMENT',
+    `${who}: expected a glob that says which images are meant, but received '${path}', whose ! leaves some ` +
+      "out. Write the exception inside the glob, such as 'photos/!(a|b).jpg', or \\! for a name with it.",
+  )
 }
 
 async function imagesMatching(folder: string, glob: string): Promise<FolderImages> {

@@ -59,7 +59,7 @@ const callShape = z.object({ top: count.optional(), signal: signal.optional() })
  */
 export async function createPredictor(options: ModelOptions): Promise<Predictor> {
   checkArgument('createPredictor', 'options', modelShape, options)
-  const outputs = await openOutputs(options)
+  const outputs = await openOutputs('createPredictor', options)
   let closing: Promise<void> | undefined
   const dispose = () => {
     closing ??= outputs.close()
@@ -83,12 +83,14 @@ export async function createPredictor(options: ModelOptions): Promise<Predictor>
   return {
     classes: outputs.classes,
     async predict(images, call = {}) {
-      const pictures = check('predictor.predict', images, call)
-      return outputs.of(pictures, { top: call.top ?? 5, embedding: false }, call.signal)
+      const who = 'predictor.predict'
+      const pictures = check(who, images, call)
+      return outputs.of(pictures, { who, top: call.top ?? 5, embedding: false }, call.signal)
     },
     async embed(images, call = {}) {
-      const pictures = check('predictor.embed', images, call)
-      const all = await outputs.of(pictures, { top: 0, embedding: true }, call.signal)
+      const who = 'predictor.embed'
+      const pictures = check(who, images, call)
+      const all = await outputs.of(pictures, { who, top: 0, embedding: true }, call.signal)
       return all.map(({ embedding = new Float32Array(), error }) => ({
         embedding,
         ...(error && { error }),
@@ -103,7 +105,8 @@ async function warmUp(outputs: Outputs): Promise<void> {
   const [width, height] = [32, 32 + outputs.cropBottom]
   const pixels = new Uint8Array(height * width * 3)
   const content = await encodePng({ pixels, width, height })
-  await outputs.of([{ path: 'the first image', content }], { top: 1, embedding: true })
+  const wish = { who: 'createPredictor', top: 1, embedding: true }
+  await outputs.of([{ path: 'the first image', content }], wish)
 }
 
 /** @throws McLossError E_ARGUMENT */

@@ -126,7 +126,39 @@ test('slow clients are shut out with 408, and their places are free again', asyn
   await expect.poll(async () => (await send(readFileSync(files[0] as string))).status).toBe(200)
 })
 
-test('200 uploads at once: 200 or 503, never more than in work; memory does not grow', async () => {
+/** An upload that waits with its last bytes: the code of the answer's error, or 'none', comes by `answer`. */
+function heldUpload(body: Buffer) {
+  const { hostname, port } = new URL(address)
+  const socket = connect(Number(port), hostname)
+  socket.on('error', () => {}) // the server hangs up on what it refuses
+  const lines = [`Host: ${hostname}`, `Content-Length: ${body.length}`, 'Connection: close']
+  socket.write(`POST /predict HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`)
+  socket.write(body.subarray(0, -10))
+  const answer = buffer(socket).then(
+    (bytes) => /"code":"(\w+)"/.exec(String(bytes))?.[1] ?? 'none',
+    () => 'none',
+  )
+  return { answer, finish: () => socket.end(body.subarray(-10)), drop: () => socket.destroy() }
+}
+
+test('never more than --uploads are in work: of more at one time the others are refused', async () => {
+  const more = 5
+  const body = readFileSync(files[0] as string)
+  const held = Array.from({ length: UPLOADS + more }, () => heldUpload(body))
+  const codes: string[] = []
+  for (const { answer } of held) answer.then((code) => codes.push(code))
+  try {
+    await expect.poll(() => codes.length).toBe(more)
+    expect(codes).toEqual(Array(more).fill('E_BUSY'))
+    for (const { finish } of held) finish()
+    await Promise.all(held.map(({ answer }) => answer))
+  } finally {
+    for (const { drop } of held) drop()
+  }
+  expect(codes.filter((code) => code === 'E_BUSY')).toHaveLength(more)
+})
+
+test('200 uploads at once: 200 or 503; memory does not grow', async () => {
   const bodies = Array.from({ length: 200 }, (_, at) =>
     at % 20 === 0 ? bomb(20_000) : readFileSync(files[at % files.length] as string),
   )

@@ -1,17 +1,31 @@
 // The package as a user gets it: packed, installed into an empty project; then a typed script is
-// checked, compiled and run there. With MCLOSS_SOAK the installation builds the add-on. Else it gets
-// the one of this clone: its own comparison says whether that is of the same sources.
+// checked, compiled and run there, and then the guide. With MCLOSS_SOAK the installation builds the add-on. Else
+// it gets the one of this clone: its own comparison says whether that is of the same sources.
 
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { writeDrawnBirds } from '../../lib/data/datasets/drawn-birds.js'
 import { fakePython, temporaryFolder } from '../support/folders.js'
+import { followGuide } from '../support/guide.js'
+import { smallConfig, writeModel } from '../support/untrained-model.js'
 
 const root = join(import.meta.dirname, '../..')
 const project = temporaryFolder()
 const builds = process.env.MCLOSS_SOAK === '1'
+const install = ['install', '--omit=dev', '--prefer-offline', '--no-audit', '--no-fund']
 const hangs = 60 * 60_000 // ms; a build takes 3 minutes of a quiet machine
 
 const script = `import { defineConfig, train, type RunEvent } from 'mcloss'
@@ -67,6 +81,13 @@ async function writePhotos() {
   }
 }
 
+/** This clone's, which costs less than to install it. */
+function link(name: string) {
+  const place = join(project, 'node_modules', name)
+  mkdirSync(dirname(place), { recursive: true })
+  if (!existsSync(place)) symlinkSync(join(root, 'node_modules', name), place)
+}
+
 let packed: { filename: string; files: { path: string }[] }
 
 beforeAll(async () => {
@@ -105,13 +126,12 @@ test('installed into an empty project it has its add-on, its types hold, and it 
 }, () => {
   const record = JSON.parse(readFileSync(join(root, 'build/libtorch.json'), 'utf8'))
   const tarball = join(project, packed.filename)
-  const install = ['install', '--prefer-offline', '--no-audit', '--no-fund', tarball]
   const scripts = builds ? '--foreground-scripts' : '--ignore-scripts'
-  run('npm', [...install, scripts], { LIBTORCH: record.path })
+  run('npm', [...install, tarball, scripts], { LIBTORCH: record.path })
 
   const installed = join(project, 'node_modules')
   const lock = JSON.parse(readFileSync(join(installed, '.package-lock.json'), 'utf8'))
-  for (const name of ['vitest', '@biomejs/biome', 'typescript']) {
+  for (const name of ['vitest', '@biomejs/biome', 'typescript', 'hono', 'onnxruntime-web']) {
     expect(Object.keys(lock.packages)).not.toContain(`node_modules/${name}`)
   }
   const folder = join(installed, 'mcloss/build')
@@ -143,6 +163,62 @@ test('installed into an empty project it has its add-on, its types hold, and it 
   // A second install builds nothing.
   const again = join(installed, 'mcloss/scripts/setup/install.mjs')
   expect(run(process.execPath, [again], { LIBTORCH: record.path })).toContain('nothing to build')
+})
+
+test('it does all of the guide, command by command, and what the other example needs', {
+  timeout: hangs,
+}, async () => {
+  const birds = join(project, 'birds')
+  await writeDrawnBirds({ root: birds, classes: 3, trainPerClass: 10, testPerClass: 1, size: 48 })
+  const photos = join(project, 'photos')
+  rmSync(photos, { recursive: true })
+  mkdirSync(photos)
+  renameSync(join(birds, 'train'), join(photos, 'train'))
+  mkdirSync(join(project, 'new'))
+  const [name] = readdirSync(join(birds, 'test')) as [string]
+  renameSync(join(birds, 'test', name, '000.jpg'), join(project, 'new/first.jpg'))
+  const model = { backbone: 'toy', head: 'two-layer' } as const
+  const weights = await writeModel(join(project, 'toy'), { ...smallConfig(), model })
+  renameSync(weights, join(project, 'resnet18.tv_in1k')) // a file of that name comes first
+
+  const typed: string[] = []
+  const printed = await followGuide(project, {
+    install(command) {
+      typed.push(command)
+      const packages = /^npm install (.*)$/.exec(command)?.[1]?.split(' ') ?? []
+      const others = packages.filter((name) => name !== 'mcloss')
+      if (builds && others.length > 0) run('npm', [...install, ...others])
+      else for (const name of others) link(name)
+    },
+    configured({ data, model, optim, loss }) {
+      expect(model).toMatchObject({ backbone: 'resnet18', weights: 'resnet18.tv_in1k' })
+      const small = { ...data, resize: 44, crop: 40 }
+      const toy = { ...model, backbone: 'toy' }
+      return { threads: 1, data: small, model: toy, loss, optim: { ...optim, epochs: 2 } }
+    },
+  })
+  expect(typed).toEqual([
+    ...['npm init --yes', 'npm install mcloss', 'npx mcloss setup --fetch'],
+    'npx mcloss weights fetch resnet18.tv_in1k',
+    ...['npm install hono @hono/node-server', 'npm install onnxruntime-web protobufjs'],
+  ])
+  const outputOf = (words: string) =>
+    [...printed].find(([command]) => command.includes(words))?.[1] ?? ''
+  expect(outputOf('data check')).toMatch(/^train +24 images.*^test +6 images.*^result +ok$/ms)
+  expect(outputOf('mcloss train')).toMatch(/taken: .* of the backbone.*^test +epoch/ms)
+  const [first = '', ...answers] = outputOf('mcloss predict').trim().split('\n')
+  expect([first, answers.length]).toEqual(['new/first.jpg', 3])
+  const page = readFileSync(join(project, 'maps/index.html'), 'utf8')
+  const [top] = answers.map((line) => line.trim().split(/ {2,}/).at(-1))
+  expect(page).toContain(`Predicted: <bdi>${top}</bdi>`)
+  expect(readFileSync(join(project, 'runs/photos/report.html'), 'utf8')).toContain('</html>')
+  expect(outputOf('server.mjs')).toContain('<form')
+  expect(JSON.parse(outputOf('curl')).top).toHaveLength(3)
+  expect(outputOf('serve.mjs')).toContain('page.js')
+
+  const example = join(project, 'node_modules/mcloss/examples/worker/main.mjs')
+  const answer = run(process.execPath, [example, 'runs/photos', 'new/first.jpg'])
+  expect(answer).toMatch(/^new\/first\.jpg \S+ \d\.\d{3}\n$/)
 })
 
 test('without LibTorch the installation ends well', () => {

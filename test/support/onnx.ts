@@ -1,6 +1,6 @@
 // Models of every kind to export, with what native says of some pictures; and onnxruntime-web.
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readFileSync, readSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import * as ort from 'onnxruntime-web'
 import { native } from '../../lib/binding.js'
@@ -15,9 +15,17 @@ import { words } from './formula-weights.js'
 
 ort.env.wasm.numThreads = 1
 
+/** Of a saved case. */
+export const MEAN: [number, number, number] = [0.485, 0.456, 0.406]
+export const STD: [number, number, number] = [0.229, 0.224, 0.225]
+
 /** What the file makes of pictures. */
 export async function runOnnx(path: string, image: ort.Tensor) {
-  const session = await ort.InferenceSession.create(path, { graphOptimizationLevel: 'disabled' })
+  // Weights are used once: packing them anew would take longer than the computation.
+  const session = await ort.InferenceSession.create(readFileSync(path), {
+    graphOptimizationLevel: 'disabled',
+    extra: { session: { disable_prepacking: '1' } },
+  })
   const outputs = await session.run({ image })
   await session.release()
   const valuesOf = (name: string) => outputs[name]?.data as Float32Array
@@ -51,20 +59,28 @@ export function changeTensors(
   path: string,
   change: (name: string, shape: number[]) => ((value: number, at: number) => number) | undefined,
 ): void {
-  const file = readFileSync(path)
-  const begin = 8 + Number(file.readBigUInt64LE())
-  const { __metadata__: _, ...tensors } = JSON.parse(file.toString('utf8', 8, begin)) as Record<
+  const file = openSync(path, 'r+')
+  const read = (begin: number, length: number) => {
+    const bytes = Buffer.alloc(length)
+    readSync(file, bytes, 0, length, begin)
+    return bytes
+  }
+  const headerLength = Number(read(0, 8).readBigUInt64LE())
+  const { __metadata__: _, ...tensors } = JSON.parse(read(8, headerLength).toString()) as Record<
     string,
     { shape: number[]; data_offsets: [number, number] }
   >
   for (const [name, { shape, data_offsets }] of Object.entries(tensors)) {
     const changed = change(name, shape)
-    const [first, end] = data_offsets.map((offset) => begin + offset) as [number, number]
-    for (let at = first; changed && at < end; at += 4) {
-      file.writeFloatLE(changed(file.readFloatLE(at), (at - first) / 4), at)
+    if (!changed) continue
+    const [first, end] = data_offsets.map((offset) => 8 + headerLength + offset) as [number, number]
+    const bytes = read(first, end - first)
+    for (let at = 0; at < bytes.length; at += 4) {
+      bytes.writeFloatLE(changed(bytes.readFloatLE(at), at / 4), at)
     }
+    writeSync(file, bytes, 0, bytes.length, first)
   }
-  writeFileSync(path, file)
+  closeSync(file)
 }
 
 /** Batch norms and biases that do something. */
@@ -80,8 +96,8 @@ function untrivial(name: string, shape: number[]) {
 export async function savedCase(folder: string, given: Case, count: number) {
   const { model, loss, side, classes } = given
   const config = defineConfig({
-    threads: 2,
-    data: { name: 'own', resize: side, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
+    threads: 1,
+    data: { name: 'own', resize: side, mean: MEAN, std: STD },
     model,
     loss,
     optim: { lr: 0.1, epochs: 1, batchSize: 2 },

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { ConfigInput } from '../../../lib/config/index.js'
 import { exportModel } from '../../../lib/export/index.js'
 import { soak } from '../../support/fixture-lines.js'
+import { narrowVgg } from '../../support/narrow-vgg.js'
 import { bytesImage, floatsImage, runOnnx, savedCase } from '../../support/onnx.js'
 import { temporaryFolder } from '../../support/small-birds.js'
 
@@ -32,10 +33,15 @@ interface Row {
   side?: number
 }
 
-const resnet = { backbone: 'resnet18', channelsPerClass: 3 } as const
-const small = { backbone: 'vgg-small', channelsPerClass: 3 } as const
 const isqrt = { head: 'bilinear', pooling: 'isqrt' } as const
+// The channels of the last stage are few, so that the networks are small.
+const small = { backbone: 'vgg-small', channelsPerClass: 3 } as const
+const resnet18 = { backbone: 'resnet18', channelsPerClass: 3 } as const
+const resnet50 = { backbone: 'resnet50', channelsPerClass: 3 } as const
+const vgg16 = { backbone: 'vgg16', channelsPerClass: 2 } as const
+const vgg16Bn = { backbone: 'vgg16_bn', channelsPerClass: 2 } as const
 
+/** Each backbone with each head, but for torchvision's of a VGG: below narrower, in `long` as it is. */
 const rows: Row[] = [
   { model: { backbone: 'toy', head: 'linear' }, layer: 'linear' },
   { model: { backbone: 'toy', head: 'two-layer', channelsPerClass: 4 }, layer: 'mc' },
@@ -46,19 +52,25 @@ const rows: Row[] = [
   { model: { ...small, head: 'two-layer' }, layer: 'norm' },
   { model: { ...small, head: 'linear' }, layer: 'distance' },
   { model: { ...small, head: 'bilinear' }, layer: 'linear' },
+  { model: { ...resnet18, head: 'linear' }, layer: 'cosine' },
   { model: { backbone: 'resnet18', head: 'torchvision' }, layer: 'cosine' },
-  { model: { ...resnet, head: 'two-layer' }, layer: 'mc' },
-  { model: { backbone: 'resnet50', head: 'linear', channelsPerClass: 3 }, layer: 'linear' },
-  { model: { backbone: 'vgg16', head: 'linear', channelsPerClass: 3 }, layer: 'cosine' },
-  { model: { backbone: 'vgg16_bn', head: 'two-layer', channelsPerClass: 3 }, layer: 'linear' },
+  { model: { ...resnet18, head: 'two-layer' }, layer: 'mc' },
+  { model: { ...resnet18, head: 'bilinear', reduction: 8 }, layer: 'norm' },
+  { model: { ...resnet50, head: 'linear' }, layer: 'linear' },
+  { model: { backbone: 'resnet50', head: 'torchvision' }, layer: 'norm' },
+  { model: { ...resnet50, head: 'two-layer' }, layer: 'mc' },
+  { model: { ...resnet50, head: 'bilinear', reduction: 8 }, layer: 'cosine' },
+  { model: { ...vgg16, head: 'linear' }, layer: 'cosine' },
+  { model: { ...vgg16, head: 'two-layer' }, layer: 'cosine' },
+  { model: { ...vgg16, head: 'bilinear', reduction: 8 }, layer: 'linear' },
+  { model: { ...vgg16Bn, head: 'linear' }, layer: 'cosine' },
+  { model: { ...vgg16Bn, head: 'two-layer' }, layer: 'linear' },
+  { model: { ...vgg16Bn, ...isqrt, reduction: 8 }, layer: 'linear' },
 ]
 
-/** The other pairs, and pictures of 224 px; up to 138 million parameters each. */
+/** Without few channels, and pictures of 224 px; up to 138 million parameters each. */
 const long: Row[] = [
-  { model: { ...resnet, head: 'linear' }, layer: 'cosine' },
   { model: { backbone: 'resnet18', head: 'bilinear', reduction: 32 }, layer: 'norm' },
-  { model: { backbone: 'resnet50', head: 'torchvision' }, layer: 'norm' },
-  { model: { backbone: 'resnet50', head: 'two-layer', channelsPerClass: 3 }, layer: 'mc' },
   { model: { backbone: 'resnet50', head: 'bilinear', reduction: 16 }, layer: 'cosine' },
   { model: { backbone: 'vgg16', head: 'linear' }, layer: 'linear' },
   { model: { backbone: 'vgg16', head: 'bilinear', reduction: 16 }, layer: 'linear' },
@@ -85,6 +97,14 @@ function centred(logits: Float32Array): Float32Array {
 const largestDifference = (a: Float32Array, b: ArrayLike<number>) =>
   largestOf(a.map((value, at) => value - (b[at] as number)))
 
+function expectSameLogits(probabilities: Float32Array, logits: Float32Array, classes: number) {
+  for (let begin = 0; begin < logits.length; begin += classes) {
+    const own = centred(logits.subarray(begin, begin + classes))
+    const theirs = centred(probabilities.subarray(begin, begin + classes).map(Math.log))
+    expect(largestDifference(theirs, own)).toBeLessThan(1e-4 * largestOf(own))
+  }
+}
+
 for (const { model, layer, side = 64 } of [...rows, ...(soak ? long : [])]) {
   const { backbone, head, channelsPerClass: xi, pooling, reduction } = model
   const parts = [`xi ${xi}`, pooling, `reduction ${reduction}`, layer, `${side} px`]
@@ -104,15 +124,22 @@ for (const { model, layer, side = 64 } of [...rows, ...(soak ? long : [])]) {
     const { outputs, probabilities, maps } = await runOnnx(out, bytesImage(bytes, side))
 
     expect(outputs.probabilities?.dims).toEqual([2, classes])
-    for (let begin = 0; begin < logits.length; begin += classes) {
-      const own = centred(logits.subarray(begin, begin + classes))
-      const theirs = centred(probabilities.subarray(begin, begin + classes).map(Math.log))
-      expect(largestDifference(theirs, own)).toBeLessThan(1e-4 * largestOf(own))
-    }
+    expectSameLogits(probabilities, logits, classes)
     expect(outputs.maps?.dims).toEqual(features.shape)
     expect(largestDifference(maps, features.data)).toBeLessThan(1e-4 * largestOf(features.data))
   })
 }
+
+test.each(['vgg16', 'vgg16_bn'] as const)("%s torchvision's head, narrower", async (backbone) => {
+  const [side, classes, out] = [64, 5, join(folder, 'narrow.onnx')]
+  const given = { model: { backbone, head: 'linear' } as const, side, classes }
+  const loss = losses.linear as ConfigInput['loss']
+  const saved = await savedCase(folder, { ...given, loss }, 2)
+  const { weights, logits } = narrowVgg(folder, saved, classes)
+  await exportModel({ weights, out, format: 'onnx' })
+  const { probabilities } = await runOnnx(out, bytesImage(saved.bytes, side))
+  expectSameLogits(probabilities, logits, classes)
+})
 
 test('f32: floats 0..1 with the channels first give the same, for any number of pictures', async () => {
   const model: Model = { backbone: 'toy', head: 'linear' }

@@ -27,8 +27,7 @@ function squares(most: number, ahead: number) {
       )
     },
   }
-  const aborted = () => new Error('aborted')
-  return { ...batching(most, ahead, stages, aborted), batches, work }
+  return { ...batching(most, ahead, stages), batches, work }
 }
 
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, n) => from + n)
@@ -89,12 +88,13 @@ test('an aborted call rejects at once, and what it had waiting is not worked on'
   const { submit, batches, work, idle } = squares(2, 0)
   work.held = true
   const controller = new AbortController()
-  const aborted = submit(range(1, 20), controller.signal)
+  const stop = { signal: controller.signal, aborted: () => new Error('aborted') }
+  const aborted = submit(range(1, 20), stop)
   const other = submit([30, 31, 32])
   while (batches.length < 1) await setImmediate()
   controller.abort()
   await expect(aborted).rejects.toThrow('aborted')
-  await expect(submit([1], controller.signal)).rejects.toThrow('aborted')
+  await expect(submit([1], stop)).rejects.toThrow('aborted')
   work.held = false
   work.release()
   expect(await other).toEqual([900, 961, 1024])

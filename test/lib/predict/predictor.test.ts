@@ -1,6 +1,6 @@
 // createPredictor: the same answers for a path, its bytes and its pixels, whoever asks beside.
 
-import { readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
@@ -11,6 +11,7 @@ import { evaluate, predict } from '../../../lib/predict/inference.js'
 import type { Answer } from '../../../lib/predict/outputs.js'
 import { createPredictor, type Predictor, type RawImage } from '../../../lib/predict/predictor.js'
 import { pixels } from '../../support/formula-batch.js'
+import { changeTensors } from '../../support/onnx.js'
 import { temporaryFolder } from '../../support/small-birds.js'
 import { CLASSES, writeModel } from '../../support/untrained-model.js'
 
@@ -100,7 +101,8 @@ test('an aborted call rejects, does less, and harms no other', async () => {
   const embedded = trainer.embed(files.slice(0, 3))
   while (counted.batches === 0) await setTimeout(1)
   controller.abort()
-  await expect(aborted).rejects.toMatchObject({ code: 'E_ABORTED' })
+  const message = expect.stringMatching(/^predictor\.predict: stopped/)
+  await expect(aborted).rejects.toMatchObject({ code: 'E_ABORTED', message })
   expect(await beside).toEqual(wanted.map(near))
   expect((await embedded).map(({ embedding }) => embedding.length)).toEqual([32, 32, 32])
   const early = trainer.predict(files, { signal: AbortSignal.abort() })
@@ -181,6 +183,15 @@ test('both views: the mean of two predictions, the embedding of the image itself
   expect(await both.predict(files)).not.toEqual(wanted)
   expect(await both.embed(files)).toEqual(await predictor.embed(files))
   await both.dispose()
+})
+
+test('what createPredictor says of a model is said by createPredictor', async () => {
+  const diverged = join(folder, 'diverged.safetensors')
+  cpSync(weights, diverged)
+  changeTensors(diverged, (name) => (/fc2.bias$/.test(name) ? () => Number.NaN : undefined))
+  const message = expect.stringMatching(/^createPredictor: expected finite outputs/)
+  const call = createPredictor({ weights: diverged, threads: 1 })
+  await expect(call).rejects.toMatchObject({ code: 'E_NUMERICS', message })
 })
 
 test('a model that is none frees what it opened', async () => {

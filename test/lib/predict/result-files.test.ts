@@ -115,9 +115,17 @@ test.each([
   ['{a,deep/er/c}.png', ['a.png', 'deep/er/c.png']],
   ['deep/[1].png', ['deep/[1].png']], // it is there
   ['deep/\\[1\\].p?g', ['deep/[1].png']],
+  ['deep/\\[?\\]*.png', ['deep/[1].png']],
+  ['deep/!(bad).png', ['deep/[1].png']],
 ])('a glob: %s', async (glob, names) => {
   const found = await picturesOf('predict', [at(glob)], () => {})
   expect(found).toEqual(names.map((name) => ({ path: at(name) })))
+})
+
+test('a glob that says what is left out is refused before a model is opened', async () => {
+  const call = predict(['!deep/*.png'], { weights: 'none' })
+  const message = expect.stringMatching(/^predict: .*'!deep\/\*\.png'.*!\(a\|b\)/)
+  await expect(call).rejects.toMatchObject({ code: 'E_ARGUMENT', message })
 })
 
 test('a glob is relative to the folder of the process; one that matches nothing is an error', async () => {
