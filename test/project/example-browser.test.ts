@@ -37,13 +37,14 @@ async function get(path: string) {
   return { status: answer.statusCode, type, length: Number(length), body: await buffer(answer) }
 }
 
-test.each([
+type Served = [path: string, file: string, type: string]
+const served: Served[] = [
   ['/', join(example, 'index.html'), 'text/html; charset=utf-8'],
   ['/?from=here', join(example, 'index.html'), 'text/html; charset=utf-8'],
   ['/page.js', join(example, 'page.js'), 'text/javascript; charset=utf-8'],
   ['/style.css', join(example, 'style.css'), 'text/css; charset=utf-8'],
   ...['ort.wasm.min.mjs', 'ort-wasm-simd-threaded.mjs'].map((name) => {
-    return [`/ort/${name}`, join(runtime, name), 'text/javascript; charset=utf-8'] as const
+    return [`/ort/${name}`, join(runtime, name), 'text/javascript; charset=utf-8'] as Served
   }),
   [
     '/ort/ort-wasm-simd-threaded.wasm',
@@ -51,12 +52,17 @@ test.each([
     'application/wasm',
   ],
   ['/model.onnx', model, 'application/octet-stream'],
-])('%s has its type, its length and the bytes of its file', async (path, file, type) => {
-  const { body, ...head } = await get(path)
-  const bytes = readFileSync(file)
-  expect(head).toEqual({ status: 200, type, length: bytes.length })
-  expect(body.equals(bytes)).toBe(true)
-})
+]
+
+test.each(served)(
+  '%s has its type, its length and the bytes of its file',
+  async (path, file, type) => {
+    const { body, ...head } = await get(path)
+    const bytes = readFileSync(file)
+    expect(head).toEqual({ status: 200, type, length: bytes.length })
+    expect(body.equals(bytes)).toBe(true)
+  },
+)
 
 test('/model.json is what the model says of itself', async () => {
   const { body, ...head } = await get('/model.json')
