@@ -1,12 +1,27 @@
 // A picture, the five most probable classes, and the maps of the class that is chosen over the picture.
 
-import * as ort from './ort/ort.wasm.min.mjs'
+import * as ort from 'onnxruntime-web'
 
 const MAPS_SHOWN = 12 // a class of few classes may have hundreds
 
-/** @param {string} id @returns {any} */
-const part = (id) => document.getElementById(id)
-const [input, status] = [part('file'), part('status')]
+/**
+ * What the model says of itself.
+ *
+ * @typedef {object} About
+ * @property {string[]} classes
+ * @property {Preprocessing} preprocessing
+ * @property {{ begin: number, end: number }[]} groups the channels of each class; empty without MC-Loss
+ *
+ * @typedef {object} Preprocessing
+ * @property {'u8' | 'f32'} input
+ * @property {number | null} cropBottom
+ * @property {{ height: number, width: number }} resize
+ * @property {{ top: number, left: number, height: number, width: number }} crop
+ */
+
+/** @param {string} id */
+const part = (id) => /** @type {HTMLElement} */ (document.getElementById(id))
+const [input, status] = [/** @type {HTMLInputElement} */ (part('file')), part('status')]
 
 ort.env.wasm.wasmPaths = new URL('ort/', location.href).href
 ort.env.wasm.numThreads = 1 // more need a page that is isolated from other origins
@@ -20,14 +35,14 @@ try {
   input.disabled = false
   status.textContent = 'The model is ready.'
   input.addEventListener('change', () => {
-    const [file] = input.files
+    const file = input.files?.[0]
     if (file) classify(file, about, session)
   })
 } catch (error) {
   status.textContent = `The model cannot be used: ${messageOf(error)}`
 }
 
-/** @param {File} file @param {any} about @param {any} session */
+/** @param {File} file @param {About} about @param {ort.InferenceSession} session */
 async function classify(file, about, session) {
   input.disabled = true // one picture at a time
   status.textContent = 'The picture is being looked at.'
@@ -36,10 +51,10 @@ async function classify(file, about, session) {
     const picture = await prepared(file, about.preprocessing)
     const { width, height } = picture
     const { data } = context(picture).getImageData(0, 0, width, height)
-    const rgb = data.filter((_, at) => at % 4 !== 3)
-    const image = new ort.Tensor('uint8', new Uint8Array(rgb.buffer), [1, height, width, 3])
+    const rgb = new Uint8Array(data.filter((_, at) => at % 4 !== 3))
+    const image = new ort.Tensor('uint8', rgb, [1, height, width, 3])
     const { probabilities, maps } = await session.run({ image })
-    show(picture, about, Array.from(probabilities.data), maps)
+    show(picture, about, Array.from(valuesOf(probabilities)), maps)
     status.textContent = file.name
   } catch (error) {
     status.textContent = `${file.name} cannot be used: ${messageOf(error)}`
@@ -51,7 +66,7 @@ async function classify(file, about, session) {
  * As the model was trained: rows cut off, resized, a part of it cut out. `mcloss predict` leaves the
  * orientation and the colour profile of a photo alone, and so does this.
  *
- * @param {File} file @param {any} preprocessing
+ * @param {File} file @param {Preprocessing} preprocessing
  */
 async function prepared(file, { cropBottom, resize, crop }) {
   const options = /** @type {const} */ ({ imageOrientation: 'none', colorSpaceConversion: 'none' })
@@ -60,23 +75,28 @@ async function prepared(file, { cropBottom, resize, crop }) {
   const brush = context(canvas)
   brush.fillRect(0, 0, crop.width, crop.height)
   brush.imageSmoothingQuality = 'high'
-  const place = [-crop.left, -crop.top, resize.width, resize.height]
-  brush.drawImage(bitmap, 0, 0, bitmap.width, used, ...place)
+  const { width, height } = resize
+  brush.drawImage(bitmap, 0, 0, bitmap.width, used, -crop.left, -crop.top, width, height)
   bitmap.close()
   return canvas
 }
 
-/** @param {HTMLCanvasElement} picture @param {any} about @param {number[]} probabilities @param {any} maps */
+/** @param {ort.Tensor=} output */
+const valuesOf = (output) => /** @type {Float32Array} */ (output?.data)
+
+/**
+ * @param {HTMLCanvasElement} picture @param {About} about @param {number[]} probabilities
+ * @param {ort.Tensor=} maps
+ */
 function show(picture, { classes, groups }, probabilities, maps) {
-  const labels = probabilities.map((_, label) => label)
-  labels.sort((a, b) => probabilities[b] - probabilities[a])
-  const buttons = labels.slice(0, 5).map((label) => {
-    const percent = `${(100 * probabilities[label]).toFixed(1)} %`
-    const [button, name, value] = ['button', 'span', 'span'].map((tag) =>
-      document.createElement(tag),
-    )
+  const ranked = probabilities.map((probability, label) => ({ probability, label }))
+  ranked.sort((a, b) => b.probability - a.probability)
+  const buttons = ranked.slice(0, 5).map(({ probability, label }) => {
+    const percent = `${(100 * probability).toFixed(1)} %`
+    const button = document.createElement('button')
+    const [name, value] = [document.createElement('span'), document.createElement('span')]
     button.style.setProperty('--share', percent.replace(' ', ''))
-    name.textContent = classes[label]
+    name.textContent = classes[label] ?? ''
     value.textContent = percent
     button.append(name, value)
     button.addEventListener('click', () => choose(button, label))
@@ -85,7 +105,7 @@ function show(picture, { classes, groups }, probabilities, maps) {
   /** @param {HTMLElement} chosen @param {number} label */
   const choose = (chosen, label) => {
     for (const button of buttons) button.setAttribute('aria-pressed', `${button === chosen}`)
-    showMaps(picture, classes[label], groups[label], maps)
+    showMaps(picture, classes[label] ?? '', groups[label], maps)
   }
   part('top').replaceChildren(
     ...buttons.map((button) => {
@@ -94,13 +114,16 @@ function show(picture, { classes, groups }, probabilities, maps) {
       return item
     }),
   )
-  choose(buttons[0], labels[0])
+  buttons[0]?.click()
   part('result').hidden = false
 }
 
-/** @param {HTMLCanvasElement} picture @param {string} name @param {any} group @param {any} maps */
+/**
+ * @param {HTMLCanvasElement} picture @param {string} name @param {About['groups'][number]=} group
+ * @param {ort.Tensor=} maps
+ */
 function showMaps(picture, name, group, maps) {
-  const large = part('picture')
+  const large = /** @type {HTMLCanvasElement} */ (part('picture'))
   large.width = picture.width
   large.height = picture.height
   part('maps').replaceChildren()
@@ -111,15 +134,17 @@ function showMaps(picture, name, group, maps) {
       : 'This model was exported without its maps.'
     return
   }
-  const [, , height, width] = maps.dims
+  const [, , height = 0, width = 0] = maps.dims
   const area = height * width
   const channels = Array.from({ length: group.end - group.begin }, (_, at) => {
     const first = (group.begin + at) * area
-    return maps.data.subarray(first, first + area)
+    return valuesOf(maps).subarray(first, first + area)
   })
   // One scale for all maps of the class.
-  const most = channels.reduce((top, map) => map.reduce((a, b) => Math.max(a, b), top), 0)
-  const largest = channels[0].map((_, at) => Math.max(...channels.map((map) => map[at])))
+  const largest = new Float32Array(area).map((_, at) =>
+    channels.reduce((top, map) => Math.max(top, map[at] ?? 0), 0),
+  )
+  const most = largest.reduce((top, value) => Math.max(top, value), 0)
   drawOver(large, picture, { values: largest, width, height, most })
   const shown = channels.slice(0, MAPS_SHOWN)
   const some = shown.length < channels.length ? ` The first ${shown.length} are shown.` : ''
@@ -135,7 +160,10 @@ function showMaps(picture, name, group, maps) {
   part('maps').replaceChildren(...small)
 }
 
-/** @param {HTMLCanvasElement} canvas @param {HTMLCanvasElement} picture @param {any} map */
+/**
+ * @param {HTMLCanvasElement} canvas @param {HTMLCanvasElement} picture
+ * @param {{ values: Float32Array, width: number, height: number, most: number }} map
+ */
 function drawOver(canvas, picture, { values, width, height, most }) {
   const brush = context(canvas)
   brush.filter = 'grayscale(1) brightness(0.6)'
@@ -161,8 +189,9 @@ function canvasOf(width, height) {
   return canvas
 }
 
-/** @param {HTMLCanvasElement} canvas @returns {any} */
-const context = (canvas) => canvas.getContext('2d', { willReadFrequently: true })
+/** @param {HTMLCanvasElement} canvas */
+const context = (canvas) =>
+  /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d', { willReadFrequently: true }))
 
 /** @param {unknown} error */
 function messageOf(error) {

@@ -5,7 +5,8 @@
 //   npx mcloss export runs/birds --format onnx --maps --out birds.onnx
 //   node serve.mjs birds.onnx [PORT]
 
-import { createReadStream, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
 import { dirname, extname, join } from 'node:path'
@@ -48,17 +49,19 @@ const types = {
   '.wasm': 'application/wasm',
 }
 
-const server = createServer(({ url = '/' }, response) => {
-  const { pathname } = new URL(url, 'http://localhost')
+const server = createServer(async ({ url = '/' }, response) => {
+  const [pathname = '/'] = url.split('?')
   if (pathname === '/model.json') {
     response.setHeader('Content-Type', 'application/json')
     return response.end(about)
   }
   const path = files.get(pathname === '/' ? '/index.html' : pathname)
-  if (path === undefined) return response.writeHead(404).end()
+  const file = path === undefined ? undefined : await open(path).catch(() => undefined)
+  if (!path || !file) return response.writeHead(404).end()
   response.setHeader('Content-Type', types[extname(path)] ?? 'application/octet-stream')
+  response.setHeader('Content-Length', (await file.stat()).size)
   // A model is large, so it goes piece by piece. Where it cannot be read, the connection ends.
-  pipeline(createReadStream(path), response, () => {})
+  pipeline(file.createReadStream(), response, () => {})
 })
 server.listen(Number(port), '127.0.0.1', () => {
   const address = /** @type {import('node:net').AddressInfo} */ (server.address())

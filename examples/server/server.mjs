@@ -34,7 +34,11 @@ if (!weights || ![megabytes, seconds, uploads].every((limit) => limit > 0)) {
 }
 const milliseconds = seconds * 1000
 const predictor = await createPredictor({ weights })
-/** @type {Hono<{ Variables: { isRead: boolean } }>} isRead: the upload is here whole. */
+/**
+ * isRead: the upload is here whole.
+ * @typedef {import('@hono/node-server').HttpBindings} HttpBindings
+ * @type {Hono<{ Bindings: HttpBindings, Variables: { isRead: boolean } }>}
+ */
 const app = new Hono()
 let inWork = 0
 
@@ -58,8 +62,8 @@ app.post(
   bodyLimit({
     maxSize: megabytes * 2 ** 20,
     onError: (c) => {
-      // What is still on its way is not read.
-      c.header('Connection', 'close')
+      // What still comes is dropped. A client that goes on sending would lose this answer if the connection ended.
+      c.env.incoming.removeAllListeners('data').resume()
       return refuse(
         c,
         413,
@@ -156,6 +160,7 @@ const server = serve(
     fetch: app.fetch,
     port: Number(values.port),
     hostname: values.host,
+    autoCleanupIncoming: false, // it hangs up half a second after an answer to a client that still sends
     // A client that is slower gets 408 from Node.js, and its upload ends.
     serverOptions: {
       requestTimeout: milliseconds,

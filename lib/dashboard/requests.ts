@@ -102,7 +102,7 @@ async function sendEvents(response: ServerResponse, { watch, clients }: Served):
   clients.add(response, () => watch.snapshot)
 }
 
-/** The newest alone, of the run's own folder: no link leads out of it. */
+/** What snapshots have named alone, of the run's own folder: no link leads out of it. */
 async function sendMaps(
   response: ServerResponse,
   _: Served,
@@ -111,7 +111,7 @@ async function sendMaps(
 ): Promise<void> {
   const folder = run && (await realpath(mapsFolder(run.dir)).catch(() => undefined))
   const isOwn = run && folder === mapsFolder(await realpath(run.dir))
-  if (!isOwn || epoch !== run.maps) return refuse(response, 404, 'No such maps.')
+  if (!isOwn || !run.shownMaps.has(epoch)) return refuse(response, 404, 'No such maps.')
   const path = join(folder, mapsFile(epoch))
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
   const file = await open(path, flags).catch(() => undefined)

@@ -16,6 +16,8 @@ export class FollowedRun {
   state: State = 'running'
   /** The number in the name of the newest RUN/maps/epoch-NNNN.png. */
   maps: string | undefined
+  /** Those of `maps` that snapshots have shown: a page may ask for them when there are newer ones. */
+  readonly shownMaps = new Set<string>()
   #start: StartEvent | undefined
   #last: RunEvent | undefined
   #isTested = false

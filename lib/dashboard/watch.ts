@@ -61,6 +61,7 @@ export class Watch {
       more: this.#all - runs.length,
       runs: runs.map(([id, run]) => {
         const { name, state, epochs, planned = null, maps = null } = run
+        if (maps !== null) run.shownMaps.add(maps)
         const accuracies = epochs.map(accuracyOf).filter((top1) => top1 !== null)
         return {
           ...{ id, name, state, epochs: (epochs.at(-1)?.epoch ?? -1) + 1, planned, maps },

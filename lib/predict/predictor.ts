@@ -52,7 +52,8 @@ export interface Predictor {
 const callShape = z.object({ top: count.optional(), signal: signal.optional() }).optional()
 
 /**
- * Opens a model and uses it once, so that the first call is as fast as later ones.
+ * Opens a model and predicts one image with it, so that the first call does not wait for what happens only once.
+ * The first batch of another size still prepares the network's operators for that size.
  *
  * @throws McLossError E_CHECKPOINT, E_WEIGHTS for weights that cannot be used; E_DEVICE; E_NUMERICS for a
  * model whose outputs are not finite.
@@ -100,12 +101,12 @@ export async function createPredictor(options: ModelOptions): Promise<Predictor>
   }
 }
 
-/** sharp, the resize and the network's operators each do something the first time. */
+/** sharp, the resize and the network's operators each do something the first time. embed computes the same. */
 async function warmUp(outputs: Outputs): Promise<void> {
   const [width, height] = [32, 32 + outputs.cropBottom]
   const pixels = new Uint8Array(height * width * 3)
   const content = await encodePng({ pixels, width, height })
-  const wish = { who: 'createPredictor', top: 1, embedding: true }
+  const wish = { who: 'createPredictor', top: 1, embedding: false }
   await outputs.of([{ path: 'the first image', content }], wish)
 }
 

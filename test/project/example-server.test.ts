@@ -92,28 +92,53 @@ test('what is no image, or too much of one, has its code and says why', async ()
   expect([page.status, await page.text()]).toEqual([422, expect.stringContaining('role="alert"')])
 })
 
-/** The status of the answer to a request that is sent piece by piece; 0: none. */
-async function statusOf(head: string, pieces: Iterable<Uint8Array>): Promise<number> {
+/**
+ * The status of the answer to a request that is sent piece by piece, until the answer comes; 0: none. With
+ * `isDeaf` nothing is read before all is sent.
+ */
+async function statusOf(head: string, pieces: Iterable<Uint8Array>, isDeaf = false) {
   const { hostname, port } = new URL(address)
   const socket = connect(Number(port), hostname)
-  socket.on('error', () => {}) // the server may hang up before all is sent
-  const answer = buffer(socket).catch(() => Buffer.alloc(0))
+  let status = 0
+  const end = new Promise<void>((settle) =>
+    socket.on('error', () => {}).on('close', () => settle()),
+  )
+  const answer = new Promise<void>((settle) => {
+    socket.on('data', (bytes) => {
+      status ||= Number(/^HTTP\/1\.1 (\d+)/.exec(String(bytes))?.[1] ?? 0)
+      settle()
+    })
+  })
+  if (isDeaf) socket.pause()
   socket.write(`POST /predict HTTP/1.1\r\nHost: ${hostname}\r\n${head}\r\n\r\n`)
   for (const piece of pieces) {
-    if (socket.destroyed) break
-    if (socket.write(piece)) continue
-    await Promise.race([once(socket, 'drain'), once(socket, 'close')]).catch(() => {}) // hung up
+    if (status || socket.destroyed) break
+    if (!socket.write(piece)) await Promise.race([once(socket, 'drain').catch(() => {}), end])
   }
-  return Number(/^HTTP\/1\.1 (\d+)/.exec(String(await answer))?.[1] ?? 0)
+  socket.resume()
+  await Promise.race([answer, end])
+  socket.destroy()
+  return status
 }
+
+const megabyte = Buffer.alloc(2 ** 20)
+const chunk = Buffer.concat([Buffer.from('100000\r\n'), megabyte, Buffer.from('\r\n')])
 
 test('100 MB are refused at once, with their length and without', async () => {
   const before = memory()
-  const megabyte = Buffer.alloc(2 ** 20)
   const told = `Content-Length: ${100 * 2 ** 20}`
   expect(await statusOf(told, Array(3).fill(megabyte))).toBe(413)
-  const chunk = Buffer.concat([Buffer.from('100000\r\n'), megabyte, Buffer.from('\r\n')])
   expect(await statusOf('Transfer-Encoding: chunked', Array(100).fill(chunk))).toBe(413)
+  expect(memory() - before).toBeLessThan(60)
+})
+
+/** More than the system holds for a server that reads nothing. */
+const tooLarge = [`Content-Length: ${32 * 2 ** 20}`, Array(32).fill(megabyte)] as const
+
+test('a client that reads nothing before it has sent all is told as well', async () => {
+  const before = memory()
+  expect(await statusOf(...tooLarge, true)).toBe(413)
+  expect(await statusOf('Transfer-Encoding: chunked', Array(32).fill(chunk), true)).toBe(413)
   expect(memory() - before).toBeLessThan(60)
 })
 
@@ -122,6 +147,7 @@ test('slow clients are shut out with 408, and their places are free again', asyn
     statusOf('Content-Length: 1000', [Buffer.alloc(10)]),
   )
   await expect.poll(async () => (await send(new Uint8Array())).status).toBe(503)
+  expect(await statusOf(...tooLarge, true)).toBe(503)
   expect(new Set(await Promise.all(slow))).toEqual(new Set([408]))
   await expect.poll(async () => (await send(readFileSync(files[0] as string))).status).toBe(200)
 })

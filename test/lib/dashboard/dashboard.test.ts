@@ -223,6 +223,22 @@ test('60 forged requests are refused, each with its code', async () => {
   expect(existsSync(join(going, 'stop'))).toBe(false)
 })
 
+test('maps that a snapshot has named are served when there are newer ones, and no others', async () => {
+  const maps = (epoch: string) => ask({ path: `runs/${id}/maps/${epoch}` })
+  expect((await maps('0011')).status).toBe(404)
+  for (const epoch of ['0009', '0011']) writeFileSync(join(going, `maps/epoch-${epoch}.png`), png)
+  await vi.waitFor(async () => {
+    const { runs } = await snapshotOf(dashboard)
+    expect(runs.find((run) => run.id === id)?.maps).toBe('0011')
+  }, 10_000)
+  expect(await maps('0010')).toMatchObject({
+    status: 200,
+    body: Buffer.concat([png, Buffer.from('0010')]),
+  })
+  expect(await maps('0011')).toMatchObject({ status: 200, body: png })
+  for (const epoch of ['0002', '0009', '0012']) expect((await maps(epoch)).status).toBe(404)
+})
+
 test('clients that take nothing are dropped, and the others go on', async () => {
   const sockets: Socket[] = []
   const [hostname, port] = host.split(':')

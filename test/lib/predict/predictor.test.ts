@@ -4,7 +4,12 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { type NativeBatch, type NativeTrainer, native } from '../../../lib/binding.js'
+import {
+  type NativeBatch,
+  type NativeTrainer,
+  native,
+  type PixelSource,
+} from '../../../lib/binding.js'
 import { decode, encodeJpeg, encodePng } from '../../../lib/data/images.js'
 import { predictEach } from '../../../lib/predict/each.js'
 import { evaluate, predict } from '../../../lib/predict/inference.js'
@@ -194,6 +199,20 @@ test('what createPredictor says of a model is said by createPredictor', async ()
   await expect(call).rejects.toMatchObject({ code: 'E_NUMERICS', message })
 })
 
+test.each([false, true])(
+  'with flip %s it settles once the network has done what it does in the first call of one image',
+  async (flip) => {
+    const { counted, restore } = watchedTrainers()
+    const own = await createPredictor({ weights, threads: 1, flip })
+    restore()
+    const warmUp = counted.ended.splice(0)
+    await own.predict(files.slice(0, 1))
+    expect(warmUp).toEqual(counted.ended)
+    expect(warmUp).toEqual(Array(flip ? 2 : 1).fill('predict [1, 48, 48, 3]'))
+    await own.dispose()
+  },
+)
+
 test('a model that is none frees what it opened', async () => {
   const missing = { weights: join(folder, 'missing') }
   await expect(createPredictor(missing)).rejects.toMatchObject({ code: 'E_CHECKPOINT' })
@@ -216,7 +235,7 @@ test('files one after another: no more are in work than a few batches', async ()
 
 /** Counts what the trainers made from now on are given. */
 function watchedTrainers() {
-  const counted = { batches: 0, images: 0 }
+  const counted = { batches: 0, images: 0, ended: [] as string[] }
   const create = native().NativeTrainer.create
   const spy = vi.spyOn(native().NativeTrainer, 'create').mockImplementation(async (config) => {
     const trainer = await create(config)
@@ -225,12 +244,14 @@ function watchedTrainers() {
         const call = trainer[name] as ((...given: unknown[]) => unknown) | undefined
         return (
           call &&
-          ((...given: unknown[]) => {
-            if (name === 'predict' || name === 'embed') {
-              counted.batches++
-              counted.images += (given[0] as NativeBatch).count
-            }
-            return call.apply(trainer, given)
+          (async (...given: unknown[]) => {
+            if (name !== 'predict' && name !== 'embed') return call.apply(trainer, given)
+            const { count, height, width } = given[0] as NativeBatch & PixelSource
+            counted.batches++
+            counted.images += count
+            const output = await call.apply(trainer, given)
+            counted.ended.push(`${name} [${count}, ${height}, ${width}, 3]`)
+            return output
           })
         )
       },
