@@ -4,20 +4,16 @@
 // channels, alpha is dropped, and so is the lower byte of 16 bits.
 
 import { webcrypto } from 'node:crypto'
-import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
 import { setImmediate } from 'node:timers/promises'
 import type { Sharp } from 'sharp'
 import { native } from '../binding.js'
 import { McLossError, reasonOf } from '../errors.js'
-import { systemFault, systemReason } from '../files/system-errors.js'
 import type { Sample } from './batch.js'
+import { MAX_PIXELS, readImage, requireFormat, requireSize, unusable } from './image-file.js'
 import { isDeepInterlacedPng, jpegHeader } from './image-headers.js'
 
-const MAX_PIXELS = 50_000_000
 const MAX_PIXELS_HELD_TWICE = 25_000_000 // keeps every file below 500 MB while it is decoded
 const MAX_SCANS = 100 // a progressive JPEG has 10 or so; each is a pass over the whole picture
-const MAX_BYTES = 512 * 2 ** 20
 const PIXELS_A_TURN = 200_000 // converted before the event loop gets its turn, 1-2 ms
 
 let loading: ReturnType<typeof importSharp> | undefined
@@ -253,59 +249,6 @@ async function decodeBytes(
     const reason = [...new Set(lines.map((line) => line.trim()))].join(' ').trim()
     throw unusable(path, `cannot be decoded (${reason})`, cause, limitInputPixels)
   }
-}
-
-/** Size and content come from one open file, and a pipe that nobody writes to is not waited for. */
-async function readImage(path: string): Promise<Buffer> {
-  const unreadable = (cause: unknown) => {
-    const reason = new Error(`cannot be read: ${systemFault(cause)}`, { cause })
-    const next = systemReason(cause, 'Restore the file, or take it out of the data set.')
-    throw new McLossError('E_IMAGE', `images: ${path} cannot be read: ${next}`, { cause: reason })
-  }
-  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(unreadable)
-  try {
-    const info = await file.stat().catch(unreadable)
-    if (!info.isFile()) throw unusable(path, info.isDirectory() ? 'is a folder' : 'is not a file')
-    requireSize(path, info.size)
-    const bytes = Buffer.allocUnsafe(info.size)
-    for (let at = 0; at < bytes.length; ) {
-      const { bytesRead } = await file.read(bytes, at, bytes.length - at, at).catch(unreadable)
-      if (bytesRead === 0) throw unusable(path, 'was cut short while it was read')
-      at += bytesRead
-    }
-    requireFormat(path, bytes)
-    return bytes
-  } finally {
-    await file.close()
-  }
-}
-
-function unusable(
-  path: string,
-  what: string,
-  cause?: unknown,
-  maxPixels = MAX_PIXELS,
-): McLossError {
-  return new McLossError(
-    'E_IMAGE',
-    `images: expected a complete JPEG, PNG or WebP file of at most ${maxPixels / 1e6} megapixels, ` +
-      `but ${path} ${what}. Replace the file, or take it out of the data set.`,
-    { cause: new Error(what, { cause }) },
-  )
-}
-
-function requireSize(path: string, bytes: number): void {
-  if (bytes === 0) throw unusable(path, 'is empty')
-  if (bytes > MAX_BYTES) throw unusable(path, `has more than ${MAX_BYTES} bytes`)
-}
-
-function requireFormat(path: string, bytes: Buffer): void {
-  const start = bytes.toString('latin1', 0, 12)
-  const isKnown =
-    start.startsWith('\xff\xd8\xff') ||
-    start.startsWith('\x89PNG\r\n\x1a\n') ||
-    (start.startsWith('RIFF') && start.endsWith('WEBP'))
-  if (!isKnown) throw unusable(path, 'is of another format')
 }
 
 /** Four inks to RGB as PIL: (255 - ink) scaled by (255 - black); in place, it can be 200 MB. */

@@ -98,14 +98,19 @@ function readRecord(path) {
   }
 }
 
+const record = join(packageRoot, 'build', 'libtorch.json')
+
 /**
  * The LibTorch the add-on here was last built with, as long as it is still there.
  * @returns {Libtorch | undefined}
  */
 export function recordedLibtorch() {
-  const { path, source } = readRecord(join(packageRoot, 'build', 'libtorch.json'))
+  const { path, source } = readRecord(record)
   return path && isThere(path) ? libtorchAt(path, source) : undefined
 }
+
+/** CMake's variables of that build. @returns {Record<string, string>} */
+export const recordedDefines = () => readRecord(record).defines ?? {}
 
 async function checkTools() {
   const missing = []

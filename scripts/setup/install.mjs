@@ -2,7 +2,7 @@
 // npm's install hook, in a clone and in an installed package: builds the add-on when a LibTorch is
 // here; without one it says how to go on and lets the installation succeed.
 
-import { build, describe } from './build.mjs'
+import { build, describe, recordedDefines } from './build.mjs'
 import { isOn } from './environment.mjs'
 import { findLibtorch } from './libtorch.mjs'
 import { runAsProgram } from './setup-error.mjs'
@@ -16,7 +16,9 @@ await runAsProgram(import.meta.url, async () => {
   }
   const { libtorch, passedOver } = await findLibtorch()
   if (libtorch) {
-    const built = await build(libtorch)
+    // A clone is built with warnings as errors, and npm runs this for its first `npx mcloss`:
+    // the add-on that is there serves.
+    const built = await build(libtorch, { defines: recordedDefines() })
     if (!built) process.stdout.write(`mcloss: nothing to build; ${describe(libtorch)}\n`)
     return 0
   }

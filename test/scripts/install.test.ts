@@ -1,8 +1,8 @@
 // npm's install hook and `mcloss setup` as programs, where there is no LibTorch to build with.
 
 import { spawnSync } from 'node:child_process'
-import { symlinkSync } from 'node:fs'
-import { join } from 'node:path'
+import { cpSync, symlinkSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 import { fakeLibtorch, fakePython, temporaryFolder, writeFile } from '../support/folders.js'
 
@@ -11,7 +11,7 @@ const scripts = join(import.meta.dirname, '../../scripts/setup')
 function run(script: string, args: string[] = [], variables: Record<string, string> = {}) {
   const home = temporaryFolder()
   const env = { HOME: home, PATH: fakePython(join(home, 'bin')), ...variables }
-  const program = join(scripts, script)
+  const program = resolve(scripts, script)
   const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], {
     env,
     encoding: 'utf8',
@@ -47,6 +47,28 @@ test('install with LibTorch but without a compiler fails and says what is missin
   const { status, stderr } = run('install.mjs', [], { LIBTORCH })
   expect(status).toBe(1)
   expect(stderr).toMatch(/not found: cmake, c\+\+/)
+})
+
+test('install in a clone that was built with variables of its own builds nothing', async () => {
+  const clone = temporaryFolder()
+  const copied = join(clone, 'scripts/setup')
+  cpSync(scripts, copied, { recursive: true })
+  cpSync(join(scripts, '../../package.json'), join(clone, 'package.json'))
+  writeFile(join(clone, 'build/Release/mcloss.node'))
+  const LIBTORCH = fakeLibtorch(temporaryFolder(), '2.99.0')
+  const { hashOf, packageJson } = await import(join(copied, 'paths.mjs'))
+  const { libtorchAt } = await import(join(copied, 'libtorch.mjs'))
+  const record = {
+    ...libtorchAt(LIBTORCH, 'LIBTORCH'),
+    nvcc: null,
+    mcloss: packageJson.version,
+    inputs: hashOf(['native', 'CMakeLists.txt']),
+    defines: { MCLOSS_STRICT: 'ON' },
+  }
+  writeFile(join(clone, 'build/libtorch.json'), JSON.stringify(record))
+  const { status, stdout } = run(join(copied, 'install.mjs'), [], { LIBTORCH })
+  expect(stdout).toContain('nothing to build')
+  expect(status).toBe(0)
 })
 
 test('setup without LibTorch fails with numbered remedies', () => {
