@@ -210,7 +210,7 @@ test('it does all of the guide, command by command, and what the other example n
   expect([first, answers.length]).toEqual(['new/first.jpg', 3])
   const page = readFileSync(join(project, 'maps/index.html'), 'utf8')
   const [top] = answers.map((line) => line.trim().split(/ {2,}/).at(-1))
-  expect(page).toContain(`Predicted: <bdi>${top}</bdi>`)
+  expect(page).toContain(`Predicted: <bdi class="name">${top}</bdi>`)
   expect(readFileSync(join(project, 'runs/photos/report.html'), 'utf8')).toContain('</html>')
   expect(outputOf('server.mjs')).toContain('<form')
   expect(JSON.parse(outputOf('curl')).top).toHaveLength(3)
