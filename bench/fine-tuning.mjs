@@ -58,7 +58,12 @@ for (const [at, [control, part]] of Object.entries(controls).entries()) {
       threads,
       peer: sideOf('plain', plain),
       ours: sideOf(control, ours),
-      ratio: { value: rounded(value), low: rounded(low), high: rounded(high), unit: 'points' },
+      ratio: {
+        value: Number(value.toFixed(4)),
+        low: rounded(low),
+        high: rounded(high),
+        unit: 'points',
+      },
       check: { ok: true, text: `the first model has ${stages.first.classes} kinds` },
     },
     options.dry,

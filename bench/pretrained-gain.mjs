@@ -51,7 +51,12 @@ function rowOf(format, top1, first, { threads, epochs, firstEpochs, seeds, image
     threads,
     peer: sideOf('from scratch', peer),
     ours: sideOf('fine-tuned', ours),
-    ratio: { value: rounded(value), low: rounded(low), high: rounded(high), unit: 'points' },
+    ratio: {
+      value: Number(value.toFixed(4)),
+      low: rounded(low),
+      high: rounded(high),
+      unit: 'points',
+    },
     also: [
       { name: 'smallest difference of a seed', value: rounded(smallest), unit: 'points' },
       { name: 'the first model', value: rounded(100 * first.last.top1), unit: '%' },

@@ -109,11 +109,13 @@ test('values by seed have the mean and the paired difference that stand beside t
   const bySeed = readRows().filter(({ ours }) => ours?.values)
   expect(bySeed.length).toBeGreaterThan(3)
   for (const { ours, peer, ratio } of bySeed) {
-    for (const side of [ours, peer]) {
+    const [ourMean, peerMean] = [ours, peer].map((side) => {
       const values = side?.values ?? []
-      expect(side?.value).toBeCloseTo(values.reduce((a, b) => a + b, 0) / values.length, 4)
-    }
-    expect(ratio?.value).toBeCloseTo((ours?.value ?? 0) - (peer?.value ?? 0), 4)
+      const mean = values.reduce((a, b) => a + b, 0) / values.length
+      expect(side?.value).toBeCloseTo(mean, 4)
+      return mean
+    }) as [number, number]
+    expect(ratio?.value).toBeCloseTo(ourMean - peerMean, 4)
   }
 })
 
