@@ -1,7 +1,9 @@
 // What an operator costs on a GPU: the kernels it launches and the bytes they read and write, from its
 // tensors. Read from the sources, not measured:
 //   - PyTorch's headers of 2.13 (ATen/native/cuda/*.cuh), with their lines;
-//   - .cu files of PyTorch by function (aten/src/ATen/native/cuda), since no package holds them;
+//   - .cu files of PyTorch (aten/src/ATen/native/cuda) by function: no package holds them. Normalization,
+//     DilatedMaxPool2d, AdaptiveMaxPooling2d and ForeachReduceOp were read at other commits than 2.13's; what
+//     stands here of Loss, SoftMax, Shape and FusedSgdKernel was not looked up;
 //   - ours under native/ops, with their lines.
 // A convolution or a matrix product is one kernel per result and 0 bytes, on both sides. Values per channel
 // count nothing, except the partial sums of batch norm. What a cache saves is not known here.
