@@ -15,6 +15,7 @@
 const eager =
   'A, PyTorch in Python, eager, channels_last, float32, fused SGD (bench/peers/train_step.py)'
 const compiled = 'B, A with model and loss as one graph under torch.compile'
+const counted = "PyTorch's eager step in bfloat16 by autocast (bench/peers/step_count.py)"
 const script = 'the same as a Python script with PyTorch'
 const forms =
   'the faster of the two forms a PyTorch user writes, eager (bench/peers/mc_loss_forms.py)'
@@ -100,6 +101,24 @@ export const claims = {
       '[16,2048,14,14] bfloat16 channels_last, K 200': {},
       '*': { value: 0.1 },
     },
+  },
+  'step-launches': {
+    bench: 'step-count',
+    title: 'A training step on a GPU: kernels launched (estimated)',
+    means: 'Kernels of one step without a graph: ours / peer. Counted, not yet run on a GPU.',
+    peer: counted,
+    op: '<=',
+    goals: { '*': { value: 0.7 } },
+  },
+  'step-bytes': {
+    bench: 'step-count',
+    title: 'A training step on a GPU: element-wise traffic (estimated)',
+    means:
+      'MB read and written by all but convolutions and matrix products: ours / peer. Counted, not yet run ' +
+      'on a GPU.',
+    peer: counted,
+    op: '<=',
+    goals: { '*': { value: 0.8 } },
   },
   'operator-gpu-eager': {
     bench: 'mc-loss',
