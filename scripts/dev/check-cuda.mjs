@@ -41,7 +41,8 @@ await runAsProgram(import.meta.url, async (args) => {
   const built = await build(libtorch, { out, defines: strict })
   if (!built) process.stdout.write(`mcloss: nothing to build; ${describe(libtorch)}\n`)
   const compiled = await compileCudaFiles(libtorch)
-  const results = 'results' in compiled ? compiled.results : []
+  if ('skipped' in compiled) throw new SetupError(`CUDA files not compiled: ${compiled.skipped}`)
+  const { results } = compiled
   for (const { name, ok, output, kernels } of results) {
     process.stdout.write(`${ok ? 'ok' : 'FAILED'} ${name}\n${output}${kernels.join('\n')}\n`)
   }

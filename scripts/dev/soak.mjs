@@ -18,9 +18,9 @@ await runAsProgram(import.meta.url, async (args) => {
   const program = join(packageRoot, 'build/ops_test')
   for (const { env } of loopsHere()) {
     const options = { ...here, env: { ...soak, ...env } }
-    failed ||= await show(program, ['test/fixtures'], options)
+    failed = (await show(program, ['test/fixtures'], options)) || failed
   }
-  failed ||= await show(program, ['test/fixtures', '--kernels'], { ...here, env: soak })
+  failed = (await show(program, ['test/fixtures', '--kernels'], { ...here, env: soak })) || failed
   const vitest = join(packageRoot, 'node_modules/.bin/vitest')
   return (await show(vitest, ['run', ...args], { ...here, env: soak })) || failed
 })
