@@ -14,6 +14,9 @@
 
 const eager =
   'A, PyTorch in Python, eager, channels_last, float32, fused SGD (bench/peers/train_step.py)'
+const onGpu =
+  'A, PyTorch in Python, eager, channels_last, bfloat16 by autocast, fused SGD, cudnn.benchmark ' +
+  '(bench/peers/train_step_gpu.py)'
 const compiled = 'B, A with model and loss as one graph under torch.compile'
 const counted = "PyTorch's eager step in bfloat16 by autocast (bench/peers/step_count.py)"
 const script = 'the same as a Python script with PyTorch'
@@ -40,6 +43,62 @@ export const claims = {
     peer: compiled,
     op: '>=',
     goals: { '*': { aim: 1 } },
+  },
+  'step-gpu-eager': {
+    bench: 'train-step-gpu',
+    title: 'A training step on a GPU, against PyTorch',
+    means: 'images/s of whole steps, pixels on the GPU to statistics, in bfloat16: ours / peer.',
+    peer: onGpu,
+    op: '>=',
+    goals: {
+      'resnet50 ce 224 px b32 bf16': { value: 1.3 },
+      'resnet50 mc 224 px b32 bf16': { value: 1.3 },
+      'resnet50 ce 448 px b32 bf16': { value: 1.05, aim: 1.3 },
+      'resnet50 mc 448 px b32 bf16': { value: 1.05, aim: 1.3 },
+      'vgg16 ce 224 px b32 bf16': { value: 1, aim: 1.1 },
+      'vgg16 ce 448 px b32 bf16': { value: 1, aim: 1.1 },
+    },
+  },
+  'step-gpu-graph': {
+    bench: 'train-step-gpu',
+    title: 'A training step on a GPU, against PyTorch in a CUDA graph',
+    means: 'images/s of whole steps, pixels on the GPU to statistics, in bfloat16: ours / peer.',
+    peer: "that peer's step captured with torch.cuda.graph",
+    op: '>=',
+    goals: { '*': { aim: 1 } },
+  },
+  'step-gpu-compiled': {
+    bench: 'train-step-gpu',
+    title: 'A training step on a GPU, against torch.compile',
+    means: 'images/s of whole steps, pixels on the GPU to statistics, in bfloat16: ours / peer.',
+    peer: "that peer's model and loss under torch.compile, mode reduce-overhead",
+    op: '>=',
+    goals: { '*': { aim: 1 } },
+  },
+  'batch-norm-gpu': {
+    bench: 'gpu-operators',
+    title: 'batch_norm_act on a GPU, against PyTorch',
+    means:
+      'Device time of forward and backward, batch norm with its ReLU and addition: peer / ours.',
+    peer: "PyTorch's batch_norm, add and relu in place, eager, in a CUDA graph",
+    op: '>=',
+    goals: { '*': { value: 1 } },
+  },
+  'batch-norm-gpu-floor': {
+    bench: 'gpu-operators',
+    title: 'batch_norm_act on a GPU, against its memory',
+    means: "The operator's device time: ours / peer.",
+    peer: 'the fewest bytes of its two passes each way, at the bandwidth of a large copy',
+    op: '<=',
+    goals: { '*': { aim: 1.5 } },
+  },
+  'gather-gpu': {
+    bench: 'gpu-operators',
+    title: 'gather_augment on a GPU',
+    means: 'Device time of a batch: peer / ours.',
+    peer: 'the same crop and flip as one gather by indices, then the arithmetic, in a CUDA graph',
+    op: '>=',
+    goals: { '*': { value: 1 } },
   },
   'free-run': {
     bench: 'free-run',

@@ -35,16 +35,14 @@ native().checkDevice(device)
 const dir = scratchDir()
 const side = fileURLToPath(new URL('memory-ours.mjs', import.meta.url))
 for (const model of options.model ? [options.model] : ['resnet50', 'vgg16_bn']) {
-  await compare({ model, loss, channelsPerClass, size, batch, classes, threads })
+  await compare({ model, loss, channelsPerClass, size, batch, classes, threads, device })
 }
 
 async function compare(setting) {
   const { shape } = makeBatches({ dir, ...setting })
-  const precision = device === 'cuda' ? 'bf16' : 'fp32'
   const ask = {
     ours: {
-      ...{ config: { ...nativeConfig(setting), device, precision }, shape, steps },
-      ...{ seed, lr: optim.lr },
+      ...{ config: nativeConfig(setting), shape, steps, seed, lr: optim.lr },
     },
     peer: {
       ...{ model: modelOf(setting), loss: lossOf(loss), optim, shape, threads, mean, std, seed },

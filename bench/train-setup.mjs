@@ -32,15 +32,15 @@ export function lossOf(loss) {
 
 /** NativeTrainer.create's argument; `weightDecay` and the rest of `optim` may be replaced. */
 export function nativeConfig(setting, overrides = {}) {
-  const { loss, threads } = setting
+  const { loss, threads, device = 'cpu' } = setting
   const { momentum, weightDecay } = { ...optim, ...overrides }
   return {
     model: modelOf(setting),
     loss: lossOf(loss),
     optim: { momentum, nesterov: false, weightDecay, headLrScale: 1 },
     initSeed: seed,
-    device: 'cpu',
-    precision: 'fp32',
+    device,
+    precision: device === 'cuda' ? 'bf16' : 'fp32',
     channelsLast: true,
     threads,
     settings: { cudnnBenchmark: true, tf32: true, deterministic: false, cudaGraph: 'auto' },

@@ -46,25 +46,27 @@ def mc_loss(features, target, mask, classes, alpha, beta, form):
     return alpha * dis + beta * (1 - diversity / xi).mean()
 
 
-def draw_mask(channels, classes, keep):
+def draw_mask(channels, classes, keep, device="cpu"):
     """A random mask [C] that keeps clamp(round(keep * xi), 1, xi) channels of every class."""
     parts = []
     for k, xi in group_sizes(channels, classes):
         kept = min(max(int(keep * xi + 0.5), 1), xi)
-        chosen = torch.rand(k, xi).argsort(1)[:, :kept]
-        parts.append(torch.zeros(k, xi).scatter_(1, chosen, 1).flatten())
+        chosen = torch.rand(k, xi, device=device).argsort(1)[:, :kept]
+        parts.append(torch.zeros(k, xi, device=device).scatter_(1, chosen, 1).flatten())
     return torch.cat(parts)
 
 
 def faster_form(features, target, classes, weights, rounds=5):
     """Times forward and backward of both forms on this map; -> (name, function)."""
-    mask = draw_mask(features.shape[1], classes, weights["keep"])
+    mask = draw_mask(features.shape[1], classes, weights["keep"], features.device)
     best = {}
     for _ in range(rounds):
         for form in (slices, pool):
             x = features.detach().requires_grad_()
             began = time.perf_counter()
             mc_loss(x, target, mask, classes, weights["alpha"], weights["beta"], form).backward()
+            if x.is_cuda:
+                torch.cuda.synchronize()
             best[form] = min(best.get(form, 1e9), time.perf_counter() - began)
     form = min(best, key=best.get)
     return form.__name__, form

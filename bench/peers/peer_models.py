@@ -140,7 +140,7 @@ class VggHead(nn.Sequential):
             return super().forward(x)
         for layer, i in enumerate((0, 3)):
             x = self[i + 1](self[i](x))
-            x = x * dropout_scale(*x.shape, layer, dropout).to(x.dtype)
+            x = x * dropout_scale(*x.shape, layer, dropout).to(x)
         return self[6](x)
 
 

@@ -12,6 +12,7 @@ import copy
 import json
 import sys
 import time
+from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -74,9 +75,12 @@ class Peer:
         return {"form": form_name, "parameters": sum(p.numel() for p in self.model.parameters())}
 
     def forward(self, x, target, mask):
-        with torch.autocast(self.device, torch.bfloat16, enabled=self.device == "cuda"):
+        with self.autocast():
             features, logits = self.model(x)
             return self.criterion(features, logits, target, mask), logits
+
+    def autocast(self):
+        return torch.autocast(self.device, torch.bfloat16, enabled=self.device == "cuda")
 
     def criterion(self, features, logits, target, mask):
         loss = F.cross_entropy(logits, target)
@@ -92,18 +96,24 @@ class Peer:
         correct, seen = torch.zeros((), dtype=torch.long, device=self.device), 0
         for step in range(first, first + count):
             x, target = self.pixels.at(step)
-            self.sgd.zero_grad(set_to_none=True)
-            mask = None
-            if self.loss_config["name"] == "mc":
-                mask = draw_mask(self.channels, self.classes, self.loss_config["keep"]).to(x.device)
-            loss, logits = self.loss_and_logits(x, target, mask)
-            loss.backward()
-            self.sgd.step()
-            loss_sum += loss.detach() * len(target)
+            loss, logits = self.update(x, target, self.mask())
+            loss_sum += loss * len(target)
             correct += (logits.argmax(1) == target).sum()
             seen += len(target)
         loss, accuracy = loss_sum.item() / seen, correct.item() / seen
         return {"ms": 1000 * (time.perf_counter() - began), "loss": loss, "top1": accuracy}
+
+    def mask(self):
+        if self.loss_config["name"] != "mc":
+            return None
+        return draw_mask(self.channels, self.classes, self.loss_config["keep"], self.device)
+
+    def update(self, x, target, mask):
+        self.sgd.zero_grad(set_to_none=True)
+        loss, logits = self.loss_and_logits(x, target, mask)
+        loss.backward()
+        self.sgd.step()
+        return loss.detach(), logits.detach()
 
     def save(self, path):
         state = {name: t.contiguous() for name, t in self.model.state_dict().items()}
@@ -134,15 +144,17 @@ class Peer:
         """Loss and gradients of this side, of a twin whose weights differ by one ulp, and where `exact`
         of a copy in float64; nothing is updated yet."""
         x, target = self.pixels.at(step)
-        given = None if mask is None else torch.tensor(mask, dtype=x.dtype)
+        given = None if mask is None else torch.tensor(mask, dtype=x.dtype, device=x.device)
         self.twin = moved_by_an_ulp(self.model)
         self.exact = copy.deepcopy(self.model).double() if exact else None
         self.sgd.zero_grad(set_to_none=True)
         losses = []
         for model in filter(None, (self.model, self.twin, self.exact)):
             dtype = next(model.parameters()).dtype
-            features, logits = model(x.to(dtype), dropout)
-            loss = self.criterion(features, logits, target, None if given is None else given.to(dtype))
+            with nullcontext() if model is self.exact else self.autocast():
+                features, logits = model(x.to(dtype), dropout)
+                loss = self.criterion(
+                    features, logits, target, None if given is None else given.to(dtype))
             loss.backward()
             losses.append(loss.item())
         return {"loss": losses[0], "twinLoss": losses[1], "exactLoss": losses[2] if exact else None}
@@ -152,7 +164,7 @@ class Peer:
         twin's and, where there is one, of float64's (`exact`), per tensor and over all tensors (name
         ''), with the norm of this side's; of all tensors also `fromExact`, ours from float64's. Then
         this side takes its step."""
-        ours, tensors = load_file(path), []
+        ours, tensors = load_file(path, device=self.device), []
         sides = {"twin": self.twin, "exact": self.exact}
         grads = {side: {name: p.grad for name, p in model.named_parameters()}
                  for side, model in sides.items() if model is not None}
@@ -188,9 +200,8 @@ def moved_by_an_ulp(model):
     return twin
 
 
-def main():
+def serve(peer):
     torch.set_flush_denormal(True)
-    peer = Peer()
     for line in sys.stdin:
         request = json.loads(line)
         try:
@@ -201,4 +212,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    serve(Peer())

@@ -8,16 +8,20 @@ usage='Usage: bash cuda-host-run.sh [options]
   --python PATH    the Python with a CUDA torch (default: MCLOSS_PYTHON, then python3)
   --report DIR     where report.md and the logs go (default: report/ beside this script)
   --jobs N         processors the build uses (default: all, fewer where memory is short)
-  --minutes N      ends in this time; a stage that no longer fits counts as failed (default: 30)
+  --minutes N      ends in this time; a stage that no longer fits counts as failed (default: 10)
   --skip-bench     no benches
-  --cpu            try the archive on a machine without a GPU: no sanitizer, no benches'
+  --again          run also the stages that a run before has passed
+  --cpu            try the archive on a machine without a GPU: the kernels run on the CPU, no benches
+
+The most valuable stages come first. A second run goes on where the first one ended.'
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 python=${MCLOSS_PYTHON:-python3}
 report=$root/report
 jobs=0
-minutes=30
+minutes=10
 bench=yes
+again=no
 gpu=yes
 
 bad_usage() {
@@ -38,6 +42,7 @@ while [ $# -gt 0 ]; do
       shift
       ;;
     --skip-bench) bench=no ;;
+    --again) again=yes ;;
     --cpu) gpu=no bench=no ;;
     --help) printf '%s\n' "$usage" && exit 0 ;;
     *) bad_usage "unknown option: $1" ;;
@@ -140,8 +145,8 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 # ---- the report ----
-mkdir -p "$report" && report=$(cd "$report" && pwd) || exit 2
-rm -f "$report"/[0-9][0-9]-*.log
+mkdir -p "$report/passed" && report=$(cd "$report" && pwd) || exit 2
+[ $again = no ] || rm -f "$report"/passed/*
 cd "$root" || exit 2
 unset LIBTORCH LIBTORCH_USE_PYTORCH MCLOSS_NATIVE NODE_OPTIONS NODE_PATH
 export NO_COLOR=1 MCLOSS_PYTHON=$python
@@ -168,6 +173,13 @@ fi
 fact 'torch' "$torch_version${torch_cuda:+ (CUDA $torch_cuda)}, $torch"
 fact 'CPU' "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), $(nproc) processors"
 fact 'Node' "$(node --version)"
+# Clocks and power, as they are: nothing here changes them.
+clocks() {
+  [ $gpu = yes ] || return 0
+  fact "$1" "$(nvidia-smi --query-gpu=clocks.sm,clocks.mem,power.draw,power.limit,temperature.gpu \
+    --format=csv,noheader 2>/dev/null | head -n 1)"
+}
+clocks 'clocks of SM and memory, power and its limit, temperature, before'
 write ''
 write '| stage | exit code | seconds | last line |'
 write '|---|---|---|---|'
@@ -183,7 +195,8 @@ last_line() {
   local lines
   lines=$(sed -e 1d -e 's/\x1b\[[0-9;]*m//g' -e '/^[[:space:]]*$/d' "$1")
   {
-    grep -E '[0-9]+ (passed|failed)|(ERROR|RACECHECK) SUMMARY' <<<"$lines" || printf '%s\n' "$lines"
+    grep -E '[0-9]+ (passed|failed)|(ERROR|RACECHECK) SUMMARY|; goal ' <<<"$lines" ||
+      printf '%s\n' "$lines"
   } | tail -n 1 | sed -e 's/^[[:space:]]*//' -e 's/|/\//g' | cut -c 1-200
 }
 
@@ -195,6 +208,11 @@ stage() {
   shift 2
   number=$((number + 1))
   log=$(printf '%s/%02d-%s.log' "$report" "$number" "$name")
+  if [ -e "$report/passed/$name" ]; then
+    passed=$((passed + 1))
+    row "$name" 0 0 "passed in a run before: $(cat "$report/passed/$name")"
+    return 0
+  fi
   if [ "$left" -le 0 ]; then
     failed=$((failed + 1))
     row "$name" '-' 0 "not run: the $minutes minutes are over"
@@ -218,6 +236,7 @@ stage() {
   row "$name" "$code" $((SECONDS - began)) "$line"
   if [ $code = 0 ]; then
     passed=$((passed + 1))
+    printf '%s\n' "$line" >"$report/passed/$name"
     return 0
   fi
   failed=$((failed + 1))
@@ -251,29 +270,57 @@ if [ $gpu = yes ]; then
   # cmake-js hands npm's settings cmake_X on as -DX: machine code for this GPU alone.
   build=(env CUDACXX="$nvcc" npm_cmake_CMAKE_CUDA_ARCHITECTURES="${gpu_capability/./}" "${build[@]}")
 fi
-stage build 900 "${build[@]}" || finish
-stage ops_test 180 build/ops_test test/fixtures
-stage vitest 300 node node_modules/vitest/vitest.mjs run test/native
+stage build 300 "${build[@]}" || finish
 
-if [ $gpu = yes ]; then
-  if command -v compute-sanitizer >/dev/null; then
-    # LibTorch and the runtime ask the driver for functions it may lack; such answers are no errors.
-    sanitizer=(compute-sanitizer --report-api-errors no --error-exitcode 86)
+# A Python is for the benches: vitest finds one that has the modules of a test, or skips it with a reason.
+tests() { stage "$1" "$2" env -u MCLOSS_PYTHON node node_modules/vitest/vitest.mjs run "${@:3}"; }
+ops_test=(build/ops_test test/fixtures)
+if [ $gpu = no ]; then
+  stage kernels 300 "${ops_test[@]}" --kernels
+  stage ops_test 300 "${ops_test[@]}"
+  tests vitest 600 test/native
+  finish
+fi
+
+stage gpu 90 "${ops_test[@]}" --gpu
+tests trainer 60 test/native/train/graph.test.ts test/native/train/overfit.test.ts
+
+benches() {
+  [ $bench = yes ] || return 0
+  local rows
+  rows=$(wc -l <bench/results.jsonl)
+  run_bench() { stage "$1" "$2" node "bench/$3.mjs" --python "$python" "${@:4}"; }
+  run_bench step-224 90 train-step-gpu --size 224 --peers eager,graph
+  run_bench step-448 90 train-step-gpu --size 448 --steps 40 --peers eager,graph
+  run_bench operators 60 gpu-operators
+  run_bench mc-loss 120 mc-loss --device cuda --only 2048
+  run_bench step-mc 90 train-step-gpu --loss mc --peers eager,graph
+  run_bench step-vgg16 90 train-step-gpu --model vgg16 --steps 40 --peers eager,graph
+  run_bench step-compiled 240 train-step-gpu --peers compiled
+  run_bench memory 60 memory --device cuda --model resnet50 --batch 32
+  clocks 'the same after the benches'
+  write ''
+  node bench/rows-since.mjs "$rows" | tee -a "$page"
+  write ''
+}
+
+sanitizers() {
+  local tool
+  # LibTorch and the runtime ask the driver for functions it may lack; such answers are no errors.
+  local sanitizer=(compute-sanitizer --report-api-errors no --error-exitcode 86)
+  for tool in memcheck racecheck synccheck initcheck; do
+    if ! command -v compute-sanitizer >/dev/null; then
+      not_run $tool 'no compute-sanitizer on PATH'
+      continue
+    fi
     # Without LibTorch's cache each tensor is an allocation of its own, with an end that memcheck sees.
-    stage memcheck 120 env PYTORCH_NO_CUDA_MEMORY_CACHING=1 \
-      "${sanitizer[@]}" --tool memcheck build/ops_test test/fixtures
-    stage racecheck 120 "${sanitizer[@]}" --tool racecheck build/ops_test test/fixtures
-  else
-    not_run memcheck 'no compute-sanitizer on PATH'
-    not_run racecheck 'no compute-sanitizer on PATH'
-  fi
-fi
+    stage $tool 90 env PYTORCH_NO_CUDA_MEMORY_CACHING=1 \
+      "${sanitizer[@]}" --tool $tool "${ops_test[@]}" --gpu-small
+  done
+}
 
-if [ $bench = no ]; then
-  : # as asked
-elif [ -f bench/mc-loss.mjs ]; then
-  stage bench-mc-loss 240 node bench/mc-loss.mjs --device cuda --python "$python"
-else
-  not_run bench-mc-loss 'bench/mc-loss.mjs is not in this archive'
-fi
+benches
+sanitizers
+stage ops_test 240 "${ops_test[@]}"
+tests vitest 300 test/native
 finish

@@ -24,8 +24,8 @@ struct Count {
 };
 inline Count count;
 
-// Less for CUDA kernels on the CPU: the largest shape, in values, that cases of many shapes take, and
-// how many of their random cases run, one of `one_in`.
+// Less for CUDA kernels on the CPU or under a sanitizer: the largest shape, in values, that cases of many
+// shapes take, and how many of their random cases run, one of `one_in`.
 inline int64_t most_values = std::numeric_limits<int64_t>::max();
 inline int one_in = 1;
 
@@ -34,8 +34,15 @@ inline bool is_soak() {
   return soak && std::string(soak) == "1";
 }
 
-// The CPU, and the GPU where LibTorch sees one.
+inline void small_shapes() {
+  most_values = is_soak() ? 20'000 : 600;
+  one_in = is_soak() ? 1 : 10;
+}
+
+// The CPU, and the GPU where LibTorch sees one; or that GPU alone.
+inline bool gpu_alone = false;
 inline std::vector<at::DeviceType> devices() {
+  if (gpu_alone) return {at::kCUDA};
   if (at::hasCUDA()) return {at::kCPU, at::kCUDA};
   return {at::kCPU};
 }

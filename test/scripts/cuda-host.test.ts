@@ -12,7 +12,7 @@ import {
   symlinkSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { temporaryFolder, writeFile } from '../support/folders.js'
 
 const root = join(import.meta.dirname, '../..')
@@ -104,7 +104,7 @@ const gpu = {
 
 /** What the runner takes from the system; a CUDA toolkit may lie beside them. */
 const systemTools =
-  'sh bash env cat cut date dirname basename grep head mkdir nproc rm sed tail tee timeout'.split(
+  'sh bash env cat cut date dirname basename grep head mkdir nproc rm sed tail tee timeout wc'.split(
     ' ',
   )
 
@@ -116,7 +116,7 @@ function unpacked(node: string, opsTest = "echo '7 passed, 0 failed'") {
   copyFileSync(join(root, 'scripts/dev/cuda-host-run.sh'), join(top, 'cuda-host-run.sh'))
   program(join(top, 'bin/node'), 'if [ "$1" = --version ]; then echo v20.0.0; exit; fi', node)
   program(join(top, 'build/ops_test'), opsTest)
-  writeFile(join(top, 'bench/mc-loss.mjs'))
+  writeFile(join(top, 'bench/results.jsonl'))
   const cuda = join(folder, 'cuda')
   program(join(cuda, 'bin/nvcc'), "echo 'Cuda compilation tools, release 13.0, V13.0.48'")
   program(join(cuda, 'bin/compute-sanitizer'), "echo '========= ERROR SUMMARY: 0 errors'")
@@ -180,10 +180,16 @@ describe('the runner names what is missing and writes nothing', () => {
 })
 
 describe('the runner goes through its stages', () => {
-  const stages = ['build', 'ops_test', 'vitest', 'memcheck', 'racecheck', 'bench-mc-loss']
+  const tests = ['gpu', 'trainer']
+  const benches = [
+    ...['step-224', 'step-448', 'operators', 'mc-loss', 'step-mc', 'step-vgg16', 'step-compiled'],
+    'memory',
+  ]
+  const sanitizers = ['memcheck', 'racecheck', 'synccheck', 'initcheck']
+  const stages = ['build', ...tests, ...benches, ...sanitizers, 'ops_test', 'vitest']
   let report: string
 
-  beforeAll(() => {
+  beforeEach(() => {
     report = join(temporaryFolder(), 'report')
   })
 
@@ -200,7 +206,7 @@ describe('the runner goes through its stages', () => {
     const host = unpacked('echo "$MCLOSS_PYTHON" "$npm_cmake_CMAKE_CUDA_ARCHITECTURES" "$@"')
     const named = python(host.folder, gpu)
     const { status, stdout } = host.run(['--python', named, '--report', report, '--jobs', '3'])
-    expect(stdout).toContain('6 passed, 0 failed, 0 not run')
+    expect(stdout).toContain(`${stages.length} passed, 0 failed, 0 not run`)
     expect(status).toBe(0)
     expect(rows().map(([stage, code]) => [stage, code])).toEqual(stages.map((s) => [s, '0']))
     const page = log('report.md')
@@ -210,10 +216,11 @@ describe('the runner goes through its stages', () => {
     expect(log('01-build.log')).toContain(
       `${named} 90 scripts/setup/build.mjs ${torch} --tests --force`,
     )
-    expect(log('03-vitest.log')).toContain('run test/native')
-    expect(log('06-bench-mc-loss.log')).toContain(
-      `bench/mc-loss.mjs --device cuda --python ${named}`,
+    expect(log('02-gpu.log')).toContain('ops_test test/fixtures --gpu')
+    expect(log('04-step-224.log')).toContain(
+      `bench/train-step-gpu.mjs --python ${named} --size 224`,
     )
+    expect(log('17-vitest.log')).toContain('run test/native')
   })
 
   test('a failed stage does not stop the next ones', () => {
@@ -221,9 +228,27 @@ describe('the runner goes through its stages', () => {
     const named = python(host.folder, gpu)
     const { status, stdout } = host.run(['--python', named, '--report', report, '--skip-bench'])
     expect(status).toBe(1)
-    expect(rows()[1]).toEqual(['ops_test', '1', '6 passed, 1 failed'])
-    expect(rows()).toHaveLength(5)
-    expect(stdout).toContain('4 passed, 1 failed, 0 not run')
+    expect(rows()[1]).toEqual(['gpu', '1', '6 passed, 1 failed'])
+    expect(rows().map(([stage]) => stage)).toEqual(
+      stages.filter((stage) => !benches.includes(stage)),
+    )
+    expect(stdout).toContain('7 passed, 2 failed, 0 not run')
+  })
+
+  test('a second run goes on where the first one failed, or does all again', () => {
+    const host = unpacked(':', '[ -e mended ] || { echo "6 passed, 1 failed"; exit 1; }')
+    const named = python(host.folder, gpu)
+    const args = ['--python', named, '--report', report, '--skip-bench']
+    expect(host.run(args).status).toBe(1)
+    writeFile(join(host.top, 'mended'))
+    const { status, stdout } = host.run(args)
+    expect(status).toBe(0)
+    expect(stdout).toContain('9 passed, 0 failed, 0 not run')
+    const again = (rows: string[][]) =>
+      rows.filter(([, , line]) => !line?.startsWith('passed in a run before')).map(([row]) => row)
+    expect(again(rows())).toEqual(['gpu', 'ops_test'])
+    host.run([...args, '--again'])
+    expect(again(rows())).toHaveLength(9)
   })
 
   test('a failed build does', () => {
@@ -231,22 +256,20 @@ describe('the runner goes through its stages', () => {
     const { status } = host.run(['--python', python(host.folder, gpu), '--report', report])
     expect(status).toBe(1)
     expect(rows()).toEqual([['build', '1', 'no such header']])
-    expect(readdirSync(report).sort()).toEqual(['01-build.log', 'report.md'])
+    expect(readdirSync(report).sort()).toEqual(['01-build.log', 'passed', 'report.md'])
   })
 
-  test('without a sanitizer and a bench: not run, and said so', () => {
+  test('without a sanitizer: not run, and said so', () => {
     const host = unpacked(':')
     const bare = temporaryFolder()
     program(join(bare, 'bin/nvcc'), "echo 'release 13.0,'")
     const named = python(host.folder, gpu)
-    run('rm', [join(host.top, 'bench/mc-loss.mjs')])
-    const { status } = host.run(['--python', named, '--report', report], { CUDA_HOME: bare })
+    const args = ['--python', named, '--report', report, '--skip-bench']
+    const { status } = host.run(args, { CUDA_HOME: bare })
     expect(status).toBe(0)
-    expect(rows().slice(3)).toEqual([
-      ['memcheck', '-', 'not run: no compute-sanitizer on PATH'],
-      ['racecheck', '-', 'not run: no compute-sanitizer on PATH'],
-      ['bench-mc-loss', '-', 'not run: bench/mc-loss.mjs is not in this archive'],
-    ])
+    expect(rows().slice(3, 7)).toEqual(
+      sanitizers.map((tool) => [tool, '-', 'not run: no compute-sanitizer on PATH']),
+    )
   })
 
   test('a run out of time fails', () => {
@@ -263,6 +286,6 @@ describe('the runner goes through its stages', () => {
     const args = ['--python', named, '--report', report, '--cpu']
     const { status } = host.run(args, { CUDA_HOME: '/nowhere' })
     expect(status).toBe(0)
-    expect(rows().map(([stage]) => stage)).toEqual(stages.slice(0, 3))
+    expect(rows().map(([stage]) => stage)).toEqual(['build', 'kernels', 'ops_test', 'vitest'])
   })
 })

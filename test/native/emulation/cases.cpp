@@ -130,8 +130,7 @@ void kernels(const std::string& fixtures) {
   emulation::take_over_allocations();
   at::set_num_threads(1);  // shapes are small, and what waits takes processor time
   const emulation::Comparison comparison;
-  most_values = is_soak() ? 20'000 : 600;
-  one_in = is_soak() ? 1 : 10;
+  small_shapes();
   channel_groups();  // the masks and scales that kernels draw
   mc_loss_fixtures(fixtures + "/mc-loss");
   mc_loss_gradients();

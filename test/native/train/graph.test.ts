@@ -42,6 +42,10 @@ async function weights(trainer: NativeTrainer): Promise<Map<string, number[]>> {
   return new Map([...tensors].map(([name, tensor]) => [name, numbersOf(tensor)]))
 }
 
+/** Without what LibTorch says of operators that it has in no deterministic form on a GPU. */
+const ownWarnings = ({ warnings }: { warnings: string[] }) =>
+  warnings.filter((text) => !text.includes('deterministic implementation'))
+
 const difference = (a: number[] = [], b: number[] = []) => a.map((x, i) => x - (b[i] ?? Number.NaN))
 const largestOf = (values: number[] = []) => Math.max(...values.map(Math.abs))
 
@@ -68,7 +72,8 @@ for (const device of ['cpu', 'cuda'] as const) {
         const options = { step, seed: 3, lr: 0.02 / (1 + step) }
         await Promise.all([on, off].map((trainer) => trainer.step(batch, options)))
         const [a, b] = [await on.stats(), await off.stats()]
-        expect(a).toMatchObject({ steps: 1, n: count, skipped: 0, warnings: [] })
+        expect(a).toMatchObject({ steps: 1, n: count, skipped: 0 })
+        expect(ownWarnings(a)).toEqual([])
         expect(Math.abs(a.loss - b.loss) / b.loss, `step ${step}`).toBeLessThan(1e-4)
         for (const part of ['ce', 'dis', 'div']) {
           expect(a.parts[part], `step ${step}: ${part}`).toBeCloseTo(b.parts[part] as number, 2)
@@ -85,7 +90,9 @@ for (const device of ['cpu', 'cuda'] as const) {
         expect(times.map(({ name }) => name)).toContain('aten::convolution_backward')
         await trainer.step(one, { step, seed: 3, lr: 0.01 })
       }
-      expect(await trainer.stats()).toMatchObject({ steps: 11, skipped: 0, warnings: [] })
+      const stats = await trainer.stats()
+      expect(stats).toMatchObject({ steps: 11, skipped: 0 })
+      expect(ownWarnings(stats)).toEqual([])
       await trainer.dispose()
     })
 
@@ -96,7 +103,8 @@ for (const device of ['cpu', 'cuda'] as const) {
         await Promise.all([on, off].map((trainer) => trainer.step(one, options)))
       }
       const [a, b] = [await on.stats(), await off.stats()]
-      expect(a).toMatchObject({ steps: warmUps + 2, n: 8 * (warmUps + 2), warnings: [] })
+      expect(a).toMatchObject({ steps: warmUps + 2, n: 8 * (warmUps + 2) })
+      expect(ownWarnings(a)).toEqual([])
       expect(a.loss).toBeCloseTo(b.loss, 2)
       await Promise.all([on.dispose(), off.dispose()])
     })
