@@ -169,6 +169,15 @@ export const claims = {
     op: '<=',
     goals: { '*': { value: 0.7 } },
   },
+  'step-launches-gpu': {
+    bench: 'step-profile',
+    title: 'A training step on a GPU: kernels launched',
+    means:
+      "Kernels of one step without a graph, seen by Nsight Compute and PyTorch's profiler: ours / peer.",
+    peer: onGpu,
+    op: '<=',
+    goals: { '*': { value: 0.7 } },
+  },
   'step-bytes': {
     bench: 'step-count',
     title: 'A training step on a GPU: element-wise traffic (estimated)',

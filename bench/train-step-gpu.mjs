@@ -66,7 +66,6 @@ const measured = await takeTurns(
   rounds,
   Object.fromEntries(Object.entries(sides).map(([name, run]) => [name, () => run(steps)])),
 )
-const traffic = peers.eager && (await peers.eager.process.ask('traffic', {}))
 const rates = await first.process.ask('rates', {})
 await trainer.dispose()
 native().closeStore(store)
@@ -106,12 +105,6 @@ function keep(claim, side) {
       ratio: ratioOf(speeds('ours'), speeds(side)),
       also: [
         ...['ours', side].map((one) => figure(`${one}, first ${warmup} steps`, 's', began[one])),
-        ...(side === 'eager'
-          ? [
-              figure('eager, launches per step', '', traffic.launches),
-              figure('eager, device time per step', 'ms', traffic.ms),
-            ]
-          : []),
         figure('large copy', 'TB/s', rates.bytesPerSecond / 1e12),
         figure('bf16 product', 'TFLOP/s', rates.flopPerSecond / 1e12),
       ],

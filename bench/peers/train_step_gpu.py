@@ -67,13 +67,14 @@ class GpuPeer(Peer):
         self.graph.replay()
         return self.results
 
-    def traffic(self):
-        """Kernels, copies and fills of one step, and their time together, as PyTorch's profiler sees them."""
+    def kernels(self):
+        """Of one step, as PyTorch's profiler sees them; and the time of all that the GPU does."""
         from torch.profiler import ProfilerActivity, profile
         with profile(activities=[ProfilerActivity.CUDA]) as profiled:
             self.steps(0, 1)
         events = [event for event in profiled.events() if event.device_type.name == "CUDA"]
-        return {"launches": len(events), "ms": sum(event.device_time for event in events) / 1000}
+        kernels = [event for event in events if not event.name.startswith("Mem")]
+        return {"kernels": len(kernels), "ms": sum(event.device_time for event in events) / 1000}
 
     def rates(self):
         """Of this GPU: bytes per second of a large copy, FLOP per second of a bfloat16 product."""

@@ -191,7 +191,7 @@ export const runSettings = {
     .describe('the same bits in every run on one machine; turns cudnnBenchmark off'),
   cudaGraph: z
     .enum(['auto', 'off'])
-    .default('off') // until it has been run on a GPU
+    .default('auto')
     .describe('cuda: replay the steps as one graph (auto: where that can be done), or launch each'),
 }
 

@@ -283,7 +283,7 @@ if [ $gpu = no ]; then
 fi
 
 stage gpu 90 "${ops_test[@]}" --gpu
-tests trainer 60 test/native/train/graph.test.ts test/native/train/overfit.test.ts
+tests trainer 90 test/native/train/gpu.test.ts test/native/train/graph.test.ts test/native/train/overfit.test.ts
 
 benches() {
   [ $bench = yes ] || return 0
@@ -297,6 +297,7 @@ benches() {
   run_bench step-mc 90 train-step-gpu --loss mc --peers eager,graph
   run_bench step-vgg16 90 train-step-gpu --model vgg16 --steps 40 --peers eager,graph
   run_bench step-compiled 240 train-step-gpu --peers compiled
+  run_bench profile 60 step-profile
   run_bench memory 60 memory --device cuda --model resnet50 --batch 32
   clocks 'the same after the benches'
   write ''

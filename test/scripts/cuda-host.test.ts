@@ -183,6 +183,7 @@ describe('the runner goes through its stages', () => {
   const tests = ['gpu', 'trainer']
   const benches = [
     ...['step-224', 'step-448', 'operators', 'mc-loss', 'step-mc', 'step-vgg16', 'step-compiled'],
+    'profile',
     'memory',
   ]
   const sanitizers = ['memcheck', 'racecheck', 'synccheck', 'initcheck']
@@ -220,7 +221,7 @@ describe('the runner goes through its stages', () => {
     expect(log('04-step-224.log')).toContain(
       `bench/train-step-gpu.mjs --python ${named} --size 224`,
     )
-    expect(log('17-vitest.log')).toContain('run test/native')
+    expect(log('18-vitest.log')).toContain('run test/native')
   })
 
   test('a failed stage does not stop the next ones', () => {
