@@ -63,21 +63,24 @@ function nativeBatchNormBackward({ inputs: [grad, x], outputs: [gradX] }) {
 
 // ---- ours ----
 
-const sumBlocks = 1024 // kSumBlocks of sums.cuh
-
-/** Partial sums of two doubles per channel and chunk, written and read: sums.cuh:28-33. */
-function chunkBytes(x) {
+/** Partial sums of two doubles per channel and chunk, written and read: Cut of walk.cuh, merge.cuh:14-20. */
+function chunkBytes(x, sumBlocks) {
+  const [threads, mostChunks, steps] = [512, 132, 2]
+  const width = channelsOf(x) / (16 / x[1]) // packs of 16 bytes
+  let columns = 1
+  while (columns < Math.min(width, 8)) columns *= 2
+  const tiles = Math.ceil(width / columns)
   const rows = numel(x) / channelsOf(x)
-  const tiles = Math.ceil(channelsOf(x) / 32)
-  const wanted = Math.min(Math.max(Math.floor(sumBlocks / tiles), 1), 256)
-  const chunks = Math.ceil(rows / Math.max(Math.ceil(rows / wanted), 64))
-  return 2 * chunks * 2 * 8 * channelsOf(x)
+  const down = threads / columns
+  const wanted = Math.min(Math.max(Math.floor(sumBlocks / tiles), 1), mostChunks)
+  const chunk = Math.ceil(Math.max(Math.ceil(rows / wanted), down * steps) / down) * down
+  return 2 * Math.ceil(rows / chunk) * 2 * 8 * channelsOf(x)
 }
 
 function batchNormAct({ inputs, outputs: [y] }) {
   const [x, next] = inputs
   const residual = next[0].length === x[0].length ? [next] : []
-  return { kernels: 3, bytes: 2 * bytesOf(x) + bytesOf(y, ...residual) + chunkBytes(x) }
+  return { kernels: 2, bytes: 2 * bytesOf(x) + bytesOf(y, ...residual) + chunkBytes(x, 264) }
 }
 
 function batchNormActBackward({ inputs, outputs: [gradX, , , masked] }) {
@@ -87,8 +90,8 @@ function batchNormActBackward({ inputs, outputs: [gradX, , , masked] }) {
   const second = numel(masked) > 0 ? [masked] : [grad, ...y]
   const copy = laidOut(grad, x)
   return {
-    kernels: 4 + copy.kernels,
-    bytes: bytesOf(grad, x, ...y, masked, ...second, x, gradX) + chunkBytes(x) + copy.bytes,
+    kernels: 2 + copy.kernels,
+    bytes: bytesOf(grad, x, ...y, masked, ...second, x, gradX) + chunkBytes(x, 132) + copy.bytes,
   }
 }
 
@@ -259,10 +262,10 @@ const rows = [
     '_foreach_norm',
   ],
   [fusedSgd, 'FusedSgdKernel.cu: MultiTensorApply.cuh:254-337, depth 3', '_fused_sgd_'],
-  [batchNormAct, ours('batch_norm_act/cuda.cu', 108, 121, 128), 'mcloss::batch_norm_act_forward'],
+  [batchNormAct, ours('batch_norm_act/cuda.cu', 64, 80), 'mcloss::batch_norm_act_forward'],
   [
     batchNormActBackward,
-    ours('batch_norm_act/cuda.cu', 165, 167, 169, 182),
+    ours('batch_norm_act/cuda.cu', 93, 106),
     'mcloss::batch_norm_act_backward',
   ],
   [gatherAugment, ours('gather_augment/cuda.cu', 155), 'mcloss::gather_augment'],

@@ -1,7 +1,6 @@
 #include "ops/batch_norm_act/checks.h"
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/empty_like.h>
 
 #include <cmath>
 
@@ -22,15 +21,28 @@ void check_per_channel(const MaybeTensor& values, const char* name, const at::Te
 
 }  // namespace
 
-void check_batch_norm_act(const BnArguments& arguments) {
-  const auto& [x, residual, weight, bias, running_mean, running_var, training, momentum, eps,
-               relu] = arguments;
+void check_bn_x(const at::Tensor& x) {
   if (!is_floating(x.scalar_type())) {
     refuse(kWho, "x of float64, float32, bfloat16 or float16", describe(x));
   }
   if ((x.dim() != 4 && x.dim() != 2) || x.numel() == 0) {
     refuse(kWho, "x [N, C, H, W] or [N, C] with at least one value", describe(x));
   }
+}
+
+void check_bn_sums(const at::Tensor& sums, const at::Tensor& x) {
+  if (sums.scalar_type() == at::kDouble && sums.sizes() == at::IntArrayRef{3, x.size(1)} &&
+      sums.is_contiguous() && sums.device() == x.device()) {
+    return;
+  }
+  refuse(kWho, c10::str("contiguous sums Double [3, C] for x ", describe(x)), describe(sums),
+         "Give what batch_norm_act_sums or batch_norm_act_backward_sums returned, merged.");
+}
+
+void check_bn_arguments(const BnArguments& arguments) {
+  const auto& [x, residual, weight, bias, running_mean, running_var, training, momentum, eps,
+               relu] = arguments;
+  check_bn_x(x);
   if (residual && (residual->scalar_type() != x.scalar_type() || residual->sizes() != x.sizes() ||
                    residual->device() != x.device())) {
     refuse(kWho, c10::str("a residual like x ", describe(x)), describe(*residual));
@@ -48,12 +60,17 @@ void check_batch_norm_act(const BnArguments& arguments) {
   if (!training && !running_mean) {
     refuse(kWho, "running statistics where training is false", "none");
   }
-  if (training && x.numel() == x.size(1)) {
-    refuse(kWho, "more than one value per channel in training", c10::str("x ", describe(x)),
-           "Use a larger batch.");
-  }
   if (!std::isfinite(momentum) || !(eps >= 0)) {
     refuse(kWho, "a finite momentum and eps >= 0", c10::str(momentum, " and ", eps));
+  }
+}
+
+void check_batch_norm_act(const BnArguments& arguments) {
+  check_bn_arguments(arguments);
+  const at::Tensor& x = arguments.x;
+  if (arguments.training && x.numel() == x.size(1)) {
+    refuse(kWho, "more than one value per channel in training", c10::str("x ", describe(x)),
+           "Use a larger batch.");
   }
 }
 
@@ -83,15 +100,16 @@ BnLayout::BnLayout(const at::Tensor& x)
       positions(x.numel() / (samples * channels)),
       by_rows(!x.is_contiguous() || positions == 1) {}
 
-at::Tensor empty_bn_saved(const at::Tensor& x) {
-  return at::empty({kBnSaved, x.size(1)},
+namespace {
+
+at::Tensor empty_rows(int64_t rows, const at::Tensor& x) {
+  return at::empty({rows, x.size(1)},
                    x.options().dtype(at::kDouble).memory_format(at::MemoryFormat::Contiguous));
 }
 
-BackwardResult empty_bn_gradients(const at::Tensor& x, bool grad_residual) {
-  const auto sums = x.options().dtype(accumulate_type(x.scalar_type()));
-  return {at::empty_like(x), at::empty({x.size(1)}, sums), at::empty({x.size(1)}, sums),
-          grad_residual ? at::empty_like(x) : at::empty({0}, x.options())};
-}
+}  // namespace
+
+at::Tensor empty_bn_saved(const at::Tensor& x) { return empty_rows(kBnSaved, x); }
+at::Tensor empty_bn_sums(const at::Tensor& x) { return empty_rows(3, x); }
 
 }  // namespace mcloss

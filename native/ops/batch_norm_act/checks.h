@@ -17,8 +17,12 @@ struct BnArguments {
   bool relu;
 };
 
-// Throws E_ARGUMENT unless the arguments are what batch_norm_act takes.
+// Throws E_ARGUMENT unless the arguments are what batch_norm_act takes; the second of them without the
+// count of x's values.
 void check_batch_norm_act(const BnArguments& arguments);
+void check_bn_arguments(const BnArguments& arguments);
+void check_bn_x(const at::Tensor& x);
+void check_bn_sums(const at::Tensor& sums, const at::Tensor& x);
 
 // Autograd's notice that the running statistics have changed.
 void bn_running_moved(const BnArguments& arguments);
@@ -46,10 +50,13 @@ struct BnLayout {
 enum BnSaved { kSavedMean, kSavedInvStd, kSavedScale, kSavedShift, kBnSaved };
 at::Tensor empty_bn_saved(const at::Tensor& x);
 
+// Double [3, C], as batch_norm_act.h describes the results of the operators of sums.
+at::Tensor empty_bn_sums(const at::Tensor& x);
+
 using ForwardResult = std::tuple<at::Tensor, at::Tensor>;  // y, saved
 // d loss / d x, weight, bias, and residual where it is asked for, else an empty tensor.
 using BackwardResult = std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor>;
-// Not yet written, but for the empty one. x: from bn_laid_out.
-BackwardResult empty_bn_gradients(const at::Tensor& x, bool grad_residual);
+// sums, d loss / d weight, bias, and residual as above.
+using BackwardSumsResult = BackwardResult;
 
 }  // namespace mcloss

@@ -7,13 +7,13 @@
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/empty_like.h>
 #include <torch/library.h>
 
 #include <vector>
 
 #include "ops/batch_norm_act/checks.h"
 #include "ops/batch_norm_act/loops.h"
+#include "ops/batch_norm_act/parts.h"
 #include "ops/batch_norm_act/spans.h"
 #include "ops/kernel/processor.h"
 
@@ -29,33 +29,6 @@ const BnPasses& passes(at::ScalarType dtype) {
 }
 
 // ---- forward ----
-
-template <typename T>
-T value_or(const MaybeTensor& tensor, int64_t channel, T otherwise) {
-  return tensor ? tensor->const_data_ptr<T>()[channel * tensor->stride(0)] : otherwise;
-}
-
-template <typename T>
-void take_statistics(const BnArguments& arguments, int64_t channel, double mean, double var,
-                     Coefficients<T>& coefficients, const Tensor& saved) {
-  const auto to = coefficients.channel(channel, saved.data_ptr<double>(), saved.size(1));
-  to.take_statistics(mean, var, arguments.eps, value_or<T>(arguments.weight, channel, 1),
-                     value_or<T>(arguments.bias, channel, 0));
-}
-
-template <typename T>
-void move_running(const MaybeTensor& running, int64_t channel, double towards, double momentum) {
-  if (running) bn_move_running(running->mutable_data_ptr<T>()[channel], towards, momentum);
-}
-
-template <typename T>
-void take_moments(const BnArguments& arguments, int64_t channel, int64_t count, double mean,
-                  double m2, Coefficients<T>& coefficients, const Tensor& saved) {
-  take_statistics(arguments, channel, mean, m2 / static_cast<double>(count), coefficients, saved);
-  move_running<T>(arguments.running_mean, channel, mean, arguments.momentum);
-  move_running<T>(arguments.running_var, channel, m2 / static_cast<double>(count - 1),
-                  arguments.momentum);
-}
 
 // The moments of all chunks in order, as Chan, Golub and LeVeque (1979) merge them.
 void merge_chunks(const Chunks& chunks, const double* moments, int64_t channels, int64_t begin,
@@ -76,10 +49,7 @@ void merge_chunks(const Chunks& chunks, const double* moments, int64_t channels,
 
 constexpr int64_t kChannelGrain = 256;
 
-template <typename T>
-void batch_statistics_by_rows(const BnArguments& arguments, const Values& values,
-                              const BnPasses& pass, Coefficients<T>& coefficients,
-                              const Tensor& saved) {
+void moments_by_rows(const Values& values, const BnPasses& pass, double* sums) {
   const Chunks chunks(values.layout);
   const int64_t channels = values.layout.channels;
   std::vector<double> moments(chunks.count * 2 * channels);
@@ -92,90 +62,92 @@ void batch_statistics_by_rows(const BnArguments& arguments, const Values& values
     std::vector<double> mean(end - begin), m2(end - begin);
     merge_chunks(chunks, moments.data(), channels, begin, end, mean.data(), m2.data());
     for (int64_t c = begin; c < end; ++c) {
-      take_moments(arguments, c, chunks.rows, mean[c - begin], m2[c - begin], coefficients, saved);
+      const BnMomentsOfOne all{static_cast<double>(chunks.rows), mean[c - begin], m2[c - begin]};
+      all.write(sums, c, channels);
     }
   });
 }
 
-template <typename T>
-void running_statistics(const BnArguments& arguments, int64_t channel,
-                        Coefficients<T>& coefficients, const Tensor& saved) {
-  take_statistics<T>(arguments, channel, value_or<T>(arguments.running_mean, channel, 0),
-                     value_or<T>(arguments.running_var, channel, 1), coefficients, saved);
+BnMomentsOfOne moments_of_channel(const Values& values, const BnPasses& pass, int64_t channel) {
+  double mean = 0, m2 = 0;
+  BnMoments moments{0, &mean, &m2};
+  for (int64_t n = 0; n < values.layout.samples; ++n) {
+    pass.moments(values.plane(n, channel), moments, nullptr);
+  }
+  return {static_cast<double>(moments.count), mean, m2};
 }
 
 template <typename T>
-void forward(const BnArguments& arguments, Values& values, Coefficients<T>& coefficients,
-             const BnPasses& pass, const Tensor& saved) {
-  values.whole.coefficients = coefficients.values.data();
+void forward(const BnForward& call, Values& values, const BnPasses& pass) {
   const auto& layout = values.layout;
+  Coefficients<T> coefficients(layout.channels);
+  values.whole.coefficients = coefficients.values.data();
+  const bool gives_y = call.y.defined();
+  const auto statistics = gives_y ? bn_statistics<T>(call) : BnStatisticsOfAll<T>{};
+  const auto take = [&](int64_t c) {
+    const auto of_channel = statistics.of(c);
+    statistics.keep(of_channel, c);
+    coefficients.channel(c).take(of_channel);
+  };
+  double* const sums = call.takes_sums ? call.sums.data_ptr<double>() : nullptr;
   if (layout.by_rows) {
-    if (arguments.training) {
-      batch_statistics_by_rows(arguments, values, pass, coefficients, saved);
-    } else {
-      for (int64_t c = 0; c < layout.channels; ++c) {
-        running_statistics(arguments, c, coefficients, saved);
-      }
-    }
+    if (sums) moments_by_rows(values, pass, sums);
+    if (!gives_y) return;
+    for (int64_t c = 0; c < layout.channels; ++c) take(c);
     for_chunks(values, true, [&](int64_t, const BnSpan& span, void*) { pass.normalize(span); });
     return;
   }
   // The second pass over a channel finds it in the cache.
   at::parallel_for(0, layout.channels, 1, [&](int64_t begin, int64_t end) {
     for (int64_t c = begin; c < end; ++c) {
-      if (arguments.training) {
-        double mean = 0, m2 = 0;
-        BnMoments moments{0, &mean, &m2};
-        for (int64_t n = 0; n < layout.samples; ++n) {
-          pass.moments(values.plane(n, c), moments, nullptr);
-        }
-        take_moments(arguments, c, moments.count, mean, m2, coefficients, saved);
-      } else {
-        running_statistics(arguments, c, coefficients, saved);
-      }
+      if (sums) moments_of_channel(values, pass, c).write(sums, c, layout.channels);
+      if (!gives_y) continue;
+      take(c);
       for (int64_t n = layout.samples - 1; n >= 0; --n) pass.normalize(values.plane(n, c));
     }
   });
 }
 
-ForwardResult batch_norm_act_forward_cpu(const Tensor& given_x, const MaybeTensor& residual,
-                                         const MaybeTensor& weight, const MaybeTensor& bias,
-                                         const MaybeTensor& running_mean,
-                                         const MaybeTensor& running_var, bool training,
-                                         double momentum, double eps, bool relu) {
-  BnArguments arguments{given_x,     residual, weight,   bias, running_mean,
-                        running_var, training, momentum, eps,  relu};
-  check_batch_norm_act(arguments);
-  const Tensor x = bn_laid_out(given_x), y = at::empty_like(x), saved = empty_bn_saved(x);
-  arguments.residual = bn_laid_out_as(x, residual);
-
-  AT_DISPATCH_FLOATING_TYPES(accumulate_type(x.scalar_type()), "batch_norm_act_forward", [&] {
-    Coefficients<scalar_t> coefficients(x.size(1));
-    Values values(x, relu, nullptr);
-    if (residual) values.whole.residual = arguments.residual->const_data_ptr();
-    values.whole.out = y.data_ptr();
-    forward(arguments, values, coefficients, passes(x.scalar_type()), saved);
-  });
-  if (training) bn_running_moved(arguments);
-  return {y, saved};
-}
-
 // ---- backward ----
 
+// Rows by rows: double [2, C], padded.
+std::vector<double> sums_by_rows(const Values& values, const BnPasses& pass) {
+  const Chunks chunks(values.layout);
+  const int64_t channels = values.layout.channels, padded = whole_vectors(channels);
+  std::vector<double> sums(chunks.count * 2 * padded);
+  for_chunks(values, false, [&](int64_t chunk, const BnSpan& span, void* scratch) {
+    pass.sums(span, sums.data() + chunk * 2 * padded, scratch);
+  });
+  at::parallel_for(0, channels, kChannelGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t chunk = 1; chunk < chunks.count; ++chunk) {
+      const double* const more = sums.data() + chunk * 2 * padded;
+      for (int64_t c = begin; c < end; ++c) sums[c] += more[c];
+      for (int64_t c = begin; c < end; ++c) sums[padded + c] += more[padded + c];
+    }
+  });
+  return sums;
+}
+
 template <typename T>
-void backward(const Tensor& saved, bool training, Values& values, const BnPasses& pass,
-              const Tensor& grad_weight, const Tensor& grad_bias) {
+void backward(const BnBackward& call, Values& values, const BnPasses& pass) {
   const BnLayout& layout = values.layout;
   const int64_t channels = layout.channels, padded = whole_vectors(channels);
   Coefficients<T> coefficients(channels);
   values.whole.coefficients = coefficients.values.data();
-  const double* const from = saved.const_data_ptr<double>();
-  for (int64_t c = 0; c < channels; ++c) coefficients.channel(c, from, channels).restore();
-  T* const to_weight = grad_weight.data_ptr<T>();
-  T* const to_bias = grad_bias.data_ptr<T>();
-  const auto take = [&](int64_t c, double sum, double product) {
-    coefficients.channel(c, from, channels)
-        .take_sums(sum, product, training, layout.count(), to_weight[c], to_bias[c]);
+  const double* const saved = call.saved.const_data_ptr<double>();
+  const auto statistics = [&](int64_t c) { return BnStatistics<T>::read(saved, c, channels); };
+  for (int64_t c = 0; c < channels; ++c) coefficients.channel(c).take(statistics(c));
+  const auto keep = [&](int64_t c, double sum, double product) {
+    const BnGradSumsOfOne all{static_cast<double>(layout.count()), sum, product};
+    all.write(call.sums.data_ptr<double>(), c, channels);
+    call.grad_weight.data_ptr<T>()[c] = static_cast<T>(statistics(c).weighted(all));
+    call.grad_bias.data_ptr<T>()[c] = static_cast<T>(sum);
+  };
+  const double* const sums = call.sums.const_data_ptr<double>();
+  const bool gives_grad_x = call.grad_x.defined();
+  const auto take = [&](int64_t c) {
+    const auto all = BnGradSumsOfOne::read(sums, c, channels);
+    coefficients.channel(c).take_sums(statistics(c), all, call.training);
   };
   // Once `masked` is written it stands for the gradient and its ReLU.
   const auto gradient = [&](BnSpan span) {
@@ -186,55 +158,57 @@ void backward(const Tensor& saved, bool training, Values& values, const BnPasses
     pass.gradient(span);
   };
   if (layout.by_rows) {
-    const Chunks chunks(layout);
-    std::vector<double> sums(chunks.count * 2 * padded);
-    for_chunks(values, false, [&](int64_t chunk, const BnSpan& span, void* scratch) {
-      pass.sums(span, sums.data() + chunk * 2 * padded, scratch);
-    });
-    at::parallel_for(0, channels, kChannelGrain, [&](int64_t begin, int64_t end) {
-      for (int64_t chunk = 1; chunk < chunks.count; ++chunk) {
-        const double* const more = sums.data() + chunk * 2 * padded;
-        for (int64_t c = begin; c < end; ++c) sums[c] += more[c];
-        for (int64_t c = begin; c < end; ++c) sums[padded + c] += more[padded + c];
-      }
-      for (int64_t c = begin; c < end; ++c) take(c, sums[c], sums[padded + c]);
-    });
+    if (call.takes_sums) {
+      const std::vector<double> all = sums_by_rows(values, pass);
+      for (int64_t c = 0; c < channels; ++c) keep(c, all[c], all[padded + c]);
+    }
+    if (!gives_grad_x) return;
+    for (int64_t c = 0; c < channels; ++c) take(c);
     for_chunks(values, true, [&](int64_t, const BnSpan& span, void*) { gradient(span); });
     return;
   }
   at::parallel_for(0, channels, 1, [&](int64_t begin, int64_t end) {
-    std::vector<double> sums(padded + 1);
+    std::vector<double> of_channel(padded + 1);
     for (int64_t c = begin; c < end; ++c) {
-      sums[0] = sums[padded] = 0;
-      for (int64_t n = 0; n < layout.samples; ++n)
-        pass.sums(values.plane(n, c), sums.data(), nullptr);
-      take(c, sums[0], sums[padded]);
+      if (call.takes_sums) {
+        of_channel[0] = of_channel[padded] = 0;
+        for (int64_t n = 0; n < layout.samples; ++n) {
+          pass.sums(values.plane(n, c), of_channel.data(), nullptr);
+        }
+        keep(c, of_channel[0], of_channel[padded]);
+      }
+      if (!gives_grad_x) continue;
+      take(c);
       for (int64_t n = layout.samples - 1; n >= 0; --n) gradient(values.plane(n, c));
     }
   });
 }
 
-BackwardResult batch_norm_act_backward_cpu(const Tensor& given_grad, const Tensor& given_x,
-                                           const MaybeTensor& given_y, const Tensor& saved,
-                                           bool training, bool relu, bool grad_residual) {
-  const Tensor x = bn_laid_out(given_x), grad = bn_laid_out_as(x, given_grad);
-  const MaybeTensor y = bn_laid_out_as(x, given_y);
-  const auto [grad_x, grad_weight, grad_bias, masked] = empty_bn_gradients(x, grad_residual);
-  AT_DISPATCH_FLOATING_TYPES(accumulate_type(x.scalar_type()), "batch_norm_act_backward", [&] {
-    Values values(x, relu, nullptr);
-    values.whole.grad = grad.const_data_ptr();
-    if (y) values.whole.y = y->const_data_ptr();
-    values.whole.out = grad_x.data_ptr();
-    if (grad_residual) values.whole.masked = masked.data_ptr();
-    backward<scalar_t>(saved, training, values, passes(x.scalar_type()), grad_weight, grad_bias);
-  });
-  return {grad_x, grad_weight, grad_bias, masked};
-}
+struct Cpu {
+  static void forward(const BnForward& call) {
+    const Tensor& x = call.arguments.x;
+    AT_DISPATCH_FLOATING_TYPES(accumulate_type(x.scalar_type()), "batch_norm_act", [&] {
+      Values values(x, call.arguments.relu, nullptr);
+      if (call.arguments.residual)
+        values.whole.residual = call.arguments.residual->const_data_ptr();
+      if (call.y.defined()) values.whole.out = call.y.data_ptr();
+      mcloss::forward<scalar_t>(call, values, passes(x.scalar_type()));
+    });
+  }
+  static void backward(const BnBackward& call) {
+    const Tensor& x = call.x;
+    AT_DISPATCH_FLOATING_TYPES(accumulate_type(x.scalar_type()), "batch_norm_act_backward", [&] {
+      Values values(x, call.relu, nullptr);
+      values.whole.grad = call.grad.const_data_ptr();
+      if (call.y) values.whole.y = call.y->const_data_ptr();
+      if (call.grad_x.defined()) values.whole.out = call.grad_x.data_ptr();
+      if (call.masked.defined()) values.whole.masked = call.masked.data_ptr();
+      mcloss::backward<scalar_t>(call, values, passes(x.scalar_type()));
+    });
+  }
+};
 
-TORCH_LIBRARY_IMPL(mcloss, CPU, m) {
-  m.impl("batch_norm_act_forward", &batch_norm_act_forward_cpu);
-  m.impl("batch_norm_act_backward", &batch_norm_act_backward_cpu);
-}
+TORCH_LIBRARY_IMPL(mcloss, CPU, m) { bn_register<Cpu>(m); }
 
 }  // namespace
 }  // namespace mcloss

@@ -2,17 +2,18 @@
 //   mcloss::batch_norm_act           what users call; differentiable once
 //   mcloss::batch_norm_act_forward   the kernels: batch_norm_act/cpu.cpp, cuda.cu
 //   mcloss::batch_norm_act_backward
+//   the two parts of each, batch_norm_act_sums and so on: batch_norm_act/parts.h
 // Autocast: the operator takes x in whatever dtype it comes and its parameters in float32, and sums
 // in float32 or more, so it has no rule of its own.
 #include "ops/batch_norm_act.h"
 
 #include <ATen/core/LegacyTypeDispatch.h>
-#include <ATen/ops/empty_like.h>
 #include <torch/csrc/autograd/autograd_not_implemented_fallback.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
 #include "ops/batch_norm_act/checks.h"
+#include "ops/batch_norm_act/parts.h"
 
 namespace mcloss {
 namespace {
@@ -96,20 +97,10 @@ Tensor batch_norm_act_without_autograd(const Tensor& x, const MaybeTensor& resid
 }
 
 // Shapes without values, for tracing with fixed shapes.
-ForwardResult batch_norm_act_forward_meta(const Tensor& x, const MaybeTensor& residual,
-                                          const MaybeTensor& weight, const MaybeTensor& bias,
-                                          const MaybeTensor& running_mean,
-                                          const MaybeTensor& running_var, bool training,
-                                          double momentum, double eps, bool relu) {
-  check_batch_norm_act(
-      {x, residual, weight, bias, running_mean, running_var, training, momentum, eps, relu});
-  return {at::empty_like(bn_laid_out(x)), empty_bn_saved(x)};
-}
-
-BackwardResult batch_norm_act_backward_meta(const Tensor&, const Tensor& x, const MaybeTensor&,
-                                            const Tensor&, bool, bool, bool grad_residual) {
-  return empty_bn_gradients(bn_laid_out(x), grad_residual);
-}
+struct Meta {
+  static void forward(const BnForward&) {}
+  static void backward(const BnBackward&) {}
+};
 
 TORCH_LIBRARY_FRAGMENT(mcloss, m) {
   m.def(
@@ -124,6 +115,17 @@ TORCH_LIBRARY_FRAGMENT(mcloss, m) {
       "batch_norm_act_backward(Tensor grad, Tensor x, Tensor? y, Tensor saved, bool training, "
       "bool relu, bool grad_residual) -> (Tensor grad_x, Tensor grad_weight, Tensor grad_bias, "
       "Tensor masked)");
+  m.def("batch_norm_act_sums(Tensor x) -> Tensor sums");
+  m.def(
+      "batch_norm_act_from_sums(Tensor x, Tensor? residual, Tensor? weight, Tensor? bias, "
+      "Tensor(a!)? running_mean, Tensor(b!)? running_var, Tensor sums, float momentum, "
+      "float eps, bool relu) -> (Tensor y, Tensor saved)");
+  m.def(
+      "batch_norm_act_backward_sums(Tensor grad, Tensor x, Tensor? y, Tensor saved, bool relu, "
+      "bool grad_residual) -> (Tensor sums, Tensor grad_weight, Tensor grad_bias, Tensor masked)");
+  m.def(
+      "batch_norm_act_backward_from_sums(Tensor grad, Tensor x, Tensor? y, Tensor saved, "
+      "Tensor sums, bool relu) -> Tensor grad_x");
 }
 
 TORCH_LIBRARY_IMPL(mcloss, CompositeExplicitAutograd, m) {
@@ -132,16 +134,17 @@ TORCH_LIBRARY_IMPL(mcloss, CompositeExplicitAutograd, m) {
 
 TORCH_LIBRARY_IMPL(mcloss, Autograd, m) {
   m.impl("batch_norm_act", &batch_norm_act_autograd);
-  m.impl("batch_norm_act_forward", torch::autograd::autogradNotImplementedFallback());
+  for (const char* part :
+       {"batch_norm_act_forward", "batch_norm_act_sums", "batch_norm_act_from_sums",
+        "batch_norm_act_backward_sums", "batch_norm_act_backward_from_sums"}) {
+    m.impl(part, torch::autograd::autogradNotImplementedFallback());
+  }
   // A second derivative is refused by name: "derivative for mcloss::batch_norm_act_backward is not
   // implemented".
   m.impl("batch_norm_act_backward", torch::autograd::autogradNotImplementedFallback());
 }
 
-TORCH_LIBRARY_IMPL(mcloss, Meta, m) {
-  m.impl("batch_norm_act_forward", &batch_norm_act_forward_meta);
-  m.impl("batch_norm_act_backward", &batch_norm_act_backward_meta);
-}
+TORCH_LIBRARY_IMPL(mcloss, Meta, m) { bn_register<Meta>(m); }
 
 }  // namespace
 

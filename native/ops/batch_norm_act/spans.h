@@ -103,11 +103,7 @@ template <typename T>
 struct Coefficients {
   explicit Coefficients(int64_t channels)
       : padded(whole_vectors(channels)), values(kBnCoefficients * padded) {}
-  T& at(BnCoefficient which, int64_t channel) { return values[which * padded + channel]; }
-  template <typename Saved>
-  BnChannel<T, Saved> channel(int64_t index, Saved* saved, int64_t channels) {
-    return {values.data() + index, padded, saved + index, channels};
-  }
+  BnChannel<T> channel(int64_t index) { return {values.data() + index, padded}; }
   int64_t padded;
   std::vector<T> values;
 };

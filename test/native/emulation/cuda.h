@@ -2,6 +2,7 @@
 #pragma once
 
 #include <c10/core/Device.h>
+#include <c10/core/Stream.h>
 #include <c10/util/BFloat16.h>
 #include <c10/util/Half.h>
 
@@ -123,7 +124,11 @@ struct CUDAGuard {
 };
 struct CUDAStream {
   operator cudaStream_t() const { return nullptr; }
+  c10::DeviceIndex device_index() const { return 0; }
+  c10::StreamId id() const { return 0; }
 };
 inline CUDAStream getCurrentCUDAStream() { return {}; }
+enum class CaptureStatus { None };
+inline CaptureStatus currentStreamCaptureStatusMayInitCtx() { return CaptureStatus::None; }
 }  // namespace c10::cuda
 #define C10_CUDA_KERNEL_LAUNCH_CHECK() static_cast<void>(0)

@@ -94,17 +94,21 @@ std::vector<std::pair<size_t, size_t>> variables;
 struct Fences {
   uint32_t phase = 0;               // the block's last fence came after so many barriers
   std::vector<uint32_t> of_thread;  // the clock at each thread's last one
+  Touch atomic;  // the block's last one of global memory, by which others learn of it
 };
 std::map<uint32_t, Fences> fences;  // of the blocks of this launch
 
 // Whether other blocks may rely on the write: its thread has passed a fence since, or any thread has
-// after a barrier.
+// after a barrier; and so has the thread whose atomic tells of it.
 bool is_published(const Touch& write) {
   const auto found = fences.find(write.run);
   if (found == fences.end()) return false;
-  const auto& [phase, of_thread] = found->second;
-  return phase > write.phase ||
-         (write.thread < of_thread.size() && of_thread[write.thread] > write.clock);
+  const auto& [phase, of_thread, atomic] = found->second;
+  const bool told =
+      atomic.run == write.run &&
+      (atomic.phase > write.phase || (atomic.thread == write.thread && atomic.clock > write.clock));
+  return told && (phase > write.phase ||
+                  (write.thread < of_thread.size() && of_thread[write.thread] > write.clock));
 }
 
 // ---- races ----
@@ -152,6 +156,7 @@ void touch_byte(Byte& byte, Access access, bool is_shared) {
   if (access == Access::atomic) {
     if (is_shared && byte.write.run != now.run) fail("an atomic of uninitialised shared memory");
     if (is_unordered(byte.write)) fail("a race: an atomic of what a thread has just written");
+    if (!is_shared) fences[now.run].atomic = this_touch();
     return;
   }
   const Touch& write = byte.write;
@@ -160,7 +165,8 @@ void touch_byte(Byte& byte, Access access, bool is_shared) {
                   " memory that thread ", write.thread, " wrote, with no barrier between"));
   }
   if (!is_shared && of_another_block(write) && !is_published(write)) {
-    fail("a race: accesses what another block wrote without a __threadfence");
+    fail(
+        "a race: accesses what another block wrote without a __threadfence and an atomic after it");
   }
   if (access == Access::read) {
     if (is_shared && write.run != now.run) fail("reads uninitialised shared memory");
@@ -220,10 +226,10 @@ void add_shared(size_t begin, size_t end) {
 
 void begin_fences() { fences.clear(); }
 void fence_of_thread() {
-  auto& [phase, of_thread] = fences[now.run];
-  phase = now.phase;
-  if (of_thread.size() <= now.thread) of_thread.resize(now.thread + 1u);
-  of_thread[now.thread] = ++now.clock;
+  auto& of_block = fences[now.run];
+  of_block.phase = now.phase;
+  if (of_block.of_thread.size() <= now.thread) of_block.of_thread.resize(now.thread + 1u);
+  of_block.of_thread[now.thread] = ++now.clock;
 }
 
 void touch(const void* address, size_t bytes, Access access) {
