@@ -145,6 +145,14 @@ function fusedSgd({ inputs }) {
   }
 }
 
+/** The first half of the inputs is written with the values of the second. */
+function foreachCopy({ inputs }) {
+  return {
+    kernels: listLaunches(inputs.slice(0, inputs.length / 2).map(numel), 2),
+    bytes: bytesOf(...inputs),
+  }
+}
+
 const stack = ({ inputs, outputs }) => ({
   kernels: Math.ceil(inputs.length / 128),
   bytes: bytesOf(...inputs, ...outputs),
@@ -192,8 +200,8 @@ const rows = [
   [
     free,
     'views and allocations: no kernel',
-    ...['detach', 't', 'view', 'unsqueeze', 'squeeze', 'expand', 'select', 'slice', 'empty'],
-    ...['transpose', 'alias', '_unsafe_view', 'as_strided', 'permute'],
+    ...['detach', 't', 'view', 'unsqueeze', 'squeeze', 'expand', 'select', 'slice'],
+    ...['empty', 'empty_like', 'transpose', 'alias', '_unsafe_view', 'as_strided', 'permute'],
   ],
   [product, 'one per result', 'convolution', 'convolution_backward', 'mm', 'addmm'],
   [
@@ -257,6 +265,11 @@ const rows = [
     foreachNorm,
     'ForeachReduceOp.cu, foreach_tensor_norm_cuda: MultiTensorApply.cuh:254-337, lpnorm_cleanup',
     '_foreach_norm',
+  ],
+  [
+    foreachCopy,
+    'ForeachBinaryOpList.cu, foreach_tensor_copy_list_kernel_cuda_: MultiTensorApply.cuh:254-337, depth 2',
+    '_foreach_copy_',
   ],
   [fusedSgd, 'FusedSgdKernel.cu: MultiTensorApply.cuh:254-337, depth 3', '_fused_sgd_'],
   [batchNormAct, ours('batch_norm_act/cuda.cu', 108, 121, 128), 'mcloss::batch_norm_act_forward'],

@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ceil_div.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
@@ -14,6 +15,7 @@
 
 #include "losses/loss.h"
 #include "models/classifier.h"
+#include "models/weight_casts.h"
 #include "ops/seed_step.h"
 #include "train/device/device.h"
 #include "train/device/precision.h"
@@ -79,10 +81,11 @@ struct Trainer::Impl {
                     : nullptr) {
     model.to(device, config.channels_last);
     loss->to(device);
-    buffers =
-        std::make_unique<RunningBuffers>(joined(model.buffers(), named(loss->named_buffers())));
+    buffers = std::make_unique<RunningBuffers>(model.backbone_buffers(), model.head_buffers(),
+                                               named(loss->named_buffers()));
     optimizer = make_optimizer(config.optim, model.backbone_parameters(),
                                joined(model.head_parameters(), named(loss->named_parameters())));
+    if (config.precision == Precision::bf16) casts.emplace(model.cast_layers(), at::kBFloat16);
     if (config.optim.ema.decay > 0) ema.emplace(config.optim.ema, model.state());
   }
 
@@ -103,6 +106,7 @@ struct Trainer::Impl {
   const at::Tensor class_weights = class_weights_of(config, device);
   const std::shared_ptr<Loss> loss;
   Classifier model;
+  std::optional<WeightCasts> casts;  // where autocast is on
   std::unique_ptr<RunningBuffers> buffers;
   std::unique_ptr<Optimizer> optimizer;
   std::optional<Ema> ema;
@@ -145,6 +149,7 @@ void Trainer::Impl::freeze_backbone(bool on) {
 void Trainer::Impl::update(const StepBatch& batch) {
   optimizer->zero_grad();
   buffers->save();
+  if (casts) casts->renew();
   StepSums step;
   at::Tensor grad_norm;
   try {
@@ -190,6 +195,7 @@ StepSums Trainer::Impl::accumulate_gradients(const StepBatch& batch) {
     (share == 1 ? output.loss : output.loss * share).backward();
     sums.add(output, logits.detach().argmax(1).eq(target).sum(), count);
   }
+  buffers->count(at::ceil_div(total, batch.micro_batch), model.backbone_norm_trains());
   return sums;
 }
 
@@ -215,6 +221,7 @@ Inferred Trainer::Impl::infer(const Batch& batch, const InferArgs& args) {
   }
   model.train(false);
   const auto [input, target] = input_of(batch);
+  if (casts) casts->renew();  // the average's, or other weights since
   const std::shared_lock nobody_records(recording_lock);
   ClassifierOutput output = model.forward(input, {});
   output.logits = output.logits.to(at::kFloat);
