@@ -107,6 +107,8 @@ const mcBackward = ({ inputs, outputs }) => ({
   bytes: bytesOf(...inputs, ...outputs),
 })
 
+const batchSums = ({ inputs: [, ...read] }) => ({ kernels: 1, bytes: bytesOf(...read) })
+
 // ---- lists of tensors ----
 
 /** MultiTensorApply.cuh:18, 31-32 (CUDA 13) and 254-337: launches over tensors of these sizes. */
@@ -285,6 +287,8 @@ const rows = [
     `${ours('mc_loss/forward.cuh', 176)}, ${ours('mc_loss/terms.cuh', 81)} (a map that fits into shared memory)`,
     'mcloss::mc_loss_forward',
   ],
+  [batchSums, ours('step_sums/cuda.cu', 54), 'mcloss::add_batch_sums_'],
+  [pass, ours('step_sums/cuda.cu', 65), 'mcloss::add_step_sums_'],
   [mcBackward, ours('mc_loss/backward.cuh', 111), 'mcloss::mc_loss_backward'],
 ]
 

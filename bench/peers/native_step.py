@@ -44,6 +44,7 @@ class NativeStep:
         self.labels = torch.empty(self.count, dtype=torch.int32)
         self.scalar, self.seed_step = torch.empty(()), torch.empty(2, dtype=torch.long)
         self.sums = torch.empty(8 if self.loss["name"] == "mc" else 6, dtype=torch.double)
+        self.step_sums = torch.empty_like(self.sums)
 
     def __call__(self):
         target = self.input_and_settings()
@@ -61,11 +62,9 @@ class NativeStep:
             loss, parts = self.loss_of(features, logits, target)
         loss.backward()
         self.flat[1].add_(1)
-        n = self.count
-        totals = [mean.detach().double() * n for mean in (loss, *parts)]
-        correct = (logits.detach().argmax(1) == target).sum().double()
         with torch.no_grad():
-            self.finish(totals, correct)
+            torch.ops.mcloss.add_batch_sums_(self.step_sums, logits, target, [loss, *parts], True)
+            self.finish()
 
     def input_and_settings(self):
         """native/train/step/batch_input.cpp, and what Trainer::Impl::step writes for the device."""
@@ -89,13 +88,12 @@ class NativeStep:
             self.loss["beta"])
         return ce + loss, [ce, dis, div]
 
-    def finish(self, totals, correct):
+    def finish(self):
         """The norm of the gradient, the update where it is finite, and the sums of the step."""
         gradients = [[parameter.grad for parameter in group] for group in self.groups]
         norms = [norm for group in gradients for norm in torch._foreach_norm(group)]
         norm = torch.linalg.vector_norm(torch.stack(norms))
-        skip = torch.isfinite(norm + totals[0]).logical_not()
-        found_inf = skip.float()
+        skip, found_inf = torch.ops.mcloss.add_step_sums_(self.sums, self.step_sums, norm)
         for group, grads, velocities, rate in zip(
                 self.groups, gradients, self.velocities, self.rates):
             torch._fused_sgd_(
@@ -104,13 +102,6 @@ class NativeStep:
                 maximize=False, is_first_step=False, found_inf=found_inf)
         for saved, flat in zip(self.saved, self.flat):
             torch.where(skip, saved, flat, out=flat)
-        loss = totals[0]
-        row = [loss, correct, torch.full_like(loss, self.count), norm.double(),
-               torch.zeros_like(loss), *totals[1:]]
-        finite = torch.stack(row)
-        skipped = torch.zeros_like(finite)
-        skipped.select(0, 4).fill_(1)
-        self.sums += torch.where(skip, skipped, finite)
 
 
 class Casts(torch.autograd.Function):

@@ -22,6 +22,7 @@ void operators(const std::string& fixtures) {
   test::batch_norm_act_differential();
   test::batch_norm_act_edges();
   test::winograd_conv_cases();
+  test::step_sums();
   test::pixels(fixtures + "/resize");
   test::threads();
 }

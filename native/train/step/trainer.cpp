@@ -3,7 +3,6 @@
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ceil_div.h>
-#include <ATen/ops/isfinite.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
@@ -92,7 +91,7 @@ struct Trainer::Impl {
   void step(const Batch& batch, const StepArgs& args, bool as_it_is);
   void freeze_backbone(bool frozen);
   void update(const StepBatch& batch);
-  StepSums accumulate_gradients(const StepBatch& batch);
+  at::Tensor accumulate_gradients(const StepBatch& batch);
   NamedTensors resumed();
   Inferred infer(const Batch& batch, const InferArgs& args);
   BatchInput input_of(const Batch& batch) const;
@@ -150,14 +149,13 @@ void Trainer::Impl::update(const StepBatch& batch) {
   optimizer->zero_grad();
   buffers->save();
   if (casts) casts->renew();
-  StepSums step;
   at::Tensor grad_norm;
   try {
-    step = accumulate_gradients(batch);
+    const at::Tensor buffer_sums = accumulate_gradients(batch);
     reduce_gradients(*optimizer);
     grad_norm = optimizer->gradient_norm();
     if (config.optim.clip_grad_norm > 0) optimizer->clip_gradients(grad_norm);
-    if (step.buffer_sums.defined()) loss->update_buffers(step.buffer_sums);
+    if (buffer_sums.defined()) loss->update_buffers(buffer_sums);
   } catch (...) {
     const std::exception_ptr reason = std::current_exception();
     try {
@@ -167,16 +165,16 @@ void Trainer::Impl::update(const StepBatch& batch) {
     }
     std::rethrow_exception(reason);
   }
-  const at::Tensor skip = at::isfinite(grad_norm + step.loss).logical_not();
-  optimizer->step(skip.to(at::kFloat));
+  const auto [skip, found_inf] = sums.add_step(grad_norm);
+  optimizer->step(found_inf);
   buffers->restore_where(skip);
   if (ema) ema->update(skip);
-  sums.add(step, grad_norm, skip);
 }
 
-// The gradient of the mean loss over the batch, micro-batch by micro-batch.
-StepSums Trainer::Impl::accumulate_gradients(const StepBatch& batch) {
-  StepSums sums;
+// The gradient of the mean loss over the batch, micro-batch by micro-batch. Returns the sum of what the
+// loss gives for its buffers.
+at::Tensor Trainer::Impl::accumulate_gradients(const StepBatch& batch) {
+  at::Tensor buffer_sums;
   const int64_t total = batch.input.size(0);
   for (int64_t first = 0; first < total; first += batch.micro_batch) {
     const int64_t count = std::min(batch.micro_batch, total - first);
@@ -193,10 +191,13 @@ StepSums Trainer::Impl::accumulate_gradients(const StepBatch& batch) {
     }
     const double share = static_cast<double>(count) / static_cast<double>(total);
     (share == 1 ? output.loss : output.loss * share).backward();
-    sums.add(output, logits.detach().argmax(1).eq(target).sum(), count);
+    sums.add_batch(output, logits, target, first == 0);
+    if (output.buffer_sums.defined()) {
+      buffer_sums = first == 0 ? output.buffer_sums : buffer_sums + output.buffer_sums;
+    }
   }
   buffers->count(at::ceil_div(total, batch.micro_batch), model.backbone_norm_trains());
-  return sums;
+  return buffer_sums;
 }
 
 // What optimizer.safetensors holds.

@@ -15,13 +15,20 @@ async function callsOf(backbone: string, precision: Precision, microBatch = 6) {
   const times = await trainer.profile(wholeBatch(6, 32, 5), options)
   await trainer.dispose()
   const calls = new Map(times.map((time) => [time.name, time.calls]))
-  return (name: string) => calls.get(`aten::${name}`) ?? 0
+  return (name: string) => calls.get(name.includes('::') ? name : `aten::${name}`) ?? 0
 }
 
 test('counters of batch norm: one addition', async () => {
   const [few, many] = [await callsOf('toy', 'fp32'), await callsOf('resnet18', 'fp32')]
   // Each of the eight residual blocks adds the gradients of its two ways.
   expect(many('add_') - few('add_')).toBe(8)
+})
+
+test('the sums of a step: an operator per micro-batch and one for the step', async () => {
+  const calls = await callsOf('toy', 'fp32', 2)
+  expect(calls('mcloss::add_batch_sums_')).toBe(3)
+  expect(calls('mcloss::add_step_sums_')).toBe(1)
+  for (const name of ['argmax', 'isfinite', 'logical_not', 'eq']) expect(calls(name), name).toBe(0)
 })
 
 test('weights under autocast: one cast a step, one of their gradients per micro-batch', async () => {
