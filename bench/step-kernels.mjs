@@ -110,6 +110,8 @@ const mcBackward = ({ inputs, outputs }) => ({
   bytes: bytesOf(...inputs, ...outputs),
 })
 
+const batchSums = ({ inputs: [, ...read] }) => ({ kernels: 1, bytes: bytesOf(...read) })
+
 // ---- lists of tensors ----
 
 /** MultiTensorApply.cuh:18, 31-32 (CUDA 13) and 254-337: launches over tensors of these sizes. */
@@ -145,6 +147,14 @@ function fusedSgd({ inputs }) {
   return {
     kernels: listLaunches(parameters.map(numel), 3),
     bytes: 5 * bytesOf(...parameters),
+  }
+}
+
+/** The first half of the inputs is written with the values of the second. */
+function foreachCopy({ inputs }) {
+  return {
+    kernels: listLaunches(inputs.slice(0, inputs.length / 2).map(numel), 2),
+    bytes: bytesOf(...inputs),
   }
 }
 
@@ -195,8 +205,8 @@ const rows = [
   [
     free,
     'views and allocations: no kernel',
-    ...['detach', 't', 'view', 'unsqueeze', 'squeeze', 'expand', 'select', 'slice', 'empty'],
-    ...['transpose', 'alias', '_unsafe_view', 'as_strided', 'permute'],
+    ...['detach', 't', 'view', 'unsqueeze', 'squeeze', 'expand', 'select', 'slice'],
+    ...['empty', 'empty_like', 'transpose', 'alias', '_unsafe_view', 'as_strided', 'permute'],
   ],
   [product, 'one per result', 'convolution', 'convolution_backward', 'mm', 'addmm'],
   [
@@ -261,6 +271,11 @@ const rows = [
     'ForeachReduceOp.cu, foreach_tensor_norm_cuda: MultiTensorApply.cuh:254-337, lpnorm_cleanup',
     '_foreach_norm',
   ],
+  [
+    foreachCopy,
+    'ForeachBinaryOpList.cu, foreach_tensor_copy_list_kernel_cuda_: MultiTensorApply.cuh:254-337, depth 2',
+    '_foreach_copy_',
+  ],
   [fusedSgd, 'FusedSgdKernel.cu: MultiTensorApply.cuh:254-337, depth 3', '_fused_sgd_'],
   [batchNormAct, ours('batch_norm_act/cuda.cu', 64, 80), 'mcloss::batch_norm_act_forward'],
   [
@@ -275,6 +290,8 @@ const rows = [
     `${ours('mc_loss/forward.cuh', 176)}, ${ours('mc_loss/terms.cuh', 81)} (a map that fits into shared memory)`,
     'mcloss::mc_loss_forward',
   ],
+  [batchSums, ours('step_sums/cuda.cu', 54), 'mcloss::add_batch_sums_'],
+  [pass, ours('step_sums/cuda.cu', 65), 'mcloss::add_step_sums_'],
   [mcBackward, ours('mc_loss/backward.cuh', 111), 'mcloss::mc_loss_backward'],
 ]
 

@@ -5,6 +5,7 @@ against those of a step that native took.
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from cuda_autocast import CudaAutocast
 from peer_models import build
@@ -30,13 +31,20 @@ class NativeStep:
                  for kind in (True, False)]
         self.flat = [torch.empty(sizes[0]), torch.empty(sizes[1], dtype=torch.long)]
         self.saved = [torch.empty_like(flat) for flat in self.flat]
+        # native/models/weight_casts.h: of the layers that autocast would cast.
+        layers = [m for m in self.model.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
+        of_layers = [(m, name, p) for m in layers for name, p in m.named_parameters(recurse=False)]
+        self.cast_names = [(m, name) for m, name, _ in of_layers]
+        self.cast_parameters = [p for _, _, p in of_layers]
+        self.casts = [torch.empty_like(p, dtype=torch.bfloat16, requires_grad=False)
+                      for p in self.cast_parameters]
         side = -(-self.size * 8 // 7)
         self.pixels = torch.empty(self.count, side, side, 3, dtype=torch.uint8)
         self.windows = torch.empty(self.count, 3, dtype=torch.int32)
         self.labels = torch.empty(self.count, dtype=torch.int32)
         self.scalar, self.seed_step = torch.empty(()), torch.empty(2, dtype=torch.long)
         self.sums = torch.empty(8 if self.loss["name"] == "mc" else 6, dtype=torch.double)
-        self.forward = Forward(self.model)
+        self.step_sums = torch.empty_like(self.sums)
 
     def __call__(self):
         target = self.input_and_settings()
@@ -44,16 +52,19 @@ class NativeStep:
             parameter.grad = None
         for saved, flat in zip(self.saved, self.flat):
             saved.copy_(flat)
+        used = {}
+        for (layer, name), cast in zip(
+                self.cast_names, Casts.apply(self.casts, *self.cast_parameters)):
+            used[layer, name] = cast
         with CudaAutocast():
-            features, logits = self.forward(self.x)
+            features, logits = Forward(self.model, used)(self.x)
             logits = logits.float()
             loss, parts = self.loss_of(features, logits, target)
         loss.backward()
-        n = self.count
-        totals = [mean.detach().double() * n for mean in (loss, *parts)]
-        correct = (logits.detach().argmax(1) == target).sum().double()
+        self.flat[1].add_(1)
         with torch.no_grad():
-            self.finish(totals, correct)
+            torch.ops.mcloss.add_batch_sums_(self.step_sums, logits, target, [loss, *parts], True)
+            self.finish()
 
     def input_and_settings(self):
         """native/train/step/batch_input.cpp, and what Trainer::Impl::step writes for the device."""
@@ -77,13 +88,12 @@ class NativeStep:
             self.loss["beta"])
         return ce + loss, [ce, dis, div]
 
-    def finish(self, totals, correct):
+    def finish(self):
         """The norm of the gradient, the update where it is finite, and the sums of the step."""
         gradients = [[parameter.grad for parameter in group] for group in self.groups]
         norms = [norm for group in gradients for norm in torch._foreach_norm(group)]
         norm = torch.linalg.vector_norm(torch.stack(norms))
-        skip = torch.isfinite(norm + totals[0]).logical_not()
-        found_inf = skip.float()
+        skip, found_inf = torch.ops.mcloss.add_step_sums_(self.sums, self.step_sums, norm)
         for group, grads, velocities, rate in zip(
                 self.groups, gradients, self.velocities, self.rates):
             torch._fused_sgd_(
@@ -92,24 +102,38 @@ class NativeStep:
                 maximize=False, is_first_step=False, found_inf=found_inf)
         for saved, flat in zip(self.saved, self.flat):
             torch.where(skip, saved, flat, out=flat)
-        loss = totals[0]
-        row = [loss, correct, torch.full_like(loss, self.count), norm.double(),
-               torch.zeros_like(loss), *totals[1:]]
-        finite = torch.stack(row)
-        skipped = torch.zeros_like(finite)
-        skipped.select(0, 4).fill_(1)
-        self.sums += torch.where(skip, skipped, finite)
+
+
+class Casts(torch.autograd.Function):
+    """native/models/weight_casts.cpp."""
+
+    @staticmethod
+    def forward(context, casts, *parameters):
+        torch._foreach_copy_(casts, parameters)
+        return tuple(cast.detach() for cast in casts)
+
+    @staticmethod
+    def backward(context, *gradients):
+        wide = [torch.empty_like(gradient, dtype=torch.float32) for gradient in gradients]
+        torch._foreach_copy_(wide, gradients)
+        return None, *wide
 
 
 class Forward:
-    """native/models/resnet.cpp and heads.cpp."""
+    """native/models/resnet.cpp and heads.cpp. used: the casts by (layer, name of the parameter)."""
 
-    def __init__(self, model):
-        self.model = model
+    def __init__(self, model, used):
+        self.model, self.used = model, used
+
+    def conv(self, layer, x):
+        return torch.conv2d(x, self.used[layer, "weight"], None, layer.stride, layer.padding)
+
+    def linear(self, layer, x):
+        return F.linear(x, self.used[layer, "weight"], self.used[layer, "bias"])
 
     def __call__(self, x):
         model = self.model
-        y = norm(model.bn1, torch.conv2d(x, model.conv1.weight, None, 2, 3))
+        y = norm(model.bn1, self.conv(model.conv1, x))
         y = F.max_pool2d(y, 3, 2, 1)
         for stage in (model.layer1, model.layer2, model.layer3, model.layer4):
             for block in stage:
@@ -119,27 +143,26 @@ class Forward:
     def block(self, block, x):
         y = x
         for number in range(1, block.length):
-            y = norm(getattr(block, f"bn{number}"), getattr(block, f"conv{number}")(y))
+            y = norm(getattr(block, f"bn{number}"), self.conv(getattr(block, f"conv{number}"), y))
         last = block.length
-        y = getattr(block, f"conv{last}")(y)
+        y = self.conv(getattr(block, f"conv{last}"), y)
         if block.downsample is not None:
             conv, after = block.downsample
-            x = norm(after, conv(x), relu=False)
+            x = norm(after, self.conv(conv, x), relu=False)
         return norm(getattr(block, f"bn{last}"), y, residual=x)
 
     def head(self, features):
         head = getattr(self.model, self.model.head_name)
         if self.model.head_name == "fc":
-            return F.linear(features.mean((2, 3)), head.weight, head.bias)
+            return self.linear(head, features.mean((2, 3)))
         x = F.adaptive_max_pool2d(features, head.pool).flatten(1)
         x = norm(head.norm1, x, relu=False)
-        x = F.linear(x, head.fc1.weight, head.fc1.bias)
+        x = self.linear(head.fc1, x)
         x = F.elu(norm(head.norm2, x, relu=False))
-        return F.linear(x, head.fc2.weight, head.fc2.bias)
+        return self.linear(head.fc2, x)
 
 
 def norm(layer, x, relu=True, residual=None):
-    layer.num_batches_tracked.add_(1)
     return torch.ops.mcloss.batch_norm_act(
         x, residual, layer.weight, layer.bias, layer.running_mean, layer.running_var, True, 0.1,
         1e-5, relu)

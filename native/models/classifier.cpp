@@ -34,6 +34,12 @@ NamedTensors parameters_of(const torch::nn::Module& module) {
   return out;
 }
 
+NamedTensors buffers_of(const torch::nn::Module& module) {
+  NamedTensors out;
+  append_state(module, /*parameters=*/false, out);
+  return out;
+}
+
 std::string text_of(at::IntArrayRef shape) {
   std::string text = "[";
   for (const int64_t size : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(size);
@@ -102,12 +108,8 @@ void Classifier::to(at::Device device, bool channels_last) {
 NamedTensors Classifier::backbone_parameters() const { return parameters_of(*backbone_); }
 NamedTensors Classifier::head_parameters() const { return parameters_of(*head_); }
 
-NamedTensors Classifier::buffers() const {
-  NamedTensors out;
-  append_state(*backbone_, /*parameters=*/false, out);
-  append_state(*head_, /*parameters=*/false, out);
-  return out;
-}
+NamedTensors Classifier::backbone_buffers() const { return buffers_of(*backbone_); }
+NamedTensors Classifier::head_buffers() const { return buffers_of(*head_); }
 
 NamedTensors Classifier::state() const {
   NamedTensors out = backbone_parameters();
@@ -115,6 +117,17 @@ NamedTensors Classifier::state() const {
   append_state(*backbone_, /*parameters=*/false, out);
   append_state(*head_, /*parameters=*/false, out);
   return out;
+}
+
+std::vector<std::shared_ptr<CastLayer>> Classifier::cast_layers() const {
+  std::vector<std::shared_ptr<CastLayer>> layers;
+  for (const torch::nn::Module* part : {static_cast<torch::nn::Module*>(backbone_.get()),
+                                        static_cast<torch::nn::Module*>(head_.get())}) {
+    for (const auto& module : part->modules(/*include_self=*/false)) {
+      if (auto layer = std::dynamic_pointer_cast<CastLayer>(module)) layers.push_back(layer);
+    }
+  }
+  return layers;
 }
 
 Match Classifier::match(const WeightFile& file, const TakeOptions& options) const {

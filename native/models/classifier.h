@@ -9,6 +9,7 @@
 #include "io/weights.h"
 #include "models/backbone.h"
 #include "models/head.h"
+#include "models/weight_casts.h"
 #include "types.h"
 
 namespace mcloss {
@@ -38,13 +39,20 @@ class Classifier {
   void train(bool on);
   // A frozen backbone has no gradients.
   void freeze_backbone(bool frozen) { frozen_ = frozen; }
+  // Whether batch norm in the backbone takes the statistics of the batch.
+  bool backbone_norm_trains() const { return backbone_->is_training(); }
   void to(at::Device device, bool channels_last);
 
   // Names are unique over backbone and head and equal torchvision's where torchvision has them.
   NamedTensors backbone_parameters() const;
   NamedTensors head_parameters() const;
-  NamedTensors buffers() const;  // running_mean, running_var, num_batches_tracked
-  NamedTensors state() const;    // parameters and buffers, all of the above
+  // running_mean, running_var, num_batches_tracked
+  NamedTensors backbone_buffers() const;
+  NamedTensors head_buffers() const;
+  NamedTensors state() const;  // parameters and buffers, all of the above
+
+  // The layers whose parameters autocast would cast.
+  std::vector<std::shared_ptr<CastLayer>> cast_layers() const;
 
   // The tensors of the model with those of `file` that they take, by name; no byte is read. Throws
   // E_WEIGHTS listing every missing, unexpected and mis-shaped name, unless options.partial and

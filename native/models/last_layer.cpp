@@ -27,7 +27,9 @@ LastLayer::LastLayer(const ClassifierConfig& config, int64_t in, int64_t classes
 }
 
 at::Tensor LastLayer::forward(const at::Tensor& x) const {
-  if (config_.kind == ClassifierKind::linear) return at::linear(x, rows, bias);
+  if (config_.kind == ClassifierKind::linear) {
+    return at::linear(x, in_use(rows, 0), in_use(bias, 1));
+  }
   const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
   const at::Tensor wide = x.to(at::toOpMathType(x.scalar_type()));
   if (config_.kind == ClassifierKind::distance) {

@@ -4,13 +4,12 @@
 //   distance  z = -|x - mu_k|^2 / 2          parameter means [K, D]
 #pragma once
 
-#include <torch/nn/module.h>
-
+#include "models/weight_casts.h"
 #include "types.h"
 
 namespace mcloss {
 
-class LastLayer : public torch::nn::Module {
+class LastLayer : public CastLayer {
  public:
   LastLayer(const ClassifierConfig& config, int64_t in, int64_t classes);
 

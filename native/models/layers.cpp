@@ -35,7 +35,7 @@ at::Tensor Conv2d::forward(const at::Tensor& x) const {
       !at::autocast::is_autocast_enabled(at::kCPU)) {
     return winograd_conv(x, weight, bias);
   }
-  return at::conv2d(x, weight, bias, stride_, padding_);
+  return at::conv2d(x, in_use(weight, 0), in_use(bias, 1), stride_, padding_);
 }
 
 BatchNorm::BatchNorm(int64_t channels, Impl impl) : impl_(impl) {
@@ -54,7 +54,6 @@ at::Tensor BatchNorm::forward(const at::Tensor& x, bool relu, const at::Tensor& 
                   "sample with one value. Use batches (and micro-batches) of at least 2 samples, "
                   "and drop a last batch of 1");
     }
-    num_batches_tracked.add_(1);
   }
   const BatchNormActOptions options{
       .training = is_training(), .momentum = 0.1, .eps = 1e-5, .relu = relu};
@@ -72,7 +71,9 @@ Linear::Linear(int64_t in, int64_t out) {
   bias = register_parameter("bias", at::empty({out}));
 }
 
-at::Tensor Linear::forward(const at::Tensor& x) const { return at::linear(x, weight, bias); }
+at::Tensor Linear::forward(const at::Tensor& x) const {
+  return at::linear(x, in_use(weight, 0), in_use(bias, 1));
+}
 
 at::Generator init_generator(uint64_t seed) {
   return at::make_generator<at::CPUGeneratorImpl>(seed);

@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "models/weight_casts.h"
 #include "types.h"
 
 namespace mcloss {
@@ -20,7 +21,7 @@ struct ConvOptions {
 // Impl::fused computes 3x3 layers of stride 1 and padding 1 by winograd_conv: on the CPU, in float32 and
 // float64 (not under autocast) and channels_last, with 16 channels and more. All else is LibTorch's
 // conv2d, and so is Impl::reference.
-class Conv2d : public torch::nn::Module {
+class Conv2d : public CastLayer {
  public:
   Conv2d(const ConvOptions& options, Impl impl);
   at::Tensor forward(const at::Tensor& x) const;
@@ -43,13 +44,14 @@ class BatchNorm : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& x, bool relu = false, const at::Tensor& residual = {});
 
   at::Tensor weight, bias, running_mean, running_var;  // [C]
-  at::Tensor num_batches_tracked;                      // scalar int64
+  // Scalar int64. Counted for all layers at once (train/step/running_buffers.h).
+  at::Tensor num_batches_tracked;
 
  private:
   Impl impl_;
 };
 
-class Linear : public torch::nn::Module {
+class Linear : public CastLayer {
  public:
   Linear(int64_t in, int64_t out);
   at::Tensor forward(const at::Tensor& x) const;

@@ -119,7 +119,7 @@ test('each line of ours that a row names launches a kernel', () => {
   const named = [...stepKernels.values()].flatMap(
     ({ source }) => source.match(/native\S+:\d+/g) ?? [],
   )
-  expect(named).toHaveLength(9)
+  expect(named).toHaveLength(11)
   for (const place of named) {
     const [file, line] = place.split(':') as [string, string]
     const text = readFileSync(join(root, file), 'utf8').split('\n')[Number(line) - 1]

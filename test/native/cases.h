@@ -16,6 +16,7 @@ void gather_augment_edges();
 void batch_norm_act_differential();
 void batch_norm_act_edges();
 void winograd_conv_cases();
+void step_sums();
 void models();
 void bilinear(const std::string& folder);
 void pixels(const std::string& folder);

@@ -27,6 +27,7 @@ void operators(const std::string& fixtures) {
   test::batch_norm_act_differential();
   test::batch_norm_act_edges();
   test::winograd_conv_cases();
+  test::step_sums();
   test::pixels(fixtures + "/resize");
   test::threads();
 }
@@ -37,6 +38,7 @@ void operators_on_gpu(const std::string& fixtures) {
   test::mc_loss_differential();
   test::gather_augment_cases(fixtures + "/jitter");
   test::batch_norm_act_differential();
+  test::step_sums();
 }
 
 // Of the cases of all_else those that take a device.

@@ -8,9 +8,16 @@
 
 namespace mcloss {
 
-RunningBuffers::RunningBuffers(const NamedTensors& buffers) {
+RunningBuffers::RunningBuffers(const NamedTensors& backbone, const NamedTensors& head,
+                               const NamedTensors& others) {
   std::map<at::ScalarType, std::vector<at::Tensor>> by_dtype;
-  for (const auto& [name, buffer] : buffers) by_dtype[buffer.scalar_type()].push_back(buffer);
+  int64_t of_head = 0;
+  for (const NamedTensors* part : {&backbone, &head, &others}) {
+    for (const auto& [name, buffer] : *part) {
+      by_dtype[buffer.scalar_type()].push_back(buffer);
+      of_head += part == &head && buffer.scalar_type() == at::kLong;
+    }
+  }
   for (auto& [dtype, same] : by_dtype) {
     std::vector<at::Tensor> flattened;
     for (const at::Tensor& buffer : same) flattened.push_back(buffer.flatten());
@@ -22,7 +29,15 @@ RunningBuffers::RunningBuffers(const NamedTensors& buffers) {
     }
     flat_.push_back(flat);
     saved_.push_back(at::empty_like(flat));
+    if (dtype != at::kLong) continue;
+    counters_ = flat;
+    head_counters_ = flat.narrow(0, flat.numel() - of_head, of_head);
   }
+}
+
+void RunningBuffers::count(int64_t batches, bool of_backbone) {
+  at::Tensor& counters = of_backbone ? counters_ : head_counters_;
+  if (counters.defined() && counters.numel() > 0) counters.add_(batches);
 }
 
 void RunningBuffers::save() {

@@ -1,5 +1,5 @@
-// Batch norm's running statistics and their copy from before the step: a value that is not finite
-// poisons them in the forward pass already, so a skipped step puts the copy back.
+// Batch norm's running statistics and counters, and their copy from before the step: a value that is
+// not finite poisons them in the forward pass already, so a skipped step puts the copy back.
 #pragma once
 
 #include "io/weights.h"
@@ -8,9 +8,14 @@ namespace mcloss {
 
 class RunningBuffers {
  public:
-  // Moves the buffers of each dtype into one flat tensor (they become views of it), so that saving
-  // and restoring is one copy.
-  explicit RunningBuffers(const NamedTensors& buffers);
+  // Moves the buffers of each dtype into one flat tensor (they become views of it), so that saving,
+  // restoring and counting is one operator. others: without counters.
+  RunningBuffers(const NamedTensors& backbone, const NamedTensors& head,
+                 const NamedTensors& others);
+
+  // So many batches went through batch norm in training mode: that of the head, and of the backbone
+  // unless it is frozen. One addition to all counters (num_batches_tracked), which are int64.
+  void count(int64_t batches, bool of_backbone);
 
   void save();
   void restore();
@@ -19,6 +24,7 @@ class RunningBuffers {
 
  private:
   std::vector<at::Tensor> flat_, saved_;
+  at::Tensor counters_, head_counters_;
 };
 
 }  // namespace mcloss

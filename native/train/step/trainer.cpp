@@ -2,7 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/isfinite.h>
+#include <ATen/ceil_div.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
@@ -14,6 +14,7 @@
 
 #include "losses/loss.h"
 #include "models/classifier.h"
+#include "models/weight_casts.h"
 #include "ops/seed_step.h"
 #include "train/device/device.h"
 #include "train/device/precision.h"
@@ -79,17 +80,18 @@ struct Trainer::Impl {
                     : nullptr) {
     model.to(device, config.channels_last);
     loss->to(device);
-    buffers =
-        std::make_unique<RunningBuffers>(joined(model.buffers(), named(loss->named_buffers())));
+    buffers = std::make_unique<RunningBuffers>(model.backbone_buffers(), model.head_buffers(),
+                                               named(loss->named_buffers()));
     optimizer = make_optimizer(config.optim, model.backbone_parameters(),
                                joined(model.head_parameters(), named(loss->named_parameters())));
+    if (config.precision == Precision::bf16) casts.emplace(model.cast_layers(), at::kBFloat16);
     if (config.optim.ema.decay > 0) ema.emplace(config.optim.ema, model.state());
   }
 
   void step(const Batch& batch, const StepArgs& args, bool as_it_is);
   void freeze_backbone(bool frozen);
   void update(const StepBatch& batch);
-  StepSums accumulate_gradients(const StepBatch& batch);
+  at::Tensor accumulate_gradients(const StepBatch& batch);
   NamedTensors resumed();
   Inferred infer(const Batch& batch, const InferArgs& args);
   BatchInput input_of(const Batch& batch) const;
@@ -103,6 +105,7 @@ struct Trainer::Impl {
   const at::Tensor class_weights = class_weights_of(config, device);
   const std::shared_ptr<Loss> loss;
   Classifier model;
+  std::optional<WeightCasts> casts;  // where autocast is on
   std::unique_ptr<RunningBuffers> buffers;
   std::unique_ptr<Optimizer> optimizer;
   std::optional<Ema> ema;
@@ -145,14 +148,14 @@ void Trainer::Impl::freeze_backbone(bool on) {
 void Trainer::Impl::update(const StepBatch& batch) {
   optimizer->zero_grad();
   buffers->save();
-  StepSums step;
+  if (casts) casts->renew();
   at::Tensor grad_norm;
   try {
-    step = accumulate_gradients(batch);
+    const at::Tensor buffer_sums = accumulate_gradients(batch);
     reduce_gradients(*optimizer);
     grad_norm = optimizer->gradient_norm();
     if (config.optim.clip_grad_norm > 0) optimizer->clip_gradients(grad_norm);
-    if (step.buffer_sums.defined()) loss->update_buffers(step.buffer_sums);
+    if (buffer_sums.defined()) loss->update_buffers(buffer_sums);
   } catch (...) {
     const std::exception_ptr reason = std::current_exception();
     try {
@@ -162,16 +165,16 @@ void Trainer::Impl::update(const StepBatch& batch) {
     }
     std::rethrow_exception(reason);
   }
-  const at::Tensor skip = at::isfinite(grad_norm + step.loss).logical_not();
-  optimizer->step(skip.to(at::kFloat));
+  const auto [skip, found_inf] = sums.add_step(grad_norm);
+  optimizer->step(found_inf);
   buffers->restore_where(skip);
   if (ema) ema->update(skip);
-  sums.add(step, grad_norm, skip);
 }
 
-// The gradient of the mean loss over the batch, micro-batch by micro-batch.
-StepSums Trainer::Impl::accumulate_gradients(const StepBatch& batch) {
-  StepSums sums;
+// The gradient of the mean loss over the batch, micro-batch by micro-batch. Returns the sum of what the
+// loss gives for its buffers.
+at::Tensor Trainer::Impl::accumulate_gradients(const StepBatch& batch) {
+  at::Tensor buffer_sums;
   const int64_t total = batch.input.size(0);
   for (int64_t first = 0; first < total; first += batch.micro_batch) {
     const int64_t count = std::min(batch.micro_batch, total - first);
@@ -188,9 +191,13 @@ StepSums Trainer::Impl::accumulate_gradients(const StepBatch& batch) {
     }
     const double share = static_cast<double>(count) / static_cast<double>(total);
     (share == 1 ? output.loss : output.loss * share).backward();
-    sums.add(output, logits.detach().argmax(1).eq(target).sum(), count);
+    sums.add_batch(output, logits, target, first == 0);
+    if (output.buffer_sums.defined()) {
+      buffer_sums = first == 0 ? output.buffer_sums : buffer_sums + output.buffer_sums;
+    }
   }
-  return sums;
+  buffers->count(at::ceil_div(total, batch.micro_batch), model.backbone_norm_trains());
+  return buffer_sums;
 }
 
 // What optimizer.safetensors holds.
@@ -215,6 +222,7 @@ Inferred Trainer::Impl::infer(const Batch& batch, const InferArgs& args) {
   }
   model.train(false);
   const auto [input, target] = input_of(batch);
+  if (casts) casts->renew();  // the average's, or other weights since
   const std::shared_lock nobody_records(recording_lock);
   ClassifierOutput output = model.forward(input, {});
   output.logits = output.logits.to(at::kFloat);

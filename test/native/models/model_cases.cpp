@@ -57,7 +57,8 @@ Results results_of(Classifier model, const at::Tensor& input, const at::Tensor& 
   model.train(true);
   const at::Tensor logits = model.forward(input, {}).logits;
   at::cross_entropy_loss(logits, target).backward();
-  Results results{{}, model.buffers()};
+  Results results{{}, model.backbone_buffers()};
+  for (const auto& buffer : model.head_buffers()) results.others.push_back(buffer);
   for (const auto& parameters : {model.backbone_parameters(), model.head_parameters()}) {
     for (const auto& [name, tensor] : parameters)
       results.gradients.emplace_back(name, tensor.grad());
