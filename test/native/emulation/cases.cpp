@@ -141,6 +141,7 @@ void kernels(const std::string& fixtures) {
   gather_augment_edges();
   batch_norm_act_differential();
   batch_norm_act_edges();
+  batch_norm_act_parts();
   comparison.report();
   test_case("emulation: planted faults", planted_faults);
   test_case("emulation: left-out barriers", [&] { left_out_barriers(fixtures + "/../../native"); });
