@@ -63,7 +63,7 @@ function nativeBatchNormBackward({ inputs: [grad, x], outputs: [gradX] }) {
 
 // ---- ours ----
 
-/** Partial sums of two doubles per channel and chunk, written and read: Cut of walk.cuh, merge.cuh:14-20. */
+/** Partial sums of two doubles per channel and chunk, written and read: Cut of walk.cuh, merge.cuh:11-16. */
 function chunkBytes(x, sumBlocks) {
   const [threads, mostChunks, steps] = [512, 132, 2]
   const width = channelsOf(x) / (16 / x[1]) // packs of 16 bytes

@@ -15,6 +15,7 @@ void gather_augment_cases(const std::string& folder);
 void gather_augment_edges();
 void batch_norm_act_differential();
 void batch_norm_act_edges();
+void batch_norm_act_parts();
 void winograd_conv_cases();
 void step_sums();
 void models();

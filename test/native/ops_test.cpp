@@ -26,6 +26,7 @@ void operators(const std::string& fixtures) {
   test::gather_augment_edges();
   test::batch_norm_act_differential();
   test::batch_norm_act_edges();
+  test::batch_norm_act_parts();
   test::winograd_conv_cases();
   test::step_sums();
   test::pixels(fixtures + "/resize");

@@ -24,7 +24,7 @@ struct Forward {
 };
 
 template <typename S, bool kResidual, bool kByRows, int kCount>
-__global__ void __launch_bounds__(kValueThreads)
+__global__ void __launch_bounds__(kValueThreads, 3)
     normalize_kernel(const Cut cut, const Forward<S> f) {
   using T = at::opmath_type<S>;
   using P = Pack<S, kCount>;
@@ -59,7 +59,7 @@ __global__ void __launch_bounds__(kValueThreads)
 
 // training: the mean and the variance depend on x.
 template <typename S, Mask kMask, bool kByRows, int kCount>
-__global__ void __launch_bounds__(kValueThreads)
+__global__ void __launch_bounds__(kValueThreads, 3)
     gradient_kernel(const Cut cut, const Backward<S> b, const double* sums, bool training) {
   using T = at::opmath_type<S>;
   using P = Pack<S, kCount>;

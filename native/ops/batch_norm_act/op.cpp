@@ -158,4 +158,42 @@ Tensor batch_norm_act(const Tensor& x, const Tensor& residual, const Tensor& wei
                  maybe(running_var), options.training, options.momentum, options.eps, options.relu);
 }
 
+Tensor batch_norm_act_sums(const Tensor& x) {
+  static const auto op = find_operator<Tensor(const Tensor&)>("mcloss::batch_norm_act_sums");
+  return op.call(x);
+}
+
+BatchNormActForward batch_norm_act_from_sums(const Tensor& x, const Tensor& residual,
+                                             const Tensor& weight, const Tensor& bias,
+                                             const Tensor& running_mean, const Tensor& running_var,
+                                             const Tensor& sums,
+                                             const BatchNormActOptions& options) {
+  static const auto op = find_operator<ForwardResult(
+      const Tensor&, const MaybeTensor&, const MaybeTensor&, const MaybeTensor&, const MaybeTensor&,
+      const MaybeTensor&, const Tensor&, double, double, bool)>("mcloss::batch_norm_act_from_sums");
+  const auto [y, saved] =
+      op.call(x, maybe(residual), maybe(weight), maybe(bias), maybe(running_mean),
+              maybe(running_var), sums, options.momentum, options.eps, options.relu);
+  return {y, saved};
+}
+
+BatchNormActBackwardSums batch_norm_act_backward_sums(const Tensor& grad, const Tensor& x,
+                                                      const Tensor& y, const Tensor& saved,
+                                                      bool relu, bool grad_residual) {
+  static const auto op = find_operator<BackwardSumsResult(
+      const Tensor&, const Tensor&, const MaybeTensor&, const Tensor&, bool, bool)>(
+      "mcloss::batch_norm_act_backward_sums");
+  const auto [sums, grad_weight, grad_bias, masked] =
+      op.call(grad, x, maybe(y), saved, relu, grad_residual);
+  return {sums, grad_weight, grad_bias, masked};
+}
+
+Tensor batch_norm_act_backward_from_sums(const Tensor& grad, const Tensor& x, const Tensor& y,
+                                         const Tensor& saved, const Tensor& sums, bool relu) {
+  static const auto op =
+      find_operator<Tensor(const Tensor&, const Tensor&, const MaybeTensor&, const Tensor&,
+                           const Tensor&, bool)>("mcloss::batch_norm_act_backward_from_sums");
+  return op.call(grad, x, maybe(y), saved, sums, relu);
+}
+
 }  // namespace mcloss

@@ -140,6 +140,7 @@ void kernels(const std::string& fixtures) {
   gather_augment_edges();
   batch_norm_act_differential();
   batch_norm_act_edges();
+  batch_norm_act_parts();
   step_sums();
   comparison.report();
   test_case("emulation: planted faults", planted_faults);
