@@ -283,7 +283,7 @@ const rows = [
     ours('batch_norm_act/cuda.cu', 93, 106),
     'mcloss::batch_norm_act_backward',
   ],
-  [gatherAugment, ours('gather_augment/cuda.cu', 155), 'mcloss::gather_augment'],
+  [gatherAugment, ours('gather_augment/cuda.cu', 149), 'mcloss::gather_augment'],
   [pass, ours('cwa_mask/cuda.cu', 54), 'mcloss::draw_cwa_mask_'],
   [
     mcForward,

@@ -37,6 +37,13 @@ at::Tensor gather_augment(const at::Tensor& pixels, const std::optional<at::Tens
                           const GatherOptions& options,
                           const std::optional<at::Tensor>& erased = std::nullopt);
 
+// The same written into `out`, which is as the result would be. options.dtype and sizes are those of `out`.
+// Registered as mcloss::gather_augment_into_.
+void gather_augment_into(at::Tensor out, const at::Tensor& pixels,
+                         const std::optional<at::Tensor>& rows, const at::Tensor& windows,
+                         const std::optional<at::Tensor>& jitter, const GatherOptions& options,
+                         const std::optional<at::Tensor>& erased = std::nullopt);
+
 // Throws E_ARGUMENT as gather_augment for values out of their ranges, in tables on the CPU that are to
 // go to a GPU. images: M.
 void check_gather_values(const std::optional<at::Tensor>& rows,

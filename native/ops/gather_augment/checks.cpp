@@ -2,6 +2,7 @@
 
 #include <ATen/ops/empty.h>
 
+#include <array>
 #include <cmath>
 
 namespace mcloss {
@@ -116,6 +117,19 @@ at::Tensor beside(const at::Tensor& pixels, const at::Tensor& table) {
   return from.to(pixels.device(), from.scalar_type(), /*non_blocking=*/true);
 }
 
+void check_into(const GatherArguments& a) {
+  const at::Tensor& out = *a.into;
+  const std::array<int64_t, 4> all{a.windows.size(0), 3, a.out_height, a.out_width};
+  const at::IntArrayRef sizes = all;
+  if (out.sizes() == sizes && out.scalar_type() == a.dtype && out.device() == a.pixels.device() &&
+      out.is_contiguous(at::MemoryFormat::ChannelsLast)) {
+    return;
+  }
+  refuse(kWho,
+         c10::str("out of ", a.dtype, " ", sizes, " on ", a.pixels.device(), ", channels_last"),
+         describe(out));
+}
+
 // Whether each line's bytes follow one another.
 bool has_whole_lines(const at::Tensor& pixels) {
   return pixels.stride(3) == 1 && (pixels.stride(2) == 3 || pixels.size(2) == 1);
@@ -148,12 +162,13 @@ GatherTensors prepare_gather(const GatherArguments& a) {
   check_gather_values(on_cpu(a.rows), on_cpu(a.jitter), on_cpu(a.erased), a.pixels.size(0),
                       {a.out_height, a.out_width, {}, {}});
   normalisation_of(a);
+  if (a.into) check_into(a);
   const auto there = [&](const MaybeTensor& table) {
     return table ? MaybeTensor(beside(a.pixels, table->contiguous())) : std::nullopt;
   };
   return {.pixels = has_whole_lines(a.pixels) ? a.pixels : a.pixels.contiguous(),
           .windows = *there(a.windows),
-          .result = empty_gather(a),
+          .result = a.into ? *a.into : empty_gather(a),
           .rows = there(a.rows),
           .jitter = there(a.jitter),
           .erased = there(a.erased)};

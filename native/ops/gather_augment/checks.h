@@ -17,6 +17,7 @@ struct GatherArguments {
   at::ArrayRef<double> mean, std;
   at::ScalarType dtype;
   const MaybeTensor& erased;
+  const at::Tensor* into = nullptr;  // where the result goes; null: into a new tensor
 };
 
 // Throws E_ARGUMENT for all that shows without a look at the values of rows, jitter and erased.

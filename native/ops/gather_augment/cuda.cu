@@ -127,25 +127,19 @@ __global__ void __launch_bounds__(kThreads) gather_augment_kernel(const Argument
   }
 }
 
-at::Tensor gather_augment_cuda(const at::Tensor& pixels, const MaybeTensor& rows,
-                               const at::Tensor& windows, const MaybeTensor& jitter,
-                               int64_t out_height, int64_t out_width, at::ArrayRef<double> mean,
-                               at::ArrayRef<double> std, at::ScalarType dtype,
-                               const MaybeTensor& erased) {
-  const GatherArguments given{pixels,    rows, windows, jitter, out_height,
-                              out_width, mean, std,     dtype,  erased};
+at::Tensor gather_cuda(const GatherArguments& given) {
   check_gather(given);  // also that the pixels are on a GPU, since one of the others is
-  const c10::cuda::CUDAGuard guard(pixels.device());
+  const c10::cuda::CUDAGuard guard(given.pixels.device());
   const GatherTensors tensors = prepare_gather(given);
-  const int64_t count = windows.size(0), area = out_height * out_width;
+  const int64_t count = given.windows.size(0), area = given.out_height * given.out_width;
   const dim3 grid(
       static_cast<unsigned>(std::min(at::ceil_div<int64_t>(area, kThreads), kMaxBlocks)),
       static_cast<unsigned>(std::min(count, kMaxSamples)));
   const cudaStream_t stream = c10::cuda::getCurrentCUDAStream();
-  Arguments arguments{arrays_of(tensors, given), nullptr, count, pixels.size(0)};
+  Arguments arguments{arrays_of(tensors, given), nullptr, count, given.pixels.size(0)};
   at::Tensor greys;
-  if (jitter) {
-    greys = at::zeros({count}, pixels.options().dtype(at::kLong));
+  if (given.jitter) {
+    greys = at::zeros({count}, given.pixels.options().dtype(at::kLong));
     Sum* const sums = reinterpret_cast<Sum*>(greys.data_ptr<int64_t>());
     sum_greys_kernel<<<grid, kThreads, 0, stream>>>(arguments, sums);
     C10_CUDA_KERNEL_LAUNCH_CHECK();
@@ -155,9 +149,9 @@ at::Tensor gather_augment_cuda(const at::Tensor& pixels, const MaybeTensor& rows
     gather_augment_kernel<<<grid, kThreads, 0, stream>>>(arguments, typed);
     C10_CUDA_KERNEL_LAUNCH_CHECK();
   };
-  if (dtype == at::kFloat) {
+  if (given.dtype == at::kFloat) {
     launch(static_cast<float*>(arguments.out));
-  } else if (dtype == at::kBFloat16) {
+  } else if (given.dtype == at::kBFloat16) {
     launch(static_cast<__nv_bfloat16*>(arguments.out));
   } else {
     launch(static_cast<__half*>(arguments.out));
@@ -165,7 +159,27 @@ at::Tensor gather_augment_cuda(const at::Tensor& pixels, const MaybeTensor& rows
   return tensors.result;
 }
 
-TORCH_LIBRARY_IMPL(mcloss, CUDA, m) { m.impl("gather_augment", &gather_augment_cuda); }
+at::Tensor gather_augment_cuda(const at::Tensor& pixels, const MaybeTensor& rows,
+                               const at::Tensor& windows, const MaybeTensor& jitter,
+                               int64_t out_height, int64_t out_width, at::ArrayRef<double> mean,
+                               at::ArrayRef<double> std, at::ScalarType dtype,
+                               const MaybeTensor& erased) {
+  return gather_cuda(
+      {pixels, rows, windows, jitter, out_height, out_width, mean, std, dtype, erased});
+}
+
+void gather_augment_into_cuda(at::Tensor& out, const at::Tensor& pixels, const MaybeTensor& rows,
+                              const at::Tensor& windows, const MaybeTensor& jitter,
+                              at::ArrayRef<double> mean, at::ArrayRef<double> std,
+                              const MaybeTensor& erased) {
+  gather_cuda({pixels, rows, windows, jitter, out.size(2), out.size(3), mean, std,
+               out.scalar_type(), erased, &out});
+}
+
+TORCH_LIBRARY_IMPL(mcloss, CUDA, m) {
+  m.impl("gather_augment", &gather_augment_cuda);
+  m.impl("gather_augment_into_", &gather_augment_into_cuda);
+}
 
 }  // namespace
 }  // namespace mcloss

@@ -18,7 +18,8 @@ Table view(const T* data, at::IntArrayRef shape, at::ScalarType dtype) {
 
 }  // namespace
 
-BatchInput batch_input(const Batch& batch, const GatherOptions& options, const Uploader& upload) {
+BatchInput batch_input(const Batch& batch, const GatherOptions& options, const Uploader& upload,
+                       const BatchInput& into) {
   const Table windows = view(batch.windows, {batch.count, 3}, at::kInt);
   const Table jitter = view(batch.jitter, {batch.count, 3}, at::kFloat);
   const Table erased = view(batch.erased, {batch.count, 4}, at::kInt);
@@ -51,6 +52,10 @@ BatchInput batch_input(const Batch& batch, const GatherOptions& options, const U
   }
   const auto there =
       upload.together({is_there ? rows : std::nullopt, *windows, jitter, erased, labels});
+  if (into.input.defined()) {
+    gather_augment_into(into.input, pixels, there[0], *there[1], there[2], options, there[3]);
+    return {into.input, into.target.copy_(*there[4])};
+  }
   return {gather_augment(pixels, there[0], *there[1], there[2], options, there[3]),
           there[4] ? there[4]->to(at::kLong) : at::Tensor()};
 }

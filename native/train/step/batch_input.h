@@ -15,6 +15,8 @@ struct BatchInput {
 
 // On the device of `upload`, without a wait for it. Throws E_ARGUMENT for a row that is not in the
 // store, and for a store on a GPU where the device is the CPU.
-BatchInput batch_input(const Batch& batch, const GatherOptions& options, const Uploader& upload);
+// into: tensors as the result's, channels_last, that take its place; undefined: new ones.
+BatchInput batch_input(const Batch& batch, const GatherOptions& options, const Uploader& upload,
+                       const BatchInput& into = {});
 
 }  // namespace mcloss

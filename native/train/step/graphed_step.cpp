@@ -35,8 +35,8 @@ std::string GraphedStep::run(const StepBatch& given,
     return {};
   }
   if (recorded_) {
-    batch_.input.copy_(given.input);
-    batch_.target.copy_(given.target);
+    if (!given.input.is_same(batch_.input)) batch_.input.copy_(given.input);
+    if (!given.target.is_same(batch_.target)) batch_.target.copy_(given.target);
   } else {
     batch_ = given;
     try {
@@ -53,6 +53,10 @@ std::string GraphedStep::run(const StepBatch& given,
   }
   graph_->replay();
   return {};
+}
+
+StepBatch GraphedStep::memory_of(int64_t count, int64_t micro_batch) const {
+  return recorded_ && shape_ == Shape{count, micro_batch} ? batch_ : StepBatch{};
 }
 
 void GraphedStep::forget() {

@@ -33,6 +33,10 @@ class GraphedStep {
   std::string run(const StepBatch& given, const std::function<void(const StepBatch&)>& update,
                   bool as_it_is = false);
 
+  // The memory that a replay of a step of this shape reads: a batch that is written there needs no copy.
+  // Undefined tensors where such a step is none.
+  StepBatch memory_of(int64_t count, int64_t micro_batch) const;
+
   // From now on `update` does other work: it warms up and is recorded anew.
   void forget();
 

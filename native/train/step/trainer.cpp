@@ -94,7 +94,7 @@ struct Trainer::Impl {
   at::Tensor accumulate_gradients(const StepBatch& batch);
   NamedTensors resumed();
   Inferred infer(const Batch& batch, const InferArgs& args);
-  BatchInput input_of(const Batch& batch) const;
+  BatchInput input_of(const Batch& batch, const BatchInput& into = {}) const;
   void check_labels(const Batch& batch) const;
 
   const TrainerConfig config;
@@ -121,9 +121,11 @@ void Trainer::Impl::step(const Batch& batch, const StepArgs& args, bool as_it_is
   const c10::WarningUtils::WarningHandlerGuard collected(&warnings);
   check_labels(batch);
   const int64_t micro_batch = args.micro_batch > 0 ? args.micro_batch : batch.count;
-  const auto [input, target] = input_of(batch);
+  const bool same_work = args.freeze_backbone == frozen;
+  const StepBatch memory = same_work ? graphed.memory_of(batch.count, micro_batch) : StepBatch{};
+  const auto [input, target] = input_of(batch, {memory.input, memory.target});
   const StepBatch given{input, target, micro_batch};
-  if (args.freeze_backbone != frozen) freeze_backbone(args.freeze_backbone);
+  if (!same_work) freeze_backbone(args.freeze_backbone);
   model.train(true);
   optimizer->prepare();
   if (ema) ema->prepare();
@@ -230,12 +232,13 @@ Inferred Trainer::Impl::infer(const Batch& batch, const InferArgs& args) {
 }
 
 // The images normalised, in the type that the first convolution computes in.
-BatchInput Trainer::Impl::input_of(const Batch& batch) const {
+BatchInput Trainer::Impl::input_of(const Batch& batch, const BatchInput& into) const {
   const at::ScalarType dtype = config.precision == Precision::bf16 ? at::kBFloat16 : at::kFloat;
   const GatherOptions options{config.model.input_height, config.model.input_width, config.mean,
                               config.std, dtype};
-  auto [input, target] = batch_input(batch, options, upload);
-  return {config.channels_last ? input : input.contiguous(), target};
+  if (config.channels_last) return batch_input(batch, options, upload, into);
+  const auto [input, target] = batch_input(batch, options, upload);
+  return {input.contiguous(), target};
 }
 
 void Trainer::Impl::check_labels(const Batch& batch) const {

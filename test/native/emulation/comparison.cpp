@@ -170,7 +170,7 @@ at::Tensor without_the_undefined(const std::string& name, const at::Tensor& valu
 // on either side of a boundary are one step apart, 2^-7 or 2^-10 of the value. Bytes and choices are equal.
 double allowed(const std::string& op, at::ScalarType input, at::ScalarType result) {
   constexpr double kRoundings = 32;
-  if (op == "gather_augment") return 0;  // each of its roundings is prescribed
+  if (op.starts_with("gather_augment")) return 0;  // each of its roundings is prescribed
   // Sums over values that are not double run in float32, even if they are stored in double.
   const bool is_float_sum = result == at::kDouble && input != at::kDouble;
   switch (is_float_sum ? at::kFloat : result) {

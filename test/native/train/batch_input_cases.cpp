@@ -4,6 +4,7 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/full_like.h>
 
 #include <cstdio>
 #include <filesystem>
@@ -123,6 +124,12 @@ void same_values() {
                                            erased)),
         "batch of its own pixels: the same bits as from separate tables");
   check(target.equal(table(b.labels.data(), {samples}, at::kInt).to(at::kLong)), "the labels");
+  const mcloss::BatchInput memory{at::full_like(input, 9), at::full_like(target, 9)};
+  const auto [there, labels] = batch_input(own, options, upload, memory);
+  check(there.is_same(memory.input) && labels.is_same(memory.target), "a batch in given memory");
+  check(there.equal(input) && labels.equal(target), "a batch in given memory: the same bits");
+  check_error("E_ARGUMENT", "channels_last",
+              [&] { batch_input(own, options, upload, {input.contiguous(), target}); });
   mcloss::Batch plain = own;
   plain.jitter = nullptr;
   plain.erased = plain.labels = nullptr;

@@ -16,6 +16,7 @@
 #include "train/device/warnings.h"
 #include "train/step/graphed_step.h"
 #include "train/step/optimizer.h"
+#include "transfers.h"
 
 namespace test {
 namespace {
@@ -157,6 +158,32 @@ void forgotten_step() {
   check(ClosureGraph::replays == 2 * 3, "graph: warmed up anew");
 }
 
+// A batch in the memory that the recording reads is not copied there.
+void batch_in_place() {
+  ClosureGraph::recordings = ClosureGraph::replays = 0;
+  ClosureGraph::refuses = false;
+  GraphedStep graphed(std::make_unique<ClosureGraph>());
+  double seen = 0;
+  const auto run = [&](const StepBatch& batch) {
+    graphed.run(batch, [&seen](const StepBatch& of) { seen = of.input.sum().item<double>(); });
+  };
+  const StepBatch batch{at::full({2, 1, 1, 1}, 3.0), at::zeros({2}, at::kLong), 2};
+  for (int step = 0; step < 4; ++step) {
+    check(!graphed.memory_of(2, 2).input.defined(), "graph: no memory before it is recorded");
+    run(batch);
+  }
+  const StepBatch memory = graphed.memory_of(2, 2);
+  check(memory.input.defined() && !graphed.memory_of(2, 1).input.defined(),
+        "graph: memory for a step of its shape alone");
+  memory.input.fill_(7);
+  const Transfers transfers;
+  run(memory);
+  check(seen == 14 && ClosureGraph::replays == 2, "graph: the replay reads what was written there");
+  check(Transfers::seen.on_host == 0, "graph: without a copy");
+  graphed.forget();
+  check(!graphed.memory_of(2, 2).input.defined(), "graph: forgotten with the recording");
+}
+
 // A profiled step is neither recorded nor replayed, nor counted as one that warms up.
 void steps_as_they_are() {
   ClosureGraph::recordings = ClosureGraph::replays = 0;
@@ -206,6 +233,7 @@ void step() {
   test_case("step: recorded", [] { graphed_step(false); });
   test_case("step: recorded anew", forgotten_step);
   test_case("step: as it is", steps_as_they_are);
+  test_case("step: batch in place", batch_in_place);
   test_case("step: recording refused", [] { graphed_step(true); });
 }
 

@@ -3,6 +3,7 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/full_like.h>
 #include <ATen/ops/randint.h>
 
 #include <cmath>
@@ -40,6 +41,9 @@ void definition() {
   const at::Tensor pixels = at::arange(256, at::kByte).view({1, 16, 16, 1}).expand({1, 16, 16, 3});
   const at::Tensor windows = at::full({1, 3}, 0, at::kInt);
   const at::Tensor result = gather_augment(pixels, {}, windows, {}, {16, 16, kMean, kStd});
+  const at::Tensor out = at::full_like(result, 9);
+  mcloss::gather_augment_into(out, pixels, {}, windows, {}, {16, 16, kMean, kStd});
+  check(out.equal(result), "written into a given tensor: the same bits");
   double worst = 0;
   for (int64_t v = 0; v < 256; ++v) {
     for (int64_t c = 0; c < 3; ++c) {
