@@ -39,6 +39,7 @@ void operators_on_gpu(const std::string& fixtures) {
   test::mc_loss_differential();
   test::gather_augment_cases(fixtures + "/jitter");
   test::batch_norm_act_differential();
+  test::batch_norm_act_parts();
   test::step_sums();
 }
 

@@ -51,11 +51,10 @@ async function run(config: Partial<NativeTrainerConfig>) {
     values.push(stats.loss / stats.n)
     warnings.push(...stats.warnings)
   }
-  const { lossSum, n } = await trainer.evaluate(batch)
   await trainer.dispose()
   // LibTorch has some operators in no deterministic form.
   const own = warnings.filter((text) => !text.includes('deterministic implementation'))
-  return { values: [...values, lossSum / n], warnings: own }
+  return { values, warnings: own }
 }
 
 const apart = (a: number[], b: number[]) =>
@@ -73,13 +72,13 @@ for (const precision of ['fp32', 'bf16'] as const) {
       const [cpu, plain, graph] = [await run(config), await on('off'), await on('auto')]
       expect(graph.warnings).toEqual([])
       expect(apart(graph.values, plain.values), 'graph on and off').toBeLessThan(1e-3)
-      const first = precision === 'fp32' ? 1e-4 : 0.02
-      expect(apart(plain.values.slice(0, 1), cpu.values.slice(0, 1)), 'first step').toBeLessThan(
-        first,
-      )
-      expect(apart(plain.values, cpu.values), 'all steps').toBeLessThan(
-        precision === 'fp32' ? 0.02 : 0.2,
-      )
+      // The second loss has the first gradient in it. Later ones drift apart: a ReLU or a maximum that falls
+      // the other way once decides over the next step, on one device with another rounding alike.
+      const bounds = precision === 'fp32' ? [1e-4, 1e-3] : [0.02, 0.2]
+      for (const [step, bound] of bounds.entries()) {
+        const [a, b] = [plain, cpu].map(({ values }) => values.slice(step, step + 1))
+        expect(apart(a as number[], b as number[]), `step ${step}`).toBeLessThan(bound)
+      }
     },
   )
 }
