@@ -43,10 +43,9 @@ void fixture(const std::string& path) {
         const std::string suffix = std::string(".") + dtype.suffix;
         const at::Tensor features = lay_out(tensors.at("features" + suffix), layout).to(device);
         features.set_requires_grad(true);
-        const auto result = mcloss::mc_loss(features, tensors.at("target").to(device),
-                                            std::stoll(metadata.at("num_classes")),
-                                            mask ? std::optional(mask->to(device)) : mask,
-                                            mcloss::mc_terms(weights));
+        const auto result = mcloss::mc_loss(
+            features, tensors.at("target").to(device), std::stoll(metadata.at("num_classes")),
+            mask ? std::optional(mask->to(device)) : mask, mcloss::mc_terms(weights));
         result.loss.backward();
         const std::string name = std::filesystem::path(path).stem().string() + suffix + " " +
                                  kLayoutNames[static_cast<int>(layout)] + " " +
