@@ -36,6 +36,12 @@ export function mapsPage(results, { data, optim, model }) {
     }),
     line(['top-1, %', '-', ...tops.map(percent), difference(tops[1], tops[0])]),
   ].join('\n')
+  const reading = rows.map(([words, key]) => {
+    const [a, b] = [bySeed(ce, 'after', key), bySeed(mc, 'after', key)]
+    const { low, high } = pairedInterval(b, a)
+    if (low > 0) return `- ${words}: higher under MC-Loss.`
+    return `- ${words}: ${high < 0 ? 'lower under MC-Loss' : 'no difference was seen'}.`
+  })
   const images = data.classes * data.trainPerClass
   const { birdArea, partsArea } = results[0].before
   return `# What MC-Loss does to the maps
@@ -55,6 +61,14 @@ ${table}
 The bird covers ${birdArea.toFixed(3)} of the test images, and the parts by which kinds of a family differ cover
 ${partsArea.toFixed(3)}. A map that is the same everywhere has these shares. An overlap is 1 for equal maps and 0 for maps
 that nowhere meet; h / xi is 1 / xi for equal maps and at most 1.
+
+What the intervals say:
+
+${reading.join('\n')}
+
+The overlap and h / xi can move together: h looks at the softmax of a map, which its few largest values decide, and
+the overlap at all of a map. A high h / xi with a high overlap says that the peaks of the channels lie apart and that
+what is around them does not.
 
 Measured on ${[...new Set(results.map(({ date }) => date))].join(', ')}.
 `

@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { constants, setPriority } from 'node:os'
 import type { Command } from 'commander'
 import { startDashboard } from '../../dashboard/index.js'
 import { McLossError } from '../../errors.js'
@@ -25,6 +26,8 @@ async function runDashboard(dir: string, { port = 0, open }: { port?: number; op
     'Whoever has this address sees the runs and can stop them. Ctrl-C ends the page, not the runs.',
   )
   if (open) openBrowser(dashboard.address)
+  // A training beside it comes first. The browser, just started, keeps its own priority.
+  setPriority(constants.priority.PRIORITY_LOW)
   if (!signal.aborted) await once(signal, 'abort')
   await dashboard.close()
 }
