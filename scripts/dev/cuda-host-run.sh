@@ -282,7 +282,7 @@ if [ $gpu = no ]; then
   finish
 fi
 
-stage gpu 90 "${ops_test[@]}" --gpu
+stage gpu 150 "${ops_test[@]}" --gpu
 tests trainer 90 test/native/train/gpu.test.ts test/native/train/graph.test.ts test/native/train/overfit.test.ts
 
 benches() {
@@ -321,7 +321,7 @@ sanitizers() {
 }
 
 benches
-sanitizers
 stage ops_test 240 "${ops_test[@]}"
 tests vitest 300 test/native
+sanitizers # last: a GPU may take no more work after one that was stopped at its limit
 finish

@@ -34,9 +34,9 @@ inline bool is_soak() {
   return soak && std::string(soak) == "1";
 }
 
-inline void small_shapes() {
+inline void small_shapes(int share) {
   most_values = is_soak() ? 20'000 : 600;
-  one_in = is_soak() ? 1 : 10;
+  one_in = is_soak() ? 1 : share;
 }
 
 // The CPU, and the GPU where LibTorch sees one; or that GPU alone.

@@ -75,7 +75,7 @@ int run(const std::string& fixtures, const std::string& part) {
     }
     test::gpu_alone = true;
     const bool small = part == "--gpu-small";
-    if (small) test::small_shapes();
+    if (small) test::small_shapes(100);
     operators_on_gpu(fixtures);
     if (!small) all_else_on_gpu(fixtures);
     return 0;

@@ -187,7 +187,7 @@ describe('the runner goes through its stages', () => {
     'memory',
   ]
   const sanitizers = ['memcheck', 'racecheck', 'synccheck', 'initcheck']
-  const stages = ['build', ...tests, ...benches, ...sanitizers, 'ops_test', 'vitest']
+  const stages = ['build', ...tests, ...benches, 'ops_test', 'vitest', ...sanitizers]
   let report: string
 
   beforeEach(() => {
@@ -221,7 +221,7 @@ describe('the runner goes through its stages', () => {
     expect(log('04-step-224.log')).toContain(
       `bench/train-step-gpu.mjs --python ${named} --size 224`,
     )
-    expect(log('18-vitest.log')).toContain('run test/native')
+    expect(log('14-vitest.log')).toContain('run test/native')
   })
 
   test('a failed stage does not stop the next ones', () => {
@@ -268,7 +268,7 @@ describe('the runner goes through its stages', () => {
     const args = ['--python', named, '--report', report, '--skip-bench']
     const { status } = host.run(args, { CUDA_HOME: bare })
     expect(status).toBe(0)
-    expect(rows().slice(3, 7)).toEqual(
+    expect(rows().slice(5)).toEqual(
       sanitizers.map((tool) => [tool, '-', 'not run: no compute-sanitizer on PATH']),
     )
   })

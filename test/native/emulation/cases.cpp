@@ -130,7 +130,7 @@ void kernels(const std::string& fixtures) {
   emulation::take_over_allocations();
   at::set_num_threads(1);  // shapes are small, and what waits takes processor time
   const emulation::Comparison comparison;
-  small_shapes();
+  small_shapes(10);
   channel_groups();  // the masks and scales that kernels draw
   mc_loss_fixtures(fixtures + "/mc-loss");
   mc_loss_gradients();
