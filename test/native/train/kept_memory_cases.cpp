@@ -1,6 +1,7 @@
 // Memory of CPU tensors that is kept for later ones (native/train/device/kept_memory.h).
 #include <ATen/Functions.h>
 #include <c10/core/CPUAllocator.h>
+#include <malloc.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -20,8 +21,10 @@ constexpr int64_t mebibyte = int64_t{1} << 20;
 
 at::Tensor filled(int64_t bytes, int value) { return at::full({bytes}, value, at::kByte); }
 
-// The process's resident memory, bytes.
+// The process's resident memory, bytes, without what malloc has free: a large block may lie within the heap
+// that earlier cases have left.
 int64_t resident() {
+  malloc_trim(0);
   std::ifstream file("/proc/self/statm");
   int64_t all = 0, there = 0;
   file >> all >> there;
