@@ -64,3 +64,13 @@ export async function runSteps(trainer, batches, first, count) {
   const { loss, n, correct } = await trainer.stats()
   return { ms: performance.now() - began, loss: loss / n, top1: correct / n }
 }
+
+/** A side that counts its own steps, so that every side sees the same batches. run(first, count). */
+export function turns(run) {
+  let next = 0
+  return async (count) => {
+    const result = await run(next, count)
+    next += count
+    return result
+  }
+}

@@ -14,7 +14,17 @@ import { readOptions } from './options.mjs'
 import { requirePython, startPeer } from './python.mjs'
 import { record } from './record.mjs'
 import { figure, ratioOf, spread, takeTurns } from './statistics.mjs'
-import { lossOf, mean, modelOf, nativeConfig, optim, runSteps, seed, std } from './train-setup.mjs'
+import {
+  lossOf,
+  mean,
+  modelOf,
+  nativeConfig,
+  optim,
+  runSteps,
+  seed,
+  std,
+  turns,
+} from './train-setup.mjs'
 
 const options = readOptions({
   model: 'resnet50', // resnet18 resnet50 vgg16 vgg16_bn
@@ -143,15 +153,6 @@ async function check() {
   const result = await checkNumerics(checked, setting, options.checkSteps, dir)
   checked.close()
   return result
-}
-
-function turns(run) {
-  let next = 0
-  return async (count) => {
-    const result = await run(next, count)
-    next += count
-    return result
-  }
 }
 
 function measure(side) {

@@ -5,6 +5,7 @@ with torch.cuda.graph) or compiled (B: model and loss under torch.compile, mode 
 
 import torch
 
+from mc_loss_cuda import between_events, copied_per_second
 from train_step import Peer, Pixels, serve
 
 
@@ -78,24 +79,10 @@ class GpuPeer(Peer):
 
     def rates(self):
         """Of this GPU: bytes per second of a large copy, FLOP per second of a bfloat16 product."""
-        source = torch.randn(1 << 28, device="cuda")
-        target = torch.empty_like(source)
-        copy = median_ms(lambda: target.copy_(source))
         a, b = (torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16) for _ in range(2))
-        product = median_ms(lambda: a @ b)
-        return {"bytesPerSecond": 2000 * source.nbytes / copy, "flopPerSecond": 2e3 * 8192**3 / product}
-
-
-def median_ms(run, times=10):
-    results = []
-    for _ in range(times + 3):
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        begin.record()
-        run()
-        end.record()
-        end.synchronize()
-        results.append(begin.elapsed_time(end))
-    return sorted(results[3:])[times // 2]
+        times = [between_events(lambda: a @ b) for _ in range(13)][3:]  # the first ones warm up
+        product = sorted(times)[len(times) // 2]
+        return {"bytesPerSecond": copied_per_second(), "flopPerSecond": 2e3 * 8192**3 / product}
 
 
 if __name__ == "__main__":

@@ -83,6 +83,10 @@ export function toyTrainer(overrides: Partial<NativeTrainerConfig> = {}): Native
   }
 }
 
+/** Without what LibTorch says of operators that it has in no deterministic form on a GPU. */
+export const ownWarnings = ({ warnings }: { warnings: string[] }) =>
+  warnings.filter((text) => !text.includes('deterministic implementation'))
+
 /** The MC-Loss with weights that matter. */
 export const mcLossConfig = {
   name: 'mc',

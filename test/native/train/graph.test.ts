@@ -7,7 +7,13 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { type NativeTrainer, type NativeTrainerConfig, native } from '../../../lib/binding.js'
 import { soak } from '../../support/fixture-lines.js'
-import { mcLossConfig, pixels, toyTrainer, wholeBatch } from '../../support/formula-batch.js'
+import {
+  mcLossConfig,
+  ownWarnings,
+  pixels,
+  toyTrainer,
+  wholeBatch,
+} from '../../support/formula-batch.js'
 import { numbersOf, plainRead } from '../../support/safetensors-files.js'
 import { temporaryFolder } from '../../support/small-birds.js'
 
@@ -41,10 +47,6 @@ async function weights(trainer: NativeTrainer): Promise<Map<string, number[]>> {
   const { tensors } = plainRead(join(path, 'model.safetensors'))
   return new Map([...tensors].map(([name, tensor]) => [name, numbersOf(tensor)]))
 }
-
-/** Without what LibTorch says of operators that it has in no deterministic form on a GPU. */
-const ownWarnings = ({ warnings }: { warnings: string[] }) =>
-  warnings.filter((text) => !text.includes('deterministic implementation'))
 
 const difference = (a: number[] = [], b: number[] = []) => a.map((x, i) => x - (b[i] ?? Number.NaN))
 const largestOf = (values: number[] = []) => Math.max(...values.map(Math.abs))
