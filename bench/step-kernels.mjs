@@ -287,7 +287,7 @@ const rows = [
   [pass, ours('cwa_mask/cuda.cu', 54), 'mcloss::draw_cwa_mask_'],
   [
     mcForward,
-    `${ours('mc_loss/forward.cuh', 176)}, ${ours('mc_loss/terms.cuh', 81)} (a map that fits into shared memory)`,
+    `${ours('mc_loss/forward.cuh', 177)}, ${ours('mc_loss/terms.cuh', 81)} (a map that fits into shared memory)`,
     'mcloss::mc_loss_forward',
   ],
   [batchSums, ours('step_sums/cuda.cu', 54), 'mcloss::add_batch_sums_'],

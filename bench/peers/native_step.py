@@ -155,7 +155,7 @@ class Forward:
         head = getattr(self.model, self.model.head_name)
         if self.model.head_name == "fc":
             return self.linear(head, features.mean((2, 3)))
-        x = F.adaptive_max_pool2d(features, head.pool).flatten(1)
+        x = F.max_pool2d(features, [side // head.pool for side in features.shape[2:]]).flatten(1)
         x = norm(head.norm1, x, relu=False)
         x = self.linear(head.fc1, x)
         x = F.elu(norm(head.norm2, x, relu=False))

@@ -82,6 +82,17 @@ class VggHead : public Head {
   std::shared_ptr<LastLayer> fc3_;
 };
 
+// features: [N, C, H, W] -> [N, C, cells, cells]. Both operators give the same bits, and the gradient to
+// one position of a tie, where amax would split it. On a GPU the adaptive one copies a channels-last map;
+// on the CPU the other one is slow backwards.
+at::Tensor cell_maxima(const at::Tensor& features, int64_t cells) {
+  const int64_t height = features.size(2), width = features.size(3);
+  if (features.is_cuda() && height % cells == 0 && width % cells == 0) {
+    return at::max_pool2d(features, {height / cells, width / cells});
+  }
+  return std::get<0>(at::adaptive_max_pool2d(features, {cells, cells}));
+}
+
 // The authors' head: max-pool (to pool x pool positions), BN, linear, BN, ELU, last layer.
 class TwoLayerHead : public Head {
  public:
@@ -99,9 +110,7 @@ class TwoLayerHead : public Head {
   }
 
   HeadOutput forward(const at::Tensor& features, const DropoutDraw&) override {
-    // adaptive_max_pool2d sends a gradient to one position of a tie, where amax would split it.
-    const at::Tensor pooled =
-        std::get<0>(at::adaptive_max_pool2d(features, {pool_, pool_})).flatten(1);
+    const at::Tensor pooled = cell_maxima(features, pool_).flatten(1);
     const at::Tensor x = at::elu(norm2_->forward(fc1_->forward(norm1_->forward(pooled))));
     return {x, fc2_->forward(x)};
   }

@@ -42,11 +42,9 @@ await runAsProgram(import.meta.url, async (args) => {
   if (!built) process.stdout.write(`mcloss: nothing to build; ${describe(libtorch)}\n`)
   const compiled = await compileCudaFiles(libtorch)
   if ('skipped' in compiled) throw new SetupError(`CUDA files not compiled: ${compiled.skipped}`)
-  const { results } = compiled
-  for (const { name, ok, output, kernels } of results) {
-    process.stdout.write(`${ok ? 'ok' : 'FAILED'} ${name}\n${output}${kernels.join('\n')}\n`)
-  }
-  if (results.some(({ ok }) => !ok)) return 1
+  const { name, ok, output, kernels } = compiled
+  process.stdout.write(`${ok ? 'ok' : 'FAILED'} ${name}\n${output}${kernels.join('\n')}\n`)
+  if (!ok) return 1
   return inspect(join(out, 'Release/mcloss.node'), chosenArchitectures(out))
 })
 

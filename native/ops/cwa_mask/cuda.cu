@@ -13,7 +13,7 @@
 namespace mcloss {
 namespace {
 
-constexpr int kThreads = 64;
+constexpr int kMaskThreads = 64;
 
 __global__ void draw_cwa_mask_kernel(GroupLayout groups, int64_t kept_small, int64_t kept_large,
                                      const int64_t* seed_step, int64_t first_sample, bool* mask) {
@@ -26,16 +26,16 @@ __global__ void draw_cwa_mask_kernel(GroupLayout groups, int64_t kept_small, int
     return philox_draw(seed, step, static_cast<uint32_t>(first_sample + row),
                        static_cast<uint32_t>(begin + channel), Purpose::cwa_mask);
   };
-  __shared__ uint32_t words[kThreads];
-  for (int64_t base = 0; base < size; base += kThreads) {
+  __shared__ uint32_t words[kMaskThreads];
+  for (int64_t base = 0; base < size; base += kMaskThreads) {
     const int64_t own = base + threadIdx.x;
     const uint32_t own_word = own < size ? word_of(own) : 0;
     int64_t smaller = 0;
-    for (int64_t tile = 0; tile < size; tile += kThreads) {
+    for (int64_t tile = 0; tile < size; tile += kMaskThreads) {
       __syncthreads();  // the last tile has been read
       if (tile + threadIdx.x < size) words[threadIdx.x] = word_of(tile + threadIdx.x);
       __syncthreads();
-      for (int64_t other = tile; other < size && other < tile + kThreads; ++other) {
+      for (int64_t other = tile; other < size && other < tile + kMaskThreads; ++other) {
         const uint32_t word = words[other - tile];
         smaller += word < own_word || (word == own_word && other < own);
       }
@@ -51,7 +51,7 @@ void draw_cwa_mask_cuda(at::Tensor& mask, int64_t num_classes, int64_t kept_smal
   const int64_t blocks = mask.size(0) * num_classes;
   if (blocks == 0) return;
   const c10::cuda::CUDAGuard guard(mask.device());
-  draw_cwa_mask_kernel<<<static_cast<unsigned>(blocks), kThreads, 0,
+  draw_cwa_mask_kernel<<<static_cast<unsigned>(blocks), kMaskThreads, 0,
                          c10::cuda::getCurrentCUDAStream()>>>(groups, kept_small, kept_large, at,
                                                               first_sample, mask.data_ptr<bool>());
   C10_CUDA_KERNEL_LAUNCH_CHECK();

@@ -20,7 +20,7 @@
 namespace mcloss {
 namespace {
 
-constexpr int kThreads = 256;
+constexpr int kGatherThreads = 256;
 constexpr int64_t kMaxBlocks = 1024, kMaxSamples = 65535;  // of a grid, in x and y
 
 using Sum = unsigned long long;  // what atomicAdd takes
@@ -69,13 +69,13 @@ __device__ Pixel cut(const Arguments& a, int64_t n, int64_t i) {
 }
 
 // greys [N]: the sum of each window's greys after brightness, where contrast asks for it.
-__global__ void __launch_bounds__(kThreads) sum_greys_kernel(const Arguments a, Sum* greys) {
-  const int64_t pixels = a.out_height * a.out_width, stride = int64_t{gridDim.x} * kThreads;
+__global__ void __launch_bounds__(kGatherThreads) sum_greys_kernel(const Arguments a, Sum* greys) {
+  const int64_t pixels = a.out_height * a.out_width, stride = int64_t{gridDim.x} * kGatherThreads;
   for (int64_t n = blockIdx.y; n < a.count; n += gridDim.y) {
     const float brightness = a.jitter[n * 3];
     if (a.jitter[n * 3 + 1] == 1 || !is_stored(a, n)) continue;
     Sum sum = 0;
-    for (int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x; i < pixels; i += stride) {
+    for (int64_t i = int64_t{blockIdx.x} * kGatherThreads + threadIdx.x; i < pixels; i += stride) {
       sum += grey_of(blend({0, 0, 0}, cut(a, n, i), brightness));
     }
     sum = warp_sum(sum);
@@ -97,8 +97,8 @@ __device__ void store(__half* to, float value) { *to = __float2half_rn(value); }
 
 // out: [N, out_height, out_width, 3].
 template <typename S>
-__global__ void __launch_bounds__(kThreads) gather_augment_kernel(const Arguments a, S* out) {
-  const int64_t pixels = a.out_height * a.out_width, stride = int64_t{gridDim.x} * kThreads;
+__global__ void __launch_bounds__(kGatherThreads) gather_augment_kernel(const Arguments a, S* out) {
+  const int64_t pixels = a.out_height * a.out_width, stride = int64_t{gridDim.x} * kGatherThreads;
   for (int64_t n = blockIdx.y; n < a.count; n += gridDim.y) {
     const bool stored = is_stored(a, n);
     float brightness = 1, contrast = 1, saturation = 1;
@@ -109,7 +109,7 @@ __global__ void __launch_bounds__(kThreads) gather_augment_kernel(const Argument
       saturation = a.jitter[n * 3 + 2];
       if (contrast != 1) mean = static_cast<int>((2 * a.greys[n] + pixels) / (2 * pixels));
     }
-    for (int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x; i < pixels; i += stride) {
+    for (int64_t i = int64_t{blockIdx.x} * kGatherThreads + threadIdx.x; i < pixels; i += stride) {
       Pixel pixel = stored ? cut(a, n, i) : Pixel{};
       if (brightness != 1) pixel = blend({0, 0, 0}, pixel, brightness);
       if (contrast != 1) pixel = blend({mean, mean, mean}, pixel, contrast);
@@ -133,7 +133,7 @@ at::Tensor gather_cuda(const GatherArguments& given) {
   const GatherTensors tensors = prepare_gather(given);
   const int64_t count = given.windows.size(0), area = given.out_height * given.out_width;
   const dim3 grid(
-      static_cast<unsigned>(std::min(at::ceil_div<int64_t>(area, kThreads), kMaxBlocks)),
+      static_cast<unsigned>(std::min(at::ceil_div<int64_t>(area, kGatherThreads), kMaxBlocks)),
       static_cast<unsigned>(std::min(count, kMaxSamples)));
   const cudaStream_t stream = c10::cuda::getCurrentCUDAStream();
   Arguments arguments{arrays_of(tensors, given), nullptr, count, given.pixels.size(0)};
@@ -141,12 +141,12 @@ at::Tensor gather_cuda(const GatherArguments& given) {
   if (given.jitter) {
     greys = at::zeros({count}, given.pixels.options().dtype(at::kLong));
     Sum* const sums = reinterpret_cast<Sum*>(greys.data_ptr<int64_t>());
-    sum_greys_kernel<<<grid, kThreads, 0, stream>>>(arguments, sums);
+    sum_greys_kernel<<<grid, kGatherThreads, 0, stream>>>(arguments, sums);
     C10_CUDA_KERNEL_LAUNCH_CHECK();
     arguments.greys = sums;
   }
   const auto launch = [&](auto* typed) {
-    gather_augment_kernel<<<grid, kThreads, 0, stream>>>(arguments, typed);
+    gather_augment_kernel<<<grid, kGatherThreads, 0, stream>>>(arguments, typed);
     C10_CUDA_KERNEL_LAUNCH_CHECK();
   };
   if (given.dtype == at::kFloat) {

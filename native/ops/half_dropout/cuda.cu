@@ -12,11 +12,11 @@
 namespace mcloss {
 namespace {
 
-constexpr int kThreads = 256;
+constexpr int kDropoutThreads = 256;
 
 __global__ void draw_half_dropout_kernel(const int64_t* seed_step, int64_t values, int64_t width,
                                          int64_t first_sample, int64_t layer, float* scale) {
-  const int64_t i = int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  const int64_t i = int64_t{blockIdx.x} * kDropoutThreads + threadIdx.x;
   if (i >= values) return;
   scale[i] = half_dropout_factor(seed_step, first_sample + i / width, layer, width, i % width);
 }
@@ -27,8 +27,8 @@ void draw_half_dropout_cuda(at::Tensor& scale, const at::Tensor& seed_step, int6
   const int64_t values = scale.numel();
   if (values == 0) return;
   const c10::cuda::CUDAGuard guard(scale.device());
-  draw_half_dropout_kernel<<<static_cast<unsigned>(at::ceil_div<int64_t>(values, kThreads)),
-                             kThreads, 0, c10::cuda::getCurrentCUDAStream()>>>(
+  draw_half_dropout_kernel<<<static_cast<unsigned>(at::ceil_div<int64_t>(values, kDropoutThreads)),
+                             kDropoutThreads, 0, c10::cuda::getCurrentCUDAStream()>>>(
       at, values, scale.size(1), first_sample, layer, scale.data_ptr<float>());
   C10_CUDA_KERNEL_LAUNCH_CHECK();
 }

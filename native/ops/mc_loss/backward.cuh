@@ -53,7 +53,7 @@ __device__ GradOfScores<at::opmath_type<S>> grad_of_scores(const BackwardArgumen
 // kCount values at a time, next to each other: kWide where both maps are packed and every row begins
 // at a multiple of 16 bytes, else 1.
 template <typename S, typename I, int kCount>
-__global__ void __launch_bounds__(kThreads) backward_kernel(const BackwardArguments<S, I> a) {
+__global__ void __launch_bounds__(kMcThreads) backward_kernel(const BackwardArguments<S, I> a) {
   using T = at::opmath_type<S>;
   const int64_t group = blockIdx.x;
   const int64_t sample = group / a.groups.num_classes, cls = group % a.groups.num_classes;
@@ -69,7 +69,7 @@ __global__ void __launch_bounds__(kThreads) backward_kernel(const BackwardArgume
   const T score_share = upstream.score / static_cast<T>(a.positions);
 
   const int packs_a_row = a.positions / kCount;
-  for (int i = threadIdx.x; i < size * packs_a_row; i += kThreads) {
+  for (int i = threadIdx.x; i < size * packs_a_row; i += kMcThreads) {
     const int c = a.channels_first ? i % size : i / packs_a_row;
     const int p = (a.channels_first ? i / size : i % packs_a_row) * kCount;
     const T largest = largest_of[c], inverse = largest_of[plane + c];
@@ -108,9 +108,9 @@ void launch_backward(const at::Tensor& features, const at::Tensor& grad, const G
                     features.stride(0) % kWide<S> == 0 && grad.stride(0) % kWide<S> == 0 &&
                     is_aligned(a.features.data) && is_aligned(a.grad.data);
   if (wide) {
-    backward_kernel<S, I, kWide<S>><<<blocks, kThreads, 0, stream>>>(a);
+    backward_kernel<S, I, kWide<S>><<<blocks, kMcThreads, 0, stream>>>(a);
   } else {
-    backward_kernel<S, I, 1><<<blocks, kThreads, 0, stream>>>(a);
+    backward_kernel<S, I, 1><<<blocks, kMcThreads, 0, stream>>>(a);
   }
   C10_CUDA_KERNEL_LAUNCH_CHECK();
 }

@@ -16,7 +16,7 @@
 namespace mcloss {
 namespace {
 
-constexpr int kWarps = kThreads / kWarp;
+constexpr int kMcWarps = kMcThreads / kWarp;
 constexpr int64_t kSharedBytes = 48 * 1024 - 256;  // the rest is for the reductions
 
 template <typename S, typename I>
@@ -39,16 +39,17 @@ __device__ void stage(const ForwardArguments<S, I>& a, const S* from, int size,
     int done = 0;
     if (is_aligned(from)) {
       const auto* packs = reinterpret_cast<const Pack<S, kWide<S>>*>(from);
-      for (int i = threadIdx.x; i < count / kWide<S>; i += kThreads) {
+      for (int i = threadIdx.x; i < count / kWide<S>; i += kMcThreads) {
         const Pack<S, kWide<S>> pack = packs[i];
         for (int j = 0; j < kWide<S>; ++j) staged[i * kWide<S> + j] = static_cast<T>(pack.value[j]);
       }
       done = count / kWide<S> * kWide<S>;
     }
-    for (int i = done + threadIdx.x; i < count; i += kThreads) staged[i] = static_cast<T>(from[i]);
+    for (int i = done + threadIdx.x; i < count; i += kMcThreads)
+      staged[i] = static_cast<T>(from[i]);
     return;
   }
-  for (int i = threadIdx.x; i < count; i += kThreads) {
+  for (int i = threadIdx.x; i < count; i += kMcThreads) {
     const int c = a.channels_first ? i % size : i / a.positions;
     const int p = a.channels_first ? i / size : i % a.positions;
     staged[c * a.positions + p] =
@@ -57,10 +58,10 @@ __device__ void stage(const ForwardArguments<S, I>& a, const S* from, int size,
 }
 
 template <typename S, typename I, bool kStaged>
-__global__ void __launch_bounds__(kThreads) forward_kernel(const ForwardArguments<S, I> a) {
+__global__ void __launch_bounds__(kMcThreads) forward_kernel(const ForwardArguments<S, I> a) {
   using T = at::opmath_type<S>;
   extern __shared__ __align__(16) unsigned char shared[];
-  __shared__ T room[kWarps];
+  __shared__ T room[kMcWarps];
   T* const staged = reinterpret_cast<T*>(shared);
 
   const int64_t group = blockIdx.x;
@@ -87,7 +88,7 @@ __global__ void __launch_bounds__(kThreads) forward_kernel(const ForwardArgument
   T* const inverse_of = largest_of + plane;
   T* const won_of = inverse_of + plane;
   T* const lost_of = won_of + plane;
-  for (int c = warp; c < size; c += kWarps) {
+  for (int c = warp; c < size; c += kMcWarps) {
     T largest = -infinity<T>();
     for (int p = lane; p < a.positions; p += kWarp) {
       const T v = value(c, p);
@@ -109,7 +110,7 @@ __global__ void __launch_bounds__(kThreads) forward_kernel(const ForwardArgument
   I* const score_winners = a.winners + group * a.positions;
   I* const spread_winners = score_winners + a.samples * a.groups.num_classes * a.positions;
   T score_sum = 0, spread_sum = 0;
-  for (int p = threadIdx.x; p < a.positions; p += kThreads) {
+  for (int p = threadIdx.x; p < a.positions; p += kMcThreads) {
     T score = -infinity<T>(), spread = -infinity<T>();
     I score_winner = 0, spread_winner = 0;
     T not_a_number = 0, not_a_spread = 0;
@@ -134,8 +135,8 @@ __global__ void __launch_bounds__(kThreads) forward_kernel(const ForwardArgument
     score_winners[p] = score_winner;
     spread_winners[p] = spread_winner;
   }
-  const T score_total = block_sum<T, kThreads>(score_sum, room);
-  const T spread_total = block_sum<T, kThreads>(spread_sum, room);
+  const T score_total = block_sum<T, kMcThreads>(score_sum, room);
+  const T spread_total = block_sum<T, kMcThreads>(spread_sum, room);
   if (threadIdx.x == 0) {
     a.class_scores[group] = score_total / static_cast<T>(a.positions);
     a.diversity[group] = spread_total;
@@ -143,7 +144,7 @@ __global__ void __launch_bounds__(kThreads) forward_kernel(const ForwardArgument
 
   // The softmax of each channel summed over the positions that it won, and over the others. The
   // barriers of block_sum stand between the writing and the reading of the winners.
-  for (int c = warp; c < size; c += kWarps) {
+  for (int c = warp; c < size; c += kMcWarps) {
     T won = 0, lost = 0;
     for (int p = lane; p < a.positions; p += kWarp) {
       (spread_winners[p] == static_cast<I>(c) ? won : lost) += exp(value(c, p) - largest_of[c]);
@@ -173,9 +174,9 @@ void launch_forward(const at::Tensor& features, const MaybeTensor& mask, const G
   const auto stream = c10::cuda::getCurrentCUDAStream();
   const int64_t bytes = groups.largest_size() * a.positions * int64_t{sizeof(T)};
   if (bytes <= kSharedBytes) {
-    forward_kernel<S, I, true><<<blocks, kThreads, static_cast<size_t>(bytes), stream>>>(a);
+    forward_kernel<S, I, true><<<blocks, kMcThreads, static_cast<size_t>(bytes), stream>>>(a);
   } else {
-    forward_kernel<S, I, false><<<blocks, kThreads, 0, stream>>>(a);
+    forward_kernel<S, I, false><<<blocks, kMcThreads, 0, stream>>>(a);
   }
   C10_CUDA_KERNEL_LAUNCH_CHECK();
 }

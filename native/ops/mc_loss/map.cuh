@@ -12,7 +12,7 @@
 namespace mcloss {
 namespace {
 
-constexpr int kThreads = 128;  // of a block
+constexpr int kMcThreads = 128;  // of a block
 
 // Strides in elements. `even`: the same distance from each position to the next.
 template <typename S>

@@ -14,14 +14,14 @@
 namespace mcloss {
 namespace {
 
-constexpr int kThreads = 512;
+constexpr int kStepThreads = 512;
 
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kStepThreads)
     add_batch_sums_kernel(const float* logits, const int64_t* target, int64_t n, int64_t classes,
                           BatchMeans means, bool first, double* step) {
-  __shared__ int room[kThreads / kWarp];
+  __shared__ int room[kStepThreads / kWarp];
   int correct = 0;  // of this warp's samples, in its first thread
-  for (int64_t sample = threadIdx.x / kWarp; sample < n; sample += kThreads / kWarp) {
+  for (int64_t sample = threadIdx.x / kWarp; sample < n; sample += kStepThreads / kWarp) {
     const float* row = logits + sample * classes;
     const int64_t own = target[sample];
     const bool exists = own >= 0 && own < classes;
@@ -32,7 +32,7 @@ __global__ void __launch_bounds__(kThreads)
     before = warp_sum(before);
     if (threadIdx.x % kWarp == 0 && before == 0) ++correct;
   }
-  correct = block_sum<int, kThreads>(correct, room);
+  correct = block_sum<int, kStepThreads>(correct, room);
   if (threadIdx.x == 0) add_batch(means, correct, static_cast<double>(n), first, step);
 }
 
@@ -51,7 +51,7 @@ void add_batch_sums_cuda(at::Tensor& step, const at::Tensor& logits, const at::T
   const c10::cuda::CUDAGuard guard(step.device());
   BatchMeans means{};
   for (const at::Tensor& mean : given) means.mean[means.count++] = mean.const_data_ptr<float>();
-  add_batch_sums_kernel<<<1, kThreads, 0, c10::cuda::getCurrentCUDAStream()>>>(
+  add_batch_sums_kernel<<<1, kStepThreads, 0, c10::cuda::getCurrentCUDAStream()>>>(
       logits.const_data_ptr<float>(), target.const_data_ptr<int64_t>(), logits.size(0),
       logits.size(1), means, first, step.data_ptr<double>());
   C10_CUDA_KERNEL_LAUNCH_CHECK();
