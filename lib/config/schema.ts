@@ -212,7 +212,10 @@ export const schema = z.strictObject({
     .optional()
     .describe('of the forward and backward pass; default: fp32 on cpu, bf16 on cuda'),
   threads: z.int().min(1).max(1024).optional().describe('of LibTorch; default: physical cores'),
-  channelsLast: z.boolean().default(true).describe('layout of images and weights'),
+  channelsLast: z
+    .boolean()
+    .default(true)
+    .describe('layout of images and weights; false copies each batch into the other one'),
   ...runSettings,
   data,
   model,

@@ -29,7 +29,7 @@ function one(name, ok) {
 
 await runAsProgram(import.meta.url, async (args) => {
   const libtorch = await ensure({ extra: ['tests'] })
-  await Promise.all([sources(libtorch), nativeTests().then(() => vitest(args))])
+  await Promise.all([sources(libtorch), nativeTests(), vitest(args)])
   if (count.skipped > 0) print(`${count.skipped} skipped`)
   print(`${count.passed} passed, ${count.failed} failed`)
   return count.failed > 0 ? 1 : 0
@@ -80,10 +80,10 @@ async function nativeTests() {
  * @param {string} name @param {string[]} args @param {NodeJS.ProcessEnv} [env]
  */
 async function nativeTest(name, args, env) {
-  print(`ops_test: ${name}`)
   const program = join(packageRoot, 'build/ops_test')
-  const options = { cwd: packageRoot, echo: true, env: { ...process.env, ...env } }
-  const { code, stdout } = await read(program, ['test/fixtures', ...args], options)
+  const options = { cwd: packageRoot, env: { ...process.env, ...env } }
+  const { code, stdout, stderr } = await read(program, ['test/fixtures', ...args], options)
+  print(`ops_test: ${name}\n${stderr}${stdout}`)
   const [, passed, failed] = /(\d+) passed, (\d+) failed\s*$/.exec(stdout) ?? []
   count.passed += Number(passed ?? 0)
   count.failed += Number(failed ?? 0)

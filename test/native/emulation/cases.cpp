@@ -55,7 +55,8 @@ void planted_faults() {
       {Plant::early_end, "divergent barrier"},
       {Plant::divergent_shuffle, "divergent"},
       {Plant::race, "shared memory"},
-      {Plant::no_fence, "without a __threadfence"}};
+      {Plant::no_fence, "accesses what another block wrote without a __threadfence"},
+      {Plant::early_last, "overwrites what another block read"}};
   for (const Order& order : kOrders) {
     emulation::set_order(order);
     for (const auto& [plant, words] : plants) {

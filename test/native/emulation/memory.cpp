@@ -98,17 +98,17 @@ struct Fences {
 };
 std::map<uint32_t, Fences> fences;  // of the blocks of this launch
 
-// Whether other blocks may rely on the write: its thread has passed a fence since, or any thread has
-// after a barrier; and so has the thread whose atomic tells of it.
-bool is_published(const Touch& write) {
-  const auto found = fences.find(write.run);
+// Whether other blocks may rely on the access having happened: its thread has passed a fence since, or
+// any thread has after a barrier; and so has the thread whose atomic tells of it.
+bool is_published(const Touch& access) {
+  const auto found = fences.find(access.run);
   if (found == fences.end()) return false;
   const auto& [phase, of_thread, atomic] = found->second;
   const bool told =
-      atomic.run == write.run &&
-      (atomic.phase > write.phase || (atomic.thread == write.thread && atomic.clock > write.clock));
-  return told && (phase > write.phase ||
-                  (write.thread < of_thread.size() && of_thread[write.thread] > write.clock));
+      atomic.run == access.run && (atomic.phase > access.phase ||
+                                   (atomic.thread == access.thread && atomic.clock > access.clock));
+  return told && (phase > access.phase ||
+                  (access.thread < of_thread.size() && of_thread[access.thread] > access.clock));
 }
 
 // ---- races ----
@@ -176,6 +176,10 @@ void touch_byte(Byte& byte, Access access, bool is_shared) {
   if (has_unordered_reader(byte)) {
     fail(c10::str("a race: overwrites ", kind, " memory that thread ", byte.read.thread,
                   " read, with no barrier between"));
+  }
+  if (!is_shared && of_another_block(byte.read) && !is_published(byte.read)) {
+    fail(
+        "a race: overwrites what another block read without a __threadfence and an atomic after it");
   }
   byte.write = this_touch();
 }

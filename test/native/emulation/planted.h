@@ -17,6 +17,7 @@ enum class Plant {
   divergent_shuffle,
   race,
   no_fence,
+  early_last,
 };
 
 constexpr int kPlantedThreads = 64, kPlantedBlocks = 3;

@@ -158,6 +158,8 @@ def registration():
     windows, factors = torch.zeros(3, 3, dtype=torch.int32), torch.rand(3, 3)
     erased = torch.ones(3, 4, dtype=torch.int32)
     size, scaling = (4, 5), ([0.5] * 3, [0.25] * 3)
+    out = torch.empty(3, 3, *size).contiguous(memory_format=torch.channels_last)
+    step, logits, target = torch.zeros(6, dtype=torch.float64), torch.rand(2, 3), torch.tensor([2, 0])
     names = ('schema', 'autograd_registration', 'faketensor', 'aot_dispatch_static')
     for operator, given in (
         (operators.mc_loss, (features, *others, *mc_terms(*FORMS[0]))),
@@ -171,7 +173,10 @@ def registration():
             operators.gather_augment,
             (pixels, rows, windows, factors, *size, *scaling, torch.float16, erased),
         ),
+        (operators.gather_augment_into_, (out, pixels, rows, windows, factors, *scaling, erased)),
         (operators.draw_half_dropout_, (torch.zeros(2, 7), torch.tensor([5, 6]), 0, 1)),
+        (operators.add_batch_sums_, (step, logits, target, [torch.rand(()), torch.rand(())], True)),
+        (operators.add_step_sums_, (torch.zeros_like(step), step, torch.rand(()))),
     ):
         utilities = [f'test_{name}' for name in names]
         torch.library.opcheck(operator.default, given, test_utils=utilities)
@@ -302,11 +307,17 @@ def batch_norm_act(device='cpu'):
         )
         y, saved = operators.batch_norm_act_forward(*held, *running, *options)
         given = y if relu and residual else None
-        torch.library.opcheck(
-            operators.batch_norm_act_backward.default,
-            (torch.ones_like(y), held[0], given, saved, training, relu, given is not None),
-            test_utils=utilities,
-        )
+        backward = torch.ones_like(y), held[0], given, saved
+        sums = operators.batch_norm_act_sums(held[0])
+        grad_sums = operators.batch_norm_act_backward_sums(*backward, relu, given is not None)[0]
+        for operator, of_part in (
+            (operators.batch_norm_act_backward, (*backward, training, relu, given is not None)),
+            (operators.batch_norm_act_sums, held[:1]),
+            (operators.batch_norm_act_from_sums, (*held, *running, sums, *options[1:])),
+            (operators.batch_norm_act_backward_sums, (*backward, relu, given is not None)),
+            (operators.batch_norm_act_backward_from_sums, (*backward, grad_sums, relu)),
+        ):
+            torch.library.opcheck(operator.default, of_part, test_utils=utilities)
         given = [t for t in arguments if t is not None]
 
         def call(*tensors, running=running, options=options, residual=residual):
