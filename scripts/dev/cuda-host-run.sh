@@ -270,7 +270,7 @@ if [ $gpu = yes ]; then
   # cmake-js hands npm's settings cmake_X on as -DX: machine code for this GPU alone.
   build=(env CUDACXX="$nvcc" npm_cmake_CMAKE_CUDA_ARCHITECTURES="${gpu_capability/./}" "${build[@]}")
 fi
-stage build 300 "${build[@]}" || finish
+stage build $((60 * minutes)) "${build[@]}" || finish
 
 # A Python is for the benches: vitest finds one that has the modules of a test, or skips it with a reason.
 tests() { stage "$1" "$2" env -u MCLOSS_PYTHON node node_modules/vitest/vitest.mjs run "${@:3}"; }
