@@ -27,10 +27,11 @@ export function pageOf(rows) {
     const notes = voids.map(
       (row) => `Void: ${row.setting}, ${row.date}, without a result: ${row.void}.`,
     )
+    const none = claim.title.includes('on a GPU') ? 'Not yet run on a GPU.' : 'No valid row yet.'
     return [
       `## ${claim.title}`,
       `${claim.means} Peer: ${claim.peer}. Claim \`${id}\`, \`npm run bench -- ${claim.bench}\`.`,
-      ...(own.length > 0 ? [tableOf(own, machines)] : ['No valid row yet.', goalsOf(id)]),
+      ...(own.length > 0 ? [tableOf(own, machines)] : [none, goalsOf(id)]),
       ...notes,
     ].filter(Boolean)
   })
