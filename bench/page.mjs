@@ -27,7 +27,8 @@ export function pageOf(rows) {
     const notes = voids.map(
       (row) => `Void: ${row.setting}, ${row.date}, without a result: ${row.void}.`,
     )
-    const none = claim.title.includes('on a GPU') ? 'Not yet run on a GPU.' : 'No valid row yet.'
+    const waits = claim.title.includes('on a GPU') && !rows.some((row) => row.claim === id)
+    const none = waits ? 'Not yet run on a GPU.' : 'No valid row yet.'
     return [
       `## ${claim.title}`,
       `${claim.means} Peer: ${claim.peer}. Claim \`${id}\`, \`npm run bench -- ${claim.bench}\`.`,

@@ -17,7 +17,7 @@ const others = names(
 )
 others.add('mcloss::batch_norm_act').add('mcloss::mc_loss').add('mcloss::step')
 
-// Those in place count as the others. In place of the second two a GPU's step has max_pool2d's
+// Those in place count as the others. In place of the last two a GPU's step has max_pool2d's
 // (native/models/heads.cpp).
 const countedAs = new Map([
   ['aten::add_', 'aten::add'],

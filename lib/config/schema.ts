@@ -215,7 +215,9 @@ export const schema = z.strictObject({
   channelsLast: z
     .boolean()
     .default(true)
-    .describe('layout of images and weights; false copies each batch into the other one'),
+    .describe(
+      'images and weights with the channels last in memory; false copies each batch once more',
+    ),
   ...runSettings,
   data,
   model,

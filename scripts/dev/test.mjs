@@ -1,6 +1,6 @@
 // @ts-check
-// `npm test`: a clone becomes ready, then lint, types, CUDA objects, the C++ tests, the tests. The
-// last line is `N passed, N failed`. Arguments go to vitest: npm test -- test/lib/random.test.ts
+// `npm test`: a clone becomes ready, then side by side lint, types and CUDA objects; the C++ tests; the
+// tests. The last line is `N passed, N failed`. Arguments go to vitest: npm test -- test/lib/random.test.ts
 
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join, relative } from 'node:path'
@@ -80,10 +80,10 @@ async function nativeTests() {
  * @param {string} name @param {string[]} args @param {NodeJS.ProcessEnv} [env]
  */
 async function nativeTest(name, args, env) {
+  print(`ops_test: ${name}`)
   const program = join(packageRoot, 'build/ops_test')
-  const options = { cwd: packageRoot, env: { ...process.env, ...env } }
-  const { code, stdout, stderr } = await read(program, ['test/fixtures', ...args], options)
-  print(`ops_test: ${name}\n${stderr}${stdout}`)
+  const options = { cwd: packageRoot, echo: true, env: { ...process.env, ...env } }
+  const { code, stdout } = await read(program, ['test/fixtures', ...args], options)
   const [, passed, failed] = /(\d+) passed, (\d+) failed\s*$/.exec(stdout) ?? []
   count.passed += Number(passed ?? 0)
   count.failed += Number(failed ?? 0)
@@ -101,7 +101,8 @@ async function vitest(args) {
   // malloc keeps what is freed: to take pages anew at every step is a seventh of the tests that train. And
   // it takes pages of 2 MiB: a tenth of all tests.
   const memory = {
-    ...{ MALLOC_MMAP_MAX_: '0', MALLOC_TRIM_THRESHOLD_: String(2 ** 32) },
+    MALLOC_MMAP_MAX_: '0',
+    MALLOC_TRIM_THRESHOLD_: String(2 ** 32),
     GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1',
   }
   const options = { cwd: packageRoot, env: { ...memory, ...process.env } }

@@ -22,19 +22,21 @@ export function show(command, args, options = {}) {
  * Runs a command and collects its output.
  * @param {string} command
  * @param {string[]} args
- * @param {{cwd?: string, env?: NodeJS.ProcessEnv}} [options]
+ * @param {{cwd?: string, env?: NodeJS.ProcessEnv, echo?: boolean}} [options] echo: also show it
  * @returns {Promise<{code: number, stdout: string, stderr: string}>}
  */
-export function read(command, args, options = {}) {
+export function read(command, args, { echo = false, ...options } = {}) {
   return new Promise((settle) => {
     const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
     let stdout = ''
     let stderr = ''
     child.stdout.on('data', (data) => {
       stdout += data
+      if (echo) process.stdout.write(data)
     })
     child.stderr.on('data', (data) => {
       stderr += data
+      if (echo) process.stderr.write(data)
     })
     child.on('error', (error) => settle({ code: 127, stdout, stderr: error.message }))
     child.on('close', (code) => settle({ code: code ?? 1, stdout, stderr }))

@@ -191,6 +191,17 @@ test('the page shows figure, goal, date and machine; a void row only as a note',
   }
 })
 
+test('a claim without a row: not yet run on a GPU, or none is valid', () => {
+  const section = (rows: Row[], id: string) =>
+    pageOf(rows)
+      .split('\n## ')
+      .find((text) => text.includes(`Claim \`${id}\``))
+  const failed: Row = { ...(example[0] as Row), claim: 'gather-gpu', void: 'its check failed' }
+  expect(section([], 'gather-gpu')).toContain('Not yet run on a GPU.')
+  expect(section([failed], 'gather-gpu')).toContain('No valid row yet.')
+  expect(section([], 'loss-gain')).toContain('No valid row yet.')
+})
+
 test('no void row of results.jsonl stands in a table', () => {
   const voids = readRows().filter(({ void: reason }) => reason !== null)
   expect(voids.length).toBeGreaterThan(0)
