@@ -1,5 +1,5 @@
 // What LibTorch is asked for on this thread while a Transfers lives: copies from device to device, of
-// them those that the host would wait for, and values that the host reads.
+// them those that the host would wait for, values that the host reads, and memory that a stream reads.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -13,6 +13,7 @@ struct SeenTransfers {
   int across = 0, blocking = 0;  // copies from device to device
   int on_host = 0;               // copies of more than one value from host to host
   int reads = 0;                 // of a value by the host
+  int kept = 0;                  // tensors whose memory waits for a stream that reads it
   int image_casts = 0;           // of [N, 3, H, W] to another type; filters are smaller than 32
 };
 
@@ -34,6 +35,7 @@ class Transfers {
   static std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction& function) {
     const char* const name = function.name();
     if (std::strcmp(name, "aten::_local_scalar_dense") == 0) ++seen.reads;
+    if (std::strcmp(name, "aten::record_stream") == 0) ++seen.kept;
     if (std::strcmp(name, "aten::copy_") != 0) return nullptr;
     const auto inputs = function.inputs();
     const at::Tensor to = inputs[0].toTensor(), from = inputs[1].toTensor();

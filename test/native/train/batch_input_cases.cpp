@@ -1,5 +1,6 @@
 // A batch on its way to the device. LibTorch's meta device stands for a GPU: tensors go there by the
 // same calls, and hold no values. On the CPU the same path gives the values.
+#include <ATen/Context.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
@@ -56,13 +57,13 @@ struct Buffers {
   }
 };
 
-std::shared_ptr<const mcloss::PixelStore> store_of(const std::vector<uint8_t>& pixels) {
+std::shared_ptr<const mcloss::PixelStore> store_of(
+    const std::vector<uint8_t>& pixels, mcloss::StoreMode mode = mcloss::StoreMode::ram) {
   const std::string path = std::filesystem::temp_directory_path() / "mcloss-batch-input-cases";
   std::ofstream(path, std::ios::binary)
       .write(reinterpret_cast<const char*>(pixels.data()),
              static_cast<std::streamsize>(pixels.size()));
-  const mcloss::StoreLayout layout{path,  images * image_bytes,  0, images, height,
-                                   width, mcloss::StoreMode::ram};
+  const mcloss::StoreLayout layout{path, images * image_bytes, 0, images, height, width, mode};
   const auto store = std::make_shared<const mcloss::PixelStore>(layout);
   std::filesystem::remove(path);
   return store;
@@ -157,6 +158,19 @@ void refusals() {
   }
 }
 
+// A store may be closed, and its memory given to others, while the GPU has yet to read it.
+void store_on_gpu() {
+  const Buffers b;
+  const auto store = store_of(b.pixels, mcloss::StoreMode::gpu);
+  const mcloss::Uploader upload(at::Device(at::kCUDA, 0));
+  const Transfers transfers;
+  const at::Tensor input = batch_input(b.batch(store), options, upload).input;
+  check(Transfers::seen.kept == 2, "the memory of the store and of the tables is kept");
+  const mcloss::Uploader on_cpu(at::kCPU);
+  check(input.cpu().equal(batch_input(b.batch(store_of(b.pixels)), options, on_cpu).input),
+        "the bits of the CPU");
+}
+
 }  // namespace
 
 void batch_inputs() {
@@ -164,6 +178,7 @@ void batch_inputs() {
   test_case("batch input: the operator does not wait", operator_does_not_wait);
   test_case("batch input: values", same_values);
   test_case("batch input: refusals", refusals);
+  if (at::hasCUDA()) test_case("batch input: a store on a GPU", store_on_gpu);
 }
 
 }  // namespace test
