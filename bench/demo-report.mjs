@@ -1,23 +1,14 @@
 // The rows of bench/demo-seeds (bench/rows.mjs), made from finished runs.
 
-import { demoConfig } from '../dist/demo.js'
 import { mean, pairedInterval, rounded } from './statistics.mjs'
 
 const lossNames = { ce: 'cross entropy', mc: 'MC-Loss' }
 const percent = (share) => rounded(100 * share)
 
-/** results: {loss, trial, top1: per seed}, best first. */
-export function trialsOf(results) {
-  return results.map(({ loss, trial, top1 }) => ({
-    loss: lossNames[loss],
-    ...trial,
-    top1: top1.map(percent),
-  }))
-}
-
 /** results: finished runs of all seeds, losses and sides. -> the rows of both claims. */
 export function accuracyRows(results, { seeds, threads }) {
   const { config, n } = results[0]
+  const { classes, trainPerClass } = config.data
   const { torch } = results.find(({ side }) => side === 'pytorch')
   const names = { ours: 'mcloss', pytorch: `PyTorch ${torch}` }
   const runs = (side, loss) =>
@@ -30,7 +21,7 @@ export function accuracyRows(results, { seeds, threads }) {
     const { mean: value, ...interval } = pairedInterval(mine.values, theirs.values)
     return {
       claim,
-      setting: `${what}, ${config.optim.epochs} epochs`,
+      setting: `${what}, ${classes} kinds x ${trainPerClass} images, ${config.optim.epochs} epochs`,
       sample: `seeds ${seeds.join(' ')}, ${n} test images`,
       threads,
       peer: theirs,
@@ -79,30 +70,4 @@ function firstEpoch(runs, loss) {
   const [ours, peers] = ['ours', 'pytorch'].map((side) => runs(side, loss))
   const apart = peers.map((run, i) => Math.abs(ours[i].trainLoss[0] / run.trainLoss[0] - 1))
   return Math.max(...apart).toExponential(1)
-}
-
-/** tuning: as of trialsOf, with the winner of each loss; not empty. */
-export function tuningRow(tuning, { threads }, seeds) {
-  const committed = tuning
-    .filter(({ winner }) => winner)
-    .every(({ loss, trial: { lr, ...weights } }) => {
-      const { optim, loss: chosen } = demoConfig(loss, { root: '-', out: '-', seed: 0 })
-      return (
-        optim.lr === lr && Object.entries(weights).every(([key, value]) => chosen[key] === value)
-      )
-    })
-  return {
-    claim: 'tuning',
-    setting: `${demoConfig('ce', { root: '-', out: '-', seed: 0 }).optim.epochs} epochs`,
-    sample: `seeds ${seeds.join(' ')}`,
-    threads,
-    peer: null,
-    ours: null,
-    ratio: null,
-    trials: trialsOf(tuning),
-    check: {
-      ok: true,
-      text: `The demo's committed configuration is ${committed ? '' : 'NOT '}the best of each loss`,
-    },
-  }
 }

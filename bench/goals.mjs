@@ -122,16 +122,8 @@ export const claims = {
     title: 'MC-Loss against cross entropy on the drawn birds',
     means:
       'Top-1 % after the last epoch by seed: the mean of MC-Loss - cross entropy and its 95 % interval (t). ' +
-      'Both losses were tuned by the same number of trials.',
+      'docs/results/losses.md has the tuning.',
     peer: 'the same side with cross entropy',
-  },
-  tuning: {
-    bench: 'demo-seeds',
-    title: 'Tuning of the drawn birds',
-    means:
-      'Validation top-1 % on other drawn images by seed, six trials per loss and the best two on two more ' +
-      'seeds.',
-    peer: 'none',
   },
   'operator-time': {
     bench: 'mc-loss',

@@ -50,8 +50,8 @@ Written by \`npm run bench -- maps\` from bench/maps.jsonl; not edited by hand. 
 says what the figures mean.
 
 ${data.classes} kinds of drawn birds, ${data.trainPerClass} training images of each, ${data.size} px; ${model.backbone} with
-${model.channelsPerClass} channels per class; ${optim.epochs} epochs in batches of ${optim.batchSize}, so ${images * optim.epochs} images per run. The loss and the
-learning rate are those of the demo, tuned on both sides alike. Both sides of a seed begin with the same
+${model.channelsPerClass} channels per class; ${optim.epochs} epochs in batches of ${optim.batchSize}, so ${images * optim.epochs} images per run. The settings
+of each loss were the best of six trials on other images. Both sides of a seed begin with the same
 weights. Each figure is a mean over the ${data.classes * data.testPerClass} test images, of the channels of the image's own
 class; under cross entropy these channels belong to no class, and the same numbers of channels are taken.
 In parentheses: each of the ${ce.length} seeds, or for the difference the 95 % interval of the mean over them.

@@ -72,7 +72,9 @@ async function shareOfStep({ model, channelsPerClass, steps }) {
 }
 
 async function demoStep() {
-  const [steps, classes] = [4, 20]
+  const steps = 4
+  const { data, optim } = demoConfig('mc', { root: dir, out: dir, seed: 0 })
+  const { classes } = data
   const configOf = (loss, impl) => {
     const config = nativeConfig(
       demoConfig(loss, { root: dir, out: dir, seed: 0, threads }),
@@ -87,7 +89,7 @@ async function demoStep() {
   }
   const { model, loss } = configs.fused
   const size = model.input.height
-  const batch = demoConfig('mc', { root: dir, out: dir, seed: 0 }).optim.batchSize
+  const batch = optim.batchSize
   const { map, check } = await prepare(model, batch, { alpha: loss.alpha, beta: loss.beta })
   const batches = makeBatches({ dir, size, batch, classes })
   const sides = {}

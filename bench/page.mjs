@@ -2,7 +2,7 @@
 
 import { claims, goalOf } from './goals.mjs'
 import { newestValid, openVoids } from './rows.mjs'
-import { deviation, mean } from './statistics.mjs'
+import { deviation } from './statistics.mjs'
 
 /** @typedef {import('./rows.mjs').Row} Row */
 
@@ -46,17 +46,6 @@ export function pageOf(rows) {
 /** The newest valid rows of one claim as a table. */
 function tableOf(rows, machines) {
   const machine = (row) => `M${machines.indexOf(machineText(row)) + 1}`
-  if (rows[0].trials) {
-    const caption = ({ setting, sample, threads, date }) =>
-      `${setting}, ${sample}, ${threads} thread per run, ${date}`
-    return rows
-      .map((row) =>
-        [`${caption(row)}, ${machine(row)}:`, tuningTable(row.trials), `${row.check.text}.`].join(
-          '\n\n',
-        ),
-      )
-      .join('\n\n')
-  }
   return table(
     ['setting', 'threads', 'figure', 'goal', 'ours', 'peer', 'date', 'machine'],
     rows.map((row) => [
@@ -70,24 +59,6 @@ function tableOf(rows, machines) {
       machine(row),
     ]),
   )
-}
-
-/** Of a loss's trials, the best mean over the most seeds is marked; of two alike, the first. */
-export function tuningTable(trials) {
-  const most = Math.max(...trials.map(({ top1 }) => top1.length))
-  const best = (loss) =>
-    trials
-      .filter((trial) => trial.loss === loss && trial.top1.length === most)
-      .toSorted((one, other) => mean(other.top1) - mean(one.top1))[0]
-  const cells = trials.map((trial) => [
-    trial.loss,
-    trial.lr,
-    trial.alpha === undefined ? '' : `${trial.alpha}, ${trial.beta}`,
-    trial.top1.map((value) => value.toFixed(1)).join(' / '),
-    mean(trial.top1).toFixed(1),
-    trial === best(trial.loss) ? 'best' : '',
-  ])
-  return table(['loss', 'lr', 'alpha, beta', 'by seed', 'mean', ''], cells)
 }
 
 function table(titles, rows) {

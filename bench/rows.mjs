@@ -18,15 +18,13 @@ export const rowsFile = new URL('results.jsonl', import.meta.url)
  *   value: number, median?: number, low?: number, high?: number, unit?: string,
  * }} Ratio
  *
- * @typedef {{loss: string, lr: number, alpha?: number, beta?: number, top1: number[]}} Trial
- *
  * claim: a key of bench/goals.mjs; sample: how much was measured (rounds, runs, files), null where
  * that is not known; also: further figures of the same sitting; check: why the comparison is fair, or
  * how it failed; void: null, or the reason why the row is no result; text: what is no number.
  * @typedef {{
  *   date: string, bench: string, claim: string, setting: string, sample: string | null,
  *   threads: number | null, peer: Figure | null, ours: Figure | null, ratio: Ratio | null,
- *   also?: Figure[], trials?: Trial[],
+ *   also?: Figure[],
  *   goal: {op: string, value: number | null, aim: number | null} | null,
  *   check: {ok: boolean, text: string},
  *   machine: {

@@ -17,7 +17,7 @@ export interface DemoOptions {
   epochs?: number
 }
 
-/** The demo's configuration for one loss. Rates and weights: bench/RESULTS.md, demo-seeds. */
+/** The demo's configuration for one loss. docs/results/losses.md says how its rates were chosen. */
 export function demoConfig(loss: DemoLoss, options: DemoOptions): Config {
   return defineConfig({
     seed: options.seed,
@@ -26,12 +26,12 @@ export function demoConfig(loss: DemoLoss, options: DemoOptions): Config {
     data: {
       name: 'drawn-birds',
       root: options.root,
-      classes: 20,
-      trainPerClass: 30,
-      testPerClass: 50,
-      size: 112,
-      resize: 112,
-      crop: 112,
+      classes: 60,
+      trainPerClass: 15,
+      testPerClass: 20,
+      size: 96,
+      resize: 96,
+      crop: 96,
       padding: 4,
     },
     model: { backbone: 'vgg-small', head: 'two-layer', channelsPerClass: 3 },
@@ -39,9 +39,9 @@ export function demoConfig(loss: DemoLoss, options: DemoOptions): Config {
       loss === 'ce'
         ? { name: 'cross-entropy' }
         : { name: 'mc', alpha: 1.5, beta: 2, keep: 'ceil-half' },
-    optim: { lr: loss === 'ce' ? 0.05 : 0.1, epochs: options.epochs ?? 30, batchSize: 32 },
-    evalEvery: 5,
-    checkpointEvery: 30,
+    optim: { lr: loss === 'ce' ? 0.1 : 0.05, epochs: options.epochs ?? 24, batchSize: 32 },
+    evalEvery: 4,
+    checkpointEvery: 24,
   })
 }
 

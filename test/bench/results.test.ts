@@ -19,13 +19,6 @@ const figure = z.strictObject({
   unit: z.string(),
   values: z.array(z.number()).optional(),
 })
-const trial = z.strictObject({
-  loss: z.string(),
-  lr: z.number(),
-  alpha: z.number().optional(),
-  beta: z.number().optional(),
-  top1: z.array(z.number()).min(1),
-})
 const row = z.strictObject({
   date: z.iso.date(),
   bench: z.string(),
@@ -45,7 +38,6 @@ const row = z.strictObject({
     })
     .nullable(),
   also: z.array(figure).optional(),
-  trials: z.array(trial).optional(),
   goal: z
     .strictObject({
       op: z.enum(['>=', '<=']),

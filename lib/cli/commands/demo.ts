@@ -34,6 +34,8 @@ async function runDemoCommand(options: {
   print('')
   print(formatDemo(rows))
   print('')
+  print('One seed decides nothing: docs/results/losses.md compares the losses over several.')
+  print('')
   for (const { loss, runDir } of rows) print(`${loss}  ${runDir}`)
   const runs = rows.map(({ runDir }) => runDir)
   const { path } = await makeReport({ runs, out: join(out, 'report.html') })

@@ -1,0 +1,49 @@
+// The committed studies: nothing of them is missing, their tables and charts are what their runs say, and
+// the tables of their pages are quoted from those.
+
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join, parse } from 'node:path'
+import { afterAll, expect, test } from 'vitest'
+import { compareCsv, compareMarkdown } from '../../lib/cli/reports/compare.js'
+import { missingRuns, withComparison } from '../../lib/compare/comparison.js'
+import { type CompareReport, reportOf } from '../../lib/compare/report.js'
+import { readStudy } from '../../lib/compare/study.js'
+import { chartOf } from '../../scripts/dev/study-charts.mjs'
+import { temporaryFolder } from '../support/small-birds.js'
+
+const results = join(import.meta.dirname, '../../docs/results')
+const read = (...path: string[]) => readFileSync(join(results, ...path), 'utf8')
+const names = readdirSync(join(results, 'studies')).map((file) => parse(file).name)
+const studies = names.filter((name) => existsSync(join(results, name, `${name}.md`)))
+const pages = studies.filter((name) => existsSync(join(results, `${name}.md`)))
+
+const folder = temporaryFolder()
+afterAll(() => rmSync(folder, { recursive: true }))
+
+async function reportFromRuns(name: string): Promise<CompareReport> {
+  const out = join(folder, name)
+  mkdirSync(out)
+  copyFileSync(join(results, name, `${name}.jsonl`), join(out, `${name}.jsonl`))
+  const study = await readStudy(join(results, 'studies', `${name}.json`))
+  return withComparison(study, out, async (comparison) => {
+    expect(missingRuns(comparison)).toEqual({ now: [], later: 0 })
+    return reportOf(comparison)
+  })
+}
+
+test.each(studies)('%s: tables and chart are made of its runs', async (name) => {
+  const report = await reportFromRuns(name)
+  expect(report.failed).toEqual([])
+  expect(read(name, `${name}.md`)).toBe(compareMarkdown(report))
+  expect(read(name, `${name}.csv`)).toBe(compareCsv(report))
+  expect(JSON.parse(read(name, `${name}.json`))).toEqual(JSON.parse(JSON.stringify(report)))
+  expect(read(name, `${name}.svg`)).toBe(chartOf(report))
+})
+
+test.each(pages)('%s: its page quotes tables of the studies', (name) => {
+  const tableLines = (text: string) => text.split('\n').filter((line) => line.startsWith('| '))
+  const made = new Set(studies.flatMap((one) => tableLines(read(one, `${one}.md`))))
+  const quoted = tableLines(read(`${name}.md`))
+  expect(quoted.length).toBeGreaterThan(5)
+  expect(quoted.filter((line) => !made.has(line))).toEqual([])
+})
