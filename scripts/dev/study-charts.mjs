@@ -15,7 +15,8 @@ const LEFT = 330 // where the axis begins: the names stand before it
 const RIGHT = 20
 const ROW = 26
 const TOP = 44
-const STEP = 5 // percentage points between two lines of the axis
+const STEPS = [5, 10, 20] // percentage points between two lines of the axis
+const MOST_LINES = 10
 
 await runAsProgram(import.meta.url, async () => {
   const folder = join(packageRoot, 'docs/results')
@@ -36,12 +37,14 @@ export function chartOf({ entries }) {
     return entry.difference && baseline ? [rowOf(entry, baseline)] : []
   })
   const all = rows.flatMap(({ bySeed, low, high }) => [...bySeed, low, high])
-  const first = Math.floor(Math.min(0, ...all) / STEP) * STEP
-  const last = Math.ceil(Math.max(0, ...all) / STEP) * STEP
+  const [least, most] = [Math.min(0, ...all), Math.max(0, ...all)]
+  const step = STEPS.find((one) => (most - least) / one < MOST_LINES) ?? 20
+  const first = Math.floor(least / step) * step
+  const last = Math.ceil(most / step) * step
   const x = (/** @type {number} */ value) =>
     rounded(LEFT + ((value - first) / (last - first)) * (WIDTH - LEFT - RIGHT))
   const bottom = TOP + rows.length * ROW
-  const ticks = Array.from({ length: (last - first) / STEP + 1 }, (_, i) => first + i * STEP)
+  const ticks = Array.from({ length: (last - first) / step + 1 }, (_, i) => first + i * step)
   const line = (/** @type {number} */ value) =>
     `<line x1="${x(value)}" x2="${x(value)}" y1="${TOP}" y2="${bottom}" ` +
     `stroke="${value === 0 ? '#444' : '#ddd'}"/>` +
