@@ -41,6 +41,11 @@ test('a loss is replaced as a whole, and a key in it counts', async () => {
   expect(entry?.input.loss).toEqual({ name: 'cross-entropy', labelSmoothing: 0.1 })
 })
 
+test('a tuned entry and one with its values that tries others are two', async () => {
+  const entries = [{ label: 'a' }, { label: 'b', grid: { 'optim.lr': [0.3] } }]
+  expect(await define({ entries, baseline: {}, tune: 2 })).toHaveLength(2)
+})
+
 test.each<[string, Partial<StudyInput>, RegExp]>([
   ['an unknown key of the study', { seedz: [0] } as never, /study: 1 problem.*seedz.*'seeds'/s],
   ['an unknown key of an axis', { axes: { 'optim.rate': [1] } }, /'optim\.rate'/],
