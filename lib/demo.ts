@@ -17,7 +17,7 @@ export interface DemoOptions {
   epochs?: number
 }
 
-/** The demo's configuration for one loss. docs/results/losses.md says how its rates were chosen. */
+/** The demo's configuration for one loss. docs/results/losses.md says why this rate. */
 export function demoConfig(loss: DemoLoss, options: DemoOptions): Config {
   return defineConfig({
     seed: options.seed,
@@ -39,9 +39,9 @@ export function demoConfig(loss: DemoLoss, options: DemoOptions): Config {
       loss === 'ce'
         ? { name: 'cross-entropy' }
         : { name: 'mc', alpha: 1.5, beta: 2, keep: 'ceil-half' },
-    optim: { lr: loss === 'ce' ? 0.1 : 0.05, epochs: options.epochs ?? 24, batchSize: 32 },
-    evalEvery: 4,
-    checkpointEvery: 24,
+    optim: { lr: 0.05, epochs: options.epochs ?? 42, batchSize: 32 },
+    evalEvery: 6,
+    checkpointEvery: 42,
   })
 }
 

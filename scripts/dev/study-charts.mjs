@@ -54,7 +54,7 @@ export function chartOf({ entries }) {
 <title>Difference to the baseline by entry</title>
 <rect width="100%" height="100%" fill="#fff"/>
 <g font-family="DejaVu Sans, Verdana, sans-serif" font-size="13" fill="#222">
-<text x="10" y="22">Percentage points of top-1 above the baseline: each seed (rings), mean and 95 % interval</text>
+<text x="10" y="22">Percentage points of top-1 above the baseline: each seed (rings), mean, 95 % interval; coloured where it leaves out 0</text>
 ${ticks.map(line).join('\n')}
 ${rows.map((row, at) => markOf(row, TOP + (at + 0.5) * ROW, x)).join('\n')}
 </g>
@@ -88,5 +88,10 @@ function markOf({ name, bySeed, mean, low, high }, y, x) {
   )
 }
 
-const signed = (/** @type {number} */ value) => (value > 0 ? `+${value}` : `${value}`)
-const rounded = (/** @type {number} */ value) => Math.round(10 * value) / 10
+function signed(/** @type {number} */ value) {
+  return value > 0 ? `+${value}` : `${value}`
+}
+
+function rounded(/** @type {number} */ value) {
+  return Math.round(10 * value) / 10
+}
