@@ -130,7 +130,7 @@ interface Layout {
 
 /** As many columns as make the sheet about 3 wide to 2 high, or a few less. */
 function layoutOf(count: number, height: number, width: number): Layout {
-  const scale = Math.max(1, Math.floor(LEAST_TILE / Math.max(height, width)))
+  const scale = Math.ceil(LEAST_TILE / Math.max(height, width))
   const [tileHeight, tileWidth] = [height * scale, width * scale]
   const columns = Math.max(1, Math.ceil(Math.sqrt((1.5 * count * tileHeight) / tileWidth)))
   const rows = Math.ceil(count / columns)

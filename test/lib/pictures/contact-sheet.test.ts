@@ -91,7 +91,7 @@ describe.each([
     const image = await opened(sheet, `${split}-${epoch}.png`)
     const samples = split === 'train' ? [...order(COUNT, 5, epoch)] : [...Array(COUNT).keys()]
     expect(sheet.tiles.map(({ sample }) => sample)).toEqual(samples.slice(0, 10))
-    expect(sheet.scale).toBe(4)
+    expect(sheet.scale).toBe(5) // 5 * 26 is 130
     for (const { sample, left, top, class: name } of sheet.tiles) {
       expect(name).toBe(classes[sample % 3])
       const expected = await expectedTile(sample, epoch, split)
@@ -126,6 +126,16 @@ test('epochs differ in training and not in testing', async () => {
   expect((await png('train', 0)).equals(await png('train', 1))).toBe(false)
   expect((await png('train', 1)).equals(await png('train', 1))).toBe(true)
   expect((await png('test', 0)).equals(await png('test', 1))).toBe(true)
+})
+
+test.each([
+  [96, 2],
+  [127, 2],
+  [128, 1],
+])('tiles of %i px have 128 at least, so that a name has room: times %i', async (side, times) => {
+  const data = { ...config.data, resize: [side, side], crop: [side, side] } as typeof config.data
+  const one = { split: 'test', epoch: 0, count: 1 } as const
+  expect((await contactSheet(dataset, { ...config, data }, one)).scale).toBe(times)
 })
 
 test('tiles lie within the sheet, beside and below each other with room for a name', async () => {
