@@ -1,7 +1,7 @@
 // Claim: on the demo's drawn birds, how far MC-Loss and cross entropy are apart over seeds; and that
 // PyTorch, given the same initial weights, pixels, order, windows, masks and learning rates, trains to
-// the same accuracy. The recipe is lib/demo.ts's, tuned in the study docs/results/losses.md on other images:
-// neither these images nor these seeds have chosen anything.
+// the same accuracy. The recipe is lib/demo.ts's; docs/results/losses.md says how its rates and weights were
+// chosen, on other images and seeds.
 //
 //   npm run bench -- demo-seeds [--phase all|ours|pytorch|report] [--seeds 5-9] [--jobs 2]
 //

@@ -122,7 +122,7 @@ export const claims = {
     title: 'MC-Loss against cross entropy on the drawn birds',
     means:
       'Top-1 % after the last epoch by seed: the mean of MC-Loss - cross entropy and its 95 % interval (t). ' +
-      'Neither these images nor these seeds have chosen a setting (60 kinds: docs/results/losses.md).',
+      'Rates and weights were chosen on other images and seeds (60 kinds: docs/results/losses.md).',
     peer: 'the same side with cross entropy',
   },
   'operator-time': {

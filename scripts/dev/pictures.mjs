@@ -16,7 +16,7 @@ const root = join(out, 'drawn-birds')
 const folder = join(packageRoot, 'docs/images')
 /** Folders of the runs. */
 const RUNS = /** @type {const} */ ({ ce: 'cross-entropy', mc: 'mc-loss' })
-const SHOWN = 20 // of the kinds
+const SHOWN = 15 // of the kinds
 const MAPPED = [7, 2] // kinds whose maps are shown, of the first test image
 const JPEG_QUALITY = 80
 
