@@ -52,7 +52,7 @@ async function train(/** @type {string[]} */ images) {
 /** A test image of each of the first kinds. */
 async function drawBirds(/** @type {import('../../dist/index.js').Dataset} */ data) {
   const { contactSheet } = await import('../../dist/index.js')
-  const options = /** @type {const} */ ({ split: 'test', epoch: 0, count: SHOWN })
+  const options = /** @type {const} */ ({ split: 'test', epoch: 0, count: data.test.length })
   const { png } = await contactSheet(data, await configOf('ce'), options)
   await write('birds.jpg', png)
 }

@@ -1,6 +1,6 @@
 // @ts-check
-// `npm run study-charts`: draws docs/results/NAME/NAME.svg of every study whose runs are all there, from its
-// NAME.json: how far each entry is from its baseline, by seed, with the mean and its 95 % interval.
+// `npm run study-charts`: draws docs/results/NAME/NAME.svg of every study that has its table, from NAME.json:
+// how far each entry is from its baseline, by seed, with the mean and its 95 % interval.
 
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, parse } from 'node:path'
@@ -15,7 +15,8 @@ const LEFT = 330 // where the axis begins: the names stand before it
 const RIGHT = 20
 const ROW = 26
 const TOP = 44
-const STEPS = [5, 10, 20] // percentage points between two lines of the axis
+const STEPS = [5, 10] // percentage points between two lines of the axis
+const COARSEST = 20
 const MOST_LINES = 10
 
 await runAsProgram(import.meta.url, async () => {
@@ -38,7 +39,7 @@ export function chartOf({ entries }) {
   })
   const all = rows.flatMap(({ bySeed, low, high }) => [...bySeed, low, high])
   const [least, most] = [Math.min(0, ...all), Math.max(0, ...all)]
-  const step = STEPS.find((one) => (most - least) / one < MOST_LINES) ?? 20
+  const step = STEPS.find((one) => (most - least) / one < MOST_LINES) ?? COARSEST
   const first = Math.floor(least / step) * step
   const last = Math.ceil(most / step) * step
   const x = (/** @type {number} */ value) =>

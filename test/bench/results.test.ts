@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { claims } from '../../bench/goals.mjs'
 import { pageOf } from '../../bench/page.mjs'
 import { newestValid, openVoids, type Row, readRows } from '../../bench/rows.mjs'
+import { demoConfig } from '../../lib/demo.js'
 
 const root = join(import.meta.dirname, '../..')
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
@@ -108,6 +109,22 @@ test('values by seed have the mean and the paired difference that stand beside t
       return mean
     }) as [number, number]
     expect(ratio?.value).toBeCloseTo(ourMean - peerMean, 2)
+  }
+})
+
+test("README's first table has the newest rows of the demo's configuration", () => {
+  const { data, optim } = demoConfig('mc', { root: '-', out: '-', seed: 0 })
+  const setting = `${data.classes} kinds x ${data.trainPerClass} images, ${optim.epochs} epochs`
+  const signed = (value = Number.NaN) => `${value < 0 ? '' : '+'}${value.toFixed(2)}`
+  for (const side of ['mcloss', 'PyTorch']) {
+    const row = newestValid(readRows()).find(
+      (one) => one.claim === 'loss-gain' && one.setting === `${side}, ${setting}`,
+    )
+    const { value, low, high } = row?.ratio ?? {}
+    expect(read('README.md'), side).toContain(
+      `| ${row?.peer?.value.toFixed(2)} | ${row?.ours?.value.toFixed(2)} ` +
+        `(${signed(value)}, ${signed(low)} to ${signed(high)}) |`,
+    )
   }
 })
 

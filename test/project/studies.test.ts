@@ -40,6 +40,41 @@ test.each(studies)('%s: tables and chart are made of its runs', async (name) => 
   expect(read(name, `${name}.svg`)).toBe(chartOf(report))
 })
 
+test('a chart shows each seed and the mean where its axis says', () => {
+  const entry = { values: {}, orientation: false, baseline: 'a', seconds: 1, peakBytes: 1, sd: 0 }
+  const difference = { mean: 0.02, low: -0.03, high: 0.07, n: 2 }
+  const entries = [
+    { ...entry, label: 'a', seeds: [0, 1], top1: [0.5, 0.6], mean: 0.55 },
+    { ...entry, label: 'b', seeds: [1, 0], top1: [0.57, 0.57], mean: 0.57, difference },
+  ]
+  const svg = chartOf({
+    name: 'n',
+    entries,
+    failed: [],
+    comparisons: 1,
+    machines: [],
+    versions: [],
+  })
+  const ticks = [...svg.matchAll(/<text x="([\d.]+)"[^>]*middle">([^<]+)</g)].map(
+    ([, x, text]) => ({
+      x: Number(x),
+      value: Number(text),
+    }),
+  )
+  const [first, last] = [ticks[0], ticks.at(-1)] as [(typeof ticks)[0], (typeof ticks)[0]]
+  const valueAt = (x: string | undefined) =>
+    first.value + ((Number(x) - first.x) / (last.x - first.x)) * (last.value - first.value)
+  const circles = [...svg.matchAll(/<circle cx="([\d.]+)"/g)].map(([, x]) => valueAt(x))
+  const ends = [...svg.matchAll(/x1="([\d.]+)" x2="([\d.]+)"[^>]*stroke-width/g)].flatMap(
+    ([, low, high]) => [valueAt(low), valueAt(high)],
+  )
+  const expected = [-3, 7, 2, -3, 7] // b less a by seed 1 and 0, the mean, the interval
+  expect([...circles, ...ends]).toHaveLength(expected.length)
+  for (const [i, value] of [...circles, ...ends].entries()) {
+    expect(value).toBeCloseTo(expected[i] ?? Number.NaN, 1)
+  }
+})
+
 test.each(pages)('%s: its page quotes tables of the studies', (name) => {
   const tableLines = (text: string) => text.split('\n').filter((line) => line.startsWith('| '))
   const made = new Set(studies.flatMap((one) => tableLines(read(one, `${one}.md`))))
