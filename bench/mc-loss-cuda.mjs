@@ -2,7 +2,7 @@
 // that three passes over the map take at the bandwidth measured in the run: read forward, read backward,
 // write the gradient.
 
-import { mb, verdict } from './mc-loss-side.mjs'
+import { apart, fasterOf, mb, verdict } from './mc-loss-side.mjs'
 import { figure, median, ratioOf, rounded, spread } from './statistics.mjs'
 
 const shapes = [
@@ -39,12 +39,11 @@ export async function measureOnGpu(side, library, bytes) {
   for (const form of [...forms, 'gathers']) {
     console.log(
       `${form.padEnd(16)} wall ${us(wall[form])}` +
-        (form in device ? `, device ${us(device[form])}, memory ${mb(memory[form])}` : ''),
+        (form in device ? `, device ${us(device[form])}, memory ${mb(memory[form])}` : '') +
+        `, gradient within ${apart(checked[form].gradientError)}`,
     )
   }
-  const faster = (names) =>
-    names.reduce((best, name) => (median(wall[name]) < median(wall[best]) ? name : best))
-  const [a, b] = [faster(eager), faster(compiled)]
+  const [a, b] = [eager, compiled].map((forms) => fasterOf(forms, wall, checked))
   console.log(`floor ${(1000 * floor).toFixed(1)} us at ${(bytesPerSecond / 1e12).toFixed(2)} TB/s`)
   const sample = `${rounds} rounds of ${iterations}`
   const onDevice = (name, of) =>

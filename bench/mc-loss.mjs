@@ -9,11 +9,20 @@
 import { spawnSync } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { cudaRows, measureOnGpu } from './mc-loss-cuda.mjs'
-import { mb, nameOf, opsLibrary, startSide, verdict, weights } from './mc-loss-side.mjs'
+import {
+  apart,
+  fasterOf,
+  mb,
+  nameOf,
+  opsLibrary,
+  startSide,
+  verdict,
+  weights,
+} from './mc-loss-side.mjs'
 import { readOptions } from './options.mjs'
 import { peerScript } from './python.mjs'
 import { record } from './record.mjs'
-import { figure, median, ratioOf, rounded, spread } from './statistics.mjs'
+import { figure, ratioOf, rounded, spread } from './statistics.mjs'
 
 const options = readOptions({
   device: 'cpu', // or cuda
@@ -74,16 +83,16 @@ async function measureOnCpu(side, library, request) {
     ...(await side.ask('time', { forms: ['ours', 'reference', 'slices', 'pool'], runs, warmup })),
     ...(await side.ask('time', { forms: ['gathers'], runs: gatherRuns })),
   }
-  const [peer, other] =
-    median(ms.slices) < median(ms.pool) ? ['slices', 'pool'] : ['pool', 'slices']
+  const peer = fasterOf(['slices', 'pool'], ms, checked)
+  const other = peer === 'pool' ? 'slices' : 'pool'
   const memory = Object.fromEntries(
     ['ours', 'reference', peer].map((form) => [form, peakMemory(form, request)]),
   )
   for (const [form, times] of Object.entries(ms)) {
     const { loss, gradientError } = checked[form]
     console.log(
-      `${form.padEnd(9)} ${spread(times)} ms, loss ${loss.toFixed(6)}, gradient within ` +
-        `${gradientError.toExponential(1)}${form in memory ? `, memory ${mb(memory[form])}` : ''}`,
+      `${form.padEnd(9)} ${spread(times)} ms, loss ${loss?.toFixed(6) ?? 'NaN'}, gradient within ` +
+        `${apart(gradientError)}${form in memory ? `, memory ${mb(memory[form])}` : ''}`,
     )
   }
   const theirs = `${library}, ${peer}`

@@ -8,7 +8,8 @@
 // as shares of the norm of the whole gradient, so that a gradient which is nothing but rounding (of a
 // bias before a batch norm, in truth 0) is held against the rounding of the twin, not against itself.
 // In the first EXACT_STEPS steps the peer also computes in float64; there our loss and whole gradient lie
-// at most TIMES_THE_PEERS of the peer's distance from it. Over the steps, our largest difference from the
+// at most TIMES_THE_PEERS of the peer's distance from it. In bfloat16, on a GPU, both distances are noise
+// of one size: over three steps ours was 1.4, 1.3, 0.6 and 0.05 times the peer's in four settings. Over the steps, our largest difference from the
 // peer is at most TIMES_THE_TWINS of the twin's largest, or what two sides may differ that are that far
 // from float64, or ROUNDING: for every tensor and for all together. A tensor also agrees where its own
 // relative difference is within ONE_TIE, what one tie in a late layer can do. The loss is held alike,
@@ -22,16 +23,18 @@ import { lossOf, mean, modelOf, nativeConfig, optim, seed, std } from './train-s
 
 const LOSS_TOLERANCE = 1e-5
 const TIMES_THE_TWINS = 3
-const EXACT_STEPS = 5
-const TIMES_THE_PEERS = 1.25
+const EXACT_STEPS = { float32: 5, bfloat16: 8 }
+const TIMES_THE_PEERS = { float32: 1.25, bfloat16: 2 }
 const ONE_TIE = 0.01
 const ROUNDING = 1e-5
 
-/** setting: {model, loss, size, batch, classes, threads}; -> {ok, text}. Prints a line a step. */
+/** setting: {model, loss, size, batch, classes, threads, device}; -> {ok, text}. Prints a line a step. */
 export async function checkNumerics(peer, setting, steps, dir) {
   const batches = makeBatches({ dir, ...setting })
   const model = modelOf(setting)
-  const { threads } = setting
+  const { threads, device } = setting
+  const dtype = device === 'cuda' ? 'bfloat16' : 'float32'
+  const timesThePeers = TIMES_THE_PEERS[dtype]
   await peer.ask('setup', {
     ...{ model, loss: lossOf(setting.loss), optim, shape: batches.shape, threads, mean, std, seed },
   })
@@ -42,7 +45,7 @@ export async function checkNumerics(peer, setting, steps, dir) {
   for (let step = 0; step < steps; step++) {
     const weights = join(dir, 'weights.safetensors')
     await peer.ask('save', { path: weights })
-    const exact = step < EXACT_STEPS
+    const exact = step < EXACT_STEPS[dtype]
     const reference = await peer.ask('reference', { step, exact, ...masks(setting, step) })
     const ours = await oneStep(setting, batches.at(step), step, weights, join(dir, 'step'))
     const { tensors, unexpected } = await peer.ask('compare', { path: ours.gradients })
@@ -78,7 +81,7 @@ export async function checkNumerics(peer, setting, steps, dir) {
         `by ${show(all.twin)}`,
     )
   }
-  const failed = [...largest].filter(([name, apart]) => !agrees(name, apart))
+  const failed = [...largest].filter(([name, apart]) => !agrees(name, apart, timesThePeers))
   for (const [name, { ours, share, twin, exact }] of failed) {
     console.log(
       `  FAILED ${name || 'all'}: differs by ${show(ours)}, ${show(share)} of the whole gradient; ` +
@@ -88,9 +91,9 @@ export async function checkNumerics(peer, setting, steps, dir) {
   const whole = largest.get('')
   const ok =
     failed.length === 0 &&
-    fromExact <= TIMES_THE_PEERS * whole.exact &&
-    lossFromExact.ours <= Math.max(LOSS_TOLERANCE, TIMES_THE_PEERS * lossFromExact.peer) &&
-    worstLoss.ours <= allowed(worstLoss.twin, lossFromExact.peer, LOSS_TOLERANCE)
+    fromExact <= timesThePeers * whole.exact &&
+    lossFromExact.ours <= Math.max(LOSS_TOLERANCE, timesThePeers * lossFromExact.peer) &&
+    worstLoss.ours <= allowed(worstLoss.twin, lossFromExact.peer, LOSS_TOLERANCE, timesThePeers)
   const text =
     `${steps} steps: losses within ${show(worstLoss.ours)} (one-ulp twin ` +
     `${show(worstLoss.twin)}; from float64 ours ${show(lossFromExact.ours)}, peer ` +
@@ -101,14 +104,14 @@ export async function checkNumerics(peer, setting, steps, dir) {
 }
 
 /** How far we may be from the peer where its twin is `twin` and float64 is `exact` from it. */
-function allowed(twin, exact, rounding) {
-  return Math.max(TIMES_THE_TWINS * twin, (1 + TIMES_THE_PEERS) * exact, rounding)
+function allowed(twin, exact, rounding, timesThePeers) {
+  return Math.max(TIMES_THE_TWINS * twin, (1 + timesThePeers) * exact, rounding)
 }
 
 /** The largest differences of one tensor, or of all (name ''). */
-function agrees(name, { ours, share, twin, exact }) {
+function agrees(name, { ours, share, twin, exact }, timesThePeers) {
   if (name !== '' && ours <= ONE_TIE) return true
-  return share <= allowed(twin, exact, ROUNDING)
+  return share <= allowed(twin, exact, ROUNDING, timesThePeers)
 }
 
 /** One step of a fresh trainer from given weights; -> its loss and the file of its gradients. */

@@ -21,8 +21,8 @@ const options = readOptions({
   size: 224,
   batch: 32,
   classes: 200,
-  skip: 3000, // kernels before the profile
-  kernels: 1800, // of the profile: two steps and more
+  skip: 2000, // kernels before the profile
+  kernels: 2400, // of the profile: two steps and more, with 480 to 800 kernels a step
   python: 'python3', // the peer's
   dry: false, // print only
 })

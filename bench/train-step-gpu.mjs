@@ -37,7 +37,7 @@ const options = readOptions({
   steps: 100, // a round
   warmup: 12, // steps of each side before the first round, its recording or compilation included
   peers: 'eager,graph,compiled',
-  checkSteps: 3, // of the numerics rule; 0 leaves it out and voids the row
+  checkSteps: 8, // of the numerics rule; 0 leaves it out and voids the row
   checkBatch: 8, // float64 takes memory
   python: 'python3', // the peers'
   dry: false, // print only

@@ -8,7 +8,7 @@ import time
 
 import torch
 
-from mc_loss_bench import serve
+from lines import serve
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 

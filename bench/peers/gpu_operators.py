@@ -9,7 +9,7 @@ gradients; `exact` is PyTorch's own in float64.
 import torch
 import torch.nn.functional as F
 
-from mc_loss_bench import serve
+from lines import serve
 from mc_loss_cuda import between_events, copied_per_second
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from mc_loss_bench import serve
+from lines import serve
 
 
 class Files(Dataset):

@@ -6,12 +6,11 @@ in between.
 """
 
 import gc
-import json
-import sys
 import time
 
 import torch
 
+from lines import serve
 from mc_loss_forms import FORMS, Case, check
 
 
@@ -46,16 +45,6 @@ class Bench:
                     result[name].append(1000 * elapsed)
         gc.enable()
         return result
-
-
-def serve(side):
-    for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            answer = getattr(side, request.pop('command'))(**request)
-        except Exception as error:  # becomes the benchmark's error message
-            answer = {'error': f'{type(error).__name__}: {error}'}
-        print(json.dumps(answer), flush=True)
 
 
 if __name__ == '__main__':

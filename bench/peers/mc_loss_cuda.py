@@ -10,8 +10,8 @@ import time
 
 import torch
 
+from lines import serve
 from mc_loss import mc_loss, pool, slices
-from mc_loss_bench import serve
 from mc_loss_forms import FORMS, Case, check
 
 
@@ -20,7 +20,7 @@ class CudaBench:
         torch.ops.load_library(library)
         properties = torch.cuda.get_device_properties(0)
         self.memory = max(256 << 20, 4 * properties.L2_cache_size)
-        return {'gpu': f'{properties.name}, CUDA {torch.version.cuda}'}
+        return {'gpu': properties.name}
 
     def case(self, **what):
         self.inputs = None

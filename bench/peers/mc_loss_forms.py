@@ -6,6 +6,8 @@ libmcloss_ops.so; `slices` and `pool` are what a PyTorch user writes (mc_loss.py
 channels of every class by an index list, as the authors' code does.
 """
 
+import math
+
 import torch
 
 from mc_loss import draw_mask, group_sizes, mc_loss, pool, slices
@@ -76,8 +78,8 @@ SPLITS_TIES = ('slices', 'gathers')  # amax: equal maxima share the gradient; el
 
 def check(case, forms):
     """Holds each form against its formulas in float64, on one input. forms: {name: form}. -> {name:
-    {loss, lossError, gradientError, ok}, leftOut}: relative differences, and the share of channels
-    left out of the gradient's because rounding may decide a maximum of their group."""
+    {loss, lossError, gradientError, ok}, leftOut}: relative differences, None where a form gives NaN, and
+    the share of channels left out of the gradient's because rounding may decide a maximum of their group."""
     x = case.inputs[0]
     exact = Exact(case, x.detach().cpu())
     result = {'leftOut': 1 - exact.clear.double().mean().item()}
@@ -88,10 +90,14 @@ def check(case, forms):
         errors = (abs(loss.item() / expected_loss - 1), (apart / expected.abs().max()).item())
         limits = tolerance(case.dtype, name)
         result[name] = {
-            'loss': loss.item(), 'lossError': errors[0], 'gradientError': errors[1],
+            'loss': finite(loss.item()), 'lossError': finite(errors[0]), 'gradientError': finite(errors[1]),
             'ok': result['leftOut'] <= 0.01 and all(e <= l for e, l in zip(errors, limits)),
         }
     return result
+
+
+def finite(value):
+    return value if math.isfinite(value) else None
 
 
 def tolerance(dtype, name):

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from timm_models import timm
 from torch.utils.data import DataLoader, Dataset
 
-from mc_loss_bench import serve
+from lines import serve
 
 
 class Files(Dataset):

@@ -9,8 +9,6 @@ second rule (bench/free-run.mjs).
 """
 
 import copy
-import json
-import sys
 import time
 from contextlib import nullcontext
 
@@ -18,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
+import lines
 from mc_loss import draw_mask, faster_form, mc_loss, pool
 from peer_models import build
 
@@ -202,13 +201,7 @@ def moved_by_an_ulp(model):
 
 def serve(peer):
     torch.set_flush_denormal(True)
-    for line in sys.stdin:
-        request = json.loads(line)
-        try:
-            answer = getattr(peer, request.pop("command"))(**request)
-        except Exception as error:  # becomes the benchmark's error message
-            answer = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(answer), flush=True)
+    lines.serve(peer)
 
 
 if __name__ == "__main__":

@@ -290,15 +290,15 @@ benches() {
   local rows
   rows=$(wc -l <bench/results.jsonl)
   run_bench() { stage "$1" "$2" node "bench/$3.mjs" --python "$python" "${@:4}"; }
-  run_bench step-224 90 train-step-gpu --size 224 --peers eager,graph
-  run_bench step-448 90 train-step-gpu --size 448 --steps 40 --peers eager,graph
+  run_bench step-224 150 train-step-gpu --size 224 --peers eager,graph
+  run_bench step-448 150 train-step-gpu --size 448 --steps 40 --peers eager,graph
   run_bench operators 60 gpu-operators
   run_bench mc-loss 120 mc-loss --device cuda --only 2048
-  run_bench step-mc 90 train-step-gpu --loss mc --peers eager,graph
-  run_bench step-vgg16 90 train-step-gpu --model vgg16 --steps 40 --peers eager,graph
+  run_bench step-mc 150 train-step-gpu --loss mc --peers eager,graph
+  run_bench step-vgg16 150 train-step-gpu --model vgg16 --steps 40 --peers eager,graph
   run_bench step-compiled 240 train-step-gpu --peers compiled
-  run_bench profile 60 step-profile
-  run_bench memory 60 memory --device cuda --model resnet50 --batch 32
+  run_bench profile 120 step-profile
+  run_bench memory 90 memory --device cuda --model resnet50 --batch 32
   clocks 'the same after the benches'
   write ''
   node bench/rows-since.mjs "$rows" | tee -a "$page"
