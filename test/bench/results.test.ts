@@ -128,6 +128,40 @@ test("README's first table has the newest rows of the demo's configuration", () 
   }
 })
 
+// By README's words: how its figure is written there, the claim, and the claim of the figure in parentheses.
+const onCpu = { digits: 2, claim: 'step-eager', other: 'step-compiled' }
+const onGpu = { digits: 2, claim: 'step-gpu-eager', other: 'step-gpu-graph' }
+const speeds: Record<string, { digits: number; claim: string; other?: string; setting: string }> = {
+  'ResNet-50, 224 px, batch 16': { ...onCpu, setting: 'resnet50 ce 224 px b16' },
+  'VGG-16-BN': { ...onCpu, setting: 'vgg16_bn ce 224 px b16' },
+  'widened to 600': { ...onCpu, setting: 'resnet18 widened to 600 mc 224 px b16' },
+  '[16, 2048, 14, 14]': {
+    ...{ digits: 1, claim: 'operator-time' },
+    setting: '[16,2048,14,14] float32 channels_last, K 200',
+  },
+  'first epoch': {
+    ...{ digits: 2, claim: 'first-epoch' },
+    setting: 'JPEG files of 500 px, resize 600, crop 448',
+  },
+  'ResNet-50, 448 px': { ...onGpu, setting: 'resnet50 ce 448 px b32 bf16' },
+  'VGG-16, 224 px': { ...onGpu, setting: 'vgg16 ce 224 px b32 bf16' },
+  '[32, 2048, 14, 14]': {
+    ...{ digits: 1, claim: 'operator-gpu-eager', other: 'operator-gpu-compiled' },
+    setting: '[32,2048,14,14] float32 contiguous, K 200, cuda',
+  },
+}
+
+test.each(Object.entries(speeds))('README has the newest speed of %s', (what, one) => {
+  const newest = (claim: string) =>
+    newestValid(readRows())
+      .find((row) => row.claim === claim && row.setting === one.setting)
+      ?.ratio?.value.toFixed(one.digits)
+  const [line, ...more] = tableLines(read('README.md')).filter((text) => text.includes(what))
+  expect(more).toEqual([])
+  expect(line).toContain(`| ${newest(one.claim)} x |`)
+  if (one.other) expect(line).toContain(`: ${newest(one.other)} x)`)
+})
+
 test('RESULTS.md is what results.jsonl says (npm run bench -- results)', () => {
   expect(read('bench/RESULTS.md')).toBe(pageOf(readRows()))
 })
