@@ -10,8 +10,8 @@ import { runAsProgram } from '../setup/setup-error.mjs'
 /** @typedef {import('../../lib/compare/report.js').CompareReport} CompareReport */
 /** @typedef {import('../../lib/compare/report.js').EntryReport} EntryReport */
 
-const WIDTH = 860
-const LEFT = 330 // where the axis begins: the names stand before it
+const WIDTH = 930
+const LEFT = 400 // where the axis begins: the names stand before it
 const RIGHT = 20
 const ROW = 26
 const TOP = 44
