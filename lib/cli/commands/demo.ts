@@ -34,7 +34,7 @@ async function runDemoCommand(options: {
   print('')
   print(formatDemo(rows))
   print('')
-  print('One seed decides nothing: docs/results/losses.md compares the losses over several.')
+  print('One seed decides nothing: docs/results/when-mc-helps.md compares the two over five.')
   print('')
   for (const { loss, runDir } of rows) print(`${loss}  ${runDir}`)
   const runs = rows.map(({ runDir }) => runDir)
