@@ -9,11 +9,11 @@
 // bias before a batch norm, in truth 0) is held against the rounding of the twin, not against itself.
 // In the first EXACT_STEPS steps the peer also computes in float64; there our loss and whole gradient lie
 // at most TIMES_THE_PEERS of the peer's distance from it. In bfloat16, on a GPU, both distances are noise
-// of one size: over three steps ours was 1.4, 1.3, 0.6 and 0.05 times the peer's in four settings. Over the steps, our largest difference from the
-// peer is at most TIMES_THE_TWINS of the twin's largest, or what two sides may differ that are that far
-// from float64, or ROUNDING: for every tensor and for all together. A tensor also agrees where its own
-// relative difference is within ONE_TIE, what one tie in a late layer can do. The loss is held alike,
-// with LOSS_TOLERANCE.
+// of one size: over three steps ours was 1.4, 1.3, 0.6 and 0.05 times the peer's in four settings. Over
+// the steps, our largest difference from the peer is at most TIMES_THE_TWINS of the twin's largest, or
+// what two sides may differ that are that far from float64, or ROUNDING: for every tensor and for all
+// together. A tensor also agrees where its own relative difference is within ONE_TIE, what one tie in a
+// late layer can do. The loss is held alike, with LOSS_TOLERANCE.
 
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
