@@ -2,7 +2,8 @@
 // that three passes over the map take at the bandwidth measured in the run: read forward, read backward,
 // write the gradient.
 
-import { apart, fasterOf, mb, verdict } from './mc-loss-side.mjs'
+import { mb } from './mc-loss-side.mjs'
+import { apart, fasterOf, verdict } from './mc-loss-verdict.mjs'
 import { figure, median, ratioOf, rounded, spread } from './statistics.mjs'
 
 const shapes = [

@@ -4,7 +4,6 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { requirePython, startPeer } from './python.mjs'
-import { median } from './statistics.mjs'
 
 export const opsLibrary = fileURLToPath(
   new URL('../build/Release/libmcloss_ops.so', import.meta.url),
@@ -25,34 +24,6 @@ export async function startSide({ script, python, threads }) {
 
 export function nameOf({ shape, layout, dtype }) {
   return `[${shape}] ${dtype} ${layout}`
-}
-
-/** Whether the forms of a row hold, and how closely. checked: the answer to 'check'. */
-export function verdict(checked, forms) {
-  const cells = forms.map((form) => {
-    const { loss, lossError, gradientError } = checked[form]
-    return `${form} ${loss?.toFixed(5) ?? 'NaN'} (${[lossError, gradientError].map(apart).join(', ')})`
-  })
-  const ok = forms.every((form) => checked[form].ok)
-  const leftOut = (100 * checked.leftOut).toFixed(2)
-  return {
-    ok,
-    text:
-      `loss (relative difference of loss, gradient from float64): ` +
-      `${cells.join(', ')}; ${leftOut} % of the channels nearly tie and are left out`,
-  }
-}
-
-/** A relative difference; null: the form gives NaN. */
-export const apart = (error) => error?.toExponential(1) ?? 'NaN'
-
-/** Of a user's forms the faster one. A form that computes something else is no peer, unless all do: the
- * check then voids the row. times: milliseconds by form. */
-export function fasterOf(forms, times, checked) {
-  const right = forms.filter((form) => checked[form].ok)
-  return (right.length > 0 ? right : forms).reduce((best, form) =>
-    median(times[form]) < median(times[best]) ? form : best,
-  )
 }
 
 export function mb(bytes) {

@@ -9,16 +9,8 @@
 import { spawnSync } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { cudaRows, measureOnGpu } from './mc-loss-cuda.mjs'
-import {
-  apart,
-  fasterOf,
-  mb,
-  nameOf,
-  opsLibrary,
-  startSide,
-  verdict,
-  weights,
-} from './mc-loss-side.mjs'
+import { mb, nameOf, opsLibrary, startSide, weights } from './mc-loss-side.mjs'
+import { apart, fasterOf, verdict } from './mc-loss-verdict.mjs'
 import { readOptions } from './options.mjs'
 import { peerScript } from './python.mjs'
 import { record } from './record.mjs'
@@ -91,7 +83,7 @@ async function measureOnCpu(side, library, request) {
   for (const [form, times] of Object.entries(ms)) {
     const { loss, gradientError } = checked[form]
     console.log(
-      `${form.padEnd(9)} ${spread(times)} ms, loss ${loss?.toFixed(6) ?? 'NaN'}, gradient within ` +
+      `${form.padEnd(9)} ${spread(times)} ms, loss ${loss?.toFixed(6) ?? 'not finite'}, gradient within ` +
         `${apart(gradientError)}${form in memory ? `, memory ${mb(memory[form])}` : ''}`,
     )
   }

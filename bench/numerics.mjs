@@ -23,8 +23,8 @@ import { lossOf, mean, modelOf, nativeConfig, optim, seed, std } from './train-s
 
 const LOSS_TOLERANCE = 1e-5
 const TIMES_THE_TWINS = 3
-const EXACT_STEPS = { float32: 5, bfloat16: 8 }
-const TIMES_THE_PEERS = { float32: 1.25, bfloat16: 2 }
+const EXACT_STEPS = { fp32: 5, bf16: 8 }
+const TIMES_THE_PEERS = { fp32: 1.25, bf16: 2 }
 const ONE_TIE = 0.01
 const ROUNDING = 1e-5
 
@@ -32,9 +32,9 @@ const ROUNDING = 1e-5
 export async function checkNumerics(peer, setting, steps, dir) {
   const batches = makeBatches({ dir, ...setting })
   const model = modelOf(setting)
-  const { threads, device } = setting
-  const dtype = device === 'cuda' ? 'bfloat16' : 'float32'
-  const timesThePeers = TIMES_THE_PEERS[dtype]
+  const { threads } = setting
+  const { precision } = nativeConfig(setting)
+  const timesThePeers = TIMES_THE_PEERS[precision]
   await peer.ask('setup', {
     ...{ model, loss: lossOf(setting.loss), optim, shape: batches.shape, threads, mean, std, seed },
   })
@@ -45,7 +45,7 @@ export async function checkNumerics(peer, setting, steps, dir) {
   for (let step = 0; step < steps; step++) {
     const weights = join(dir, 'weights.safetensors')
     await peer.ask('save', { path: weights })
-    const exact = step < EXACT_STEPS[dtype]
+    const exact = step < EXACT_STEPS[precision]
     const reference = await peer.ask('reference', { step, exact, ...masks(setting, step) })
     const ours = await oneStep(setting, batches.at(step), step, weights, join(dir, 'step'))
     const { tensors, unexpected } = await peer.ask('compare', { path: ours.gradients })

@@ -60,7 +60,7 @@ class Operators:
         torch.ops.load_library(library)
         properties = torch.cuda.get_device_properties(0)
         self.memory = max(256 << 20, 4 * properties.L2_cache_size)
-        return {"gpu": f"{properties.name}, CUDA {torch.version.cuda}"}
+        return {"gpu": properties.name}
 
     def batch_norm(self, shape, dtype, residual, replays):
         torch.manual_seed(1)

@@ -82,3 +82,23 @@ test.each(pages)('%s: its page quotes tables of the studies', (name) => {
   expect(quoted.length).toBeGreaterThan(5)
   expect(quoted.filter((line) => !made.has(line))).toEqual([])
 })
+
+// README's words for a study's comparison of MC-Loss with cross entropy.
+test.each([
+  ['the same kinds drawn anew', 'confirmation'],
+  ['15 images each, 24 epochs', 'losses-at-one-rate'],
+])("README's row of '%s' is of %s", (words, name) => {
+  const { entries }: CompareReport = JSON.parse(read(name, `${name}.json`))
+  const percent = (share = Number.NaN) => (100 * share).toFixed(1)
+  const points = (share = Number.NaN) => `${share < 0 ? '' : '+'}${percent(share)}`
+  const [baseline, mc] = entries
+  const { mean, low, high } = mc?.difference ?? {}
+  const [line, ...more] = read('../../README.md')
+    .split('\n')
+    .filter((one) => one.includes(words))
+  expect(more).toEqual([])
+  expect(line).toContain(
+    `| ${percent(baseline?.mean ?? undefined)} | ${percent(mc?.mean ?? undefined)} ` +
+      `(${points(mean)}, ${points(low ?? undefined)} to ${points(high ?? undefined)}) |`,
+  )
+})
